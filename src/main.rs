@@ -1,1 +1,3 @@
+//! The `sulcus` command.
+
 fn main() {}

@@ -1,0 +1,218 @@
+//! The trait that every stage kind implements, and its object-safe face.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::{Axes, Complaint, Contract, Facts, Failure, FileParam, Io, Ports};
+
+/// What a step reads of one input.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reads {
+    /// Everything.
+    All,
+    /// These columns of a table, and its number of rows. Names that the table lacks are ignored.
+    Columns(BTreeSet<String>),
+}
+
+impl Reads {
+    /// Reads of the named columns.
+    pub fn columns<S: Into<String>>(names: impl IntoIterator<Item = S>) -> Self {
+        Reads::Columns(names.into_iter().map(Into::into).collect())
+    }
+}
+
+/// What is known of one artefact bound to an input port.
+#[derive(Clone, Debug)]
+pub struct InputFacts {
+    /// Its facts; [`Facts::Opaque`] where they cannot be known before a run.
+    pub facts: Facts,
+    /// The matrix cell it comes from, when it was gathered.
+    pub axes: Axes,
+}
+
+/// What a kind knows when it is checked before a run.
+#[derive(Clone, Debug, Default)]
+pub struct InferContext {
+    /// Facts of every bound input, by port.
+    pub inputs: BTreeMap<String, Vec<InputFacts>>,
+    /// The files that each file parameter names, absolute; absent where another stage will write them.
+    pub files: BTreeMap<String, Vec<PathBuf>>,
+}
+
+impl InferContext {
+    /// Facts of the single artefact at `port`, [`Facts::Opaque`] if there is none.
+    pub fn input(&self, port: &str) -> &Facts {
+        const OPAQUE: &Facts = &Facts::Opaque;
+        self.inputs
+            .get(port)
+            .and_then(|all| all.first())
+            .map_or(OPAQUE, |i| &i.facts)
+    }
+}
+
+/// Facts of every output that could be inferred, by port.
+pub type Outputs = BTreeMap<String, Facts>;
+
+/// A stage kind. One file each under `src/kinds/`, one line in its list.
+pub trait Kind: Send + Sync + 'static {
+    /// The parameters under `with`. Use `#[serde(deny_unknown_fields)]`, and defaults on fields.
+    type Params: Serialize + DeserializeOwned + JsonSchema;
+
+    /// `family.kind`.
+    const NAME: &'static str;
+    /// Raised when the meaning of the result changes.
+    const REVISION: u32;
+    /// A first sentence for lists, then what a user needs to know (Markdown).
+    const ABOUT: &'static str;
+    /// A short, complete example stage in YAML.
+    const EXAMPLE: &'static str;
+    /// True if it runs graphs through ONNX Runtime.
+    const USES_RUNTIME: bool = false;
+
+    /// The ports, given parameters (`None`: for documentation).
+    fn ports(params: Option<&Self::Params>) -> Ports;
+
+    /// Parameters that name files of the project.
+    fn files(_params: &Self::Params) -> Vec<FileParam> {
+        Vec::new()
+    }
+
+    /// What is read of the inputs, by port; ports left out are read whole.
+    fn reads(_params: &Self::Params, _context: &InferContext) -> BTreeMap<String, Reads> {
+        BTreeMap::new()
+    }
+
+    /// Checks parameters against the facts of the inputs and states those of the outputs.
+    ///
+    /// # Errors
+    /// The first mistake found: an impossible value, a column or shape that does not fit.
+    fn infer(params: &Self::Params, context: &InferContext) -> Result<Outputs, Complaint>;
+
+    /// Does the work: reads `io`'s inputs and files, puts every output.
+    ///
+    /// # Errors
+    /// What stopped it, in words for the reader.
+    fn run(params: &Self::Params, io: &mut Io) -> Result<(), Failure>;
+}
+
+/// The object-safe face of a [`Kind`]; `params` is always the value that `normalize` returned.
+pub trait Stage: Send + Sync {
+    /// The contract.
+    fn contract(&self) -> Contract;
+    /// The kind's name.
+    fn name(&self) -> &'static str;
+    /// Revision and whether the runtime is used.
+    fn revision(&self) -> u32;
+    /// Whether provider and runtime enter the key.
+    fn uses_runtime(&self) -> bool;
+    /// Checks `with` and fills in the defaults.
+    ///
+    /// # Errors
+    /// Where and why the parameters do not fit.
+    fn normalize(&self, with: Value) -> Result<Value, Complaint>;
+    /// See [`Kind::ports`].
+    fn ports(&self, params: &Value) -> Ports;
+    /// See [`Kind::files`].
+    fn files(&self, params: &Value) -> Vec<FileParam>;
+    /// See [`Kind::reads`].
+    fn reads(&self, params: &Value, context: &InferContext) -> BTreeMap<String, Reads>;
+    /// See [`Kind::infer`].
+    ///
+    /// # Errors
+    /// The first mistake found.
+    fn infer(&self, params: &Value, context: &InferContext) -> Result<Outputs, Complaint>;
+    /// See [`Kind::run`].
+    ///
+    /// # Errors
+    /// What stopped it.
+    fn run(&self, params: &Value, io: &mut Io) -> Result<(), Failure>;
+}
+
+/// Parameters that were normalised once always parse again; if not, the kind's serde is asymmetric.
+fn parse<K: Kind>(params: &Value) -> Result<K::Params, Complaint> {
+    let deserializer = params;
+    serde_path_to_error::deserialize(deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        let message = error.into_inner().to_string();
+        Complaint {
+            message,
+            at: (path != ".").then_some(path),
+            within: None,
+            hint: None,
+        }
+    })
+}
+
+impl<K: Kind> Stage for K {
+    fn contract(&self) -> Contract {
+        Contract {
+            name: K::NAME,
+            revision: K::REVISION,
+            about: K::ABOUT,
+            ports: K::ports(None),
+            schema: schemars::schema_for!(K::Params),
+            uses_runtime: K::USES_RUNTIME,
+            example: K::EXAMPLE,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        K::NAME
+    }
+
+    fn revision(&self) -> u32 {
+        K::REVISION
+    }
+
+    fn uses_runtime(&self) -> bool {
+        K::USES_RUNTIME
+    }
+
+    fn normalize(&self, with: Value) -> Result<Value, Complaint> {
+        let params = parse::<K>(&with)?;
+        serde_json::to_value(&params).map_err(|error| Complaint {
+            message: error.to_string(),
+            at: None,
+            within: None,
+            hint: None,
+        })
+    }
+
+    fn ports(&self, params: &Value) -> Ports {
+        K::ports(parse::<K>(params).ok().as_ref())
+    }
+
+    fn files(&self, params: &Value) -> Vec<FileParam> {
+        parse::<K>(params).map(|p| K::files(&p)).unwrap_or_default()
+    }
+
+    fn reads(&self, params: &Value, context: &InferContext) -> BTreeMap<String, Reads> {
+        parse::<K>(params)
+            .map(|p| K::reads(&p, context))
+            .unwrap_or_default()
+    }
+
+    fn infer(&self, params: &Value, context: &InferContext) -> Result<Outputs, Complaint> {
+        K::infer(&parse::<K>(params)?, context)
+    }
+
+    fn run(&self, params: &Value, io: &mut Io) -> Result<(), Failure> {
+        let params = parse::<K>(params).map_err(|complaint| Failure::new(complaint.message))?;
+        K::run(&params, io)
+    }
+}
+
+/// What the engine asks of the machine that runs graphs. The `models` feature implements it.
+pub trait RuntimeHost: Send + Sync {
+    /// The text that stands for runtime and provider in a key: library digest, the first of
+    /// `providers` that works here, precision.
+    ///
+    /// # Errors
+    /// If none of `providers` works here: what to install.
+    fn identity(&self, providers: &[String]) -> Result<String, Failure>;
+}

@@ -1,0 +1,18 @@
+//! What a stage kind is: its contract, the facts it states before it runs, and what it sees while it runs.
+//!
+//! This module knows neither workflows, files' hashes, polars nor ONNX Runtime. A kind implements
+//! [`Kind`]; the engine talks to it through the object-safe [`Stage`].
+
+mod contract;
+mod digest;
+mod facts;
+mod failure;
+mod io;
+mod kind;
+
+pub use contract::{Contract, FileForm, FileParam, Port, PortType, Ports};
+pub use digest::Digest;
+pub use facts::{Axes, Column, Dim, Facts, ModelFacts, TableFacts, TensorFacts};
+pub use failure::{Complaint, Failure};
+pub use io::{Bound, Cancel, FileIn, Io, Made, Progress, Silent};
+pub use kind::{InferContext, InputFacts, Kind, Outputs, Reads, RuntimeHost, Stage};
