@@ -2,5 +2,9 @@
 //! a hit, an unknown one is executed and recorded.
 
 pub mod fs;
+pub mod key;
 pub mod kinds;
+pub mod plan;
+pub mod spec;
 pub mod stage;
+pub mod store;
