@@ -2,8 +2,10 @@
 
 use crate::stage::Stage;
 
+mod command;
+
 /// Every built-in kind.
-pub static KINDS: &[&dyn Stage] = &[];
+pub static KINDS: &[&dyn Stage] = &[&command::CommandKind];
 
 /// The kind called `name`.
 pub fn find(name: &str) -> Option<&'static dyn Stage> {

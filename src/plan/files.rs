@@ -7,7 +7,7 @@ use globset::{GlobBuilder, GlobMatcher};
 use walkdir::WalkDir;
 
 use super::{FoundFile, ProjectPath, StepId};
-use crate::stage::{FileForm, FileParam};
+use crate::stage::{Digest, FileForm, FileParam};
 
 /// Every path that a step writes, with the step and its output port.
 #[derive(Default)]
@@ -137,4 +137,13 @@ fn walk(
         }
     }
     Ok(found)
+}
+
+/// The fingerprint of the list of files that a pattern names, without what steps write.
+pub fn list_digest(root: &Path, pattern: &str) -> Option<Digest> {
+    let param =
+        FileParam { param: String::new(), path: pattern.to_owned(), form: FileForm::Any, names_matter: true };
+    let found = find(root, &param, &Written::default()).ok()?;
+    let text: String = found.iter().map(|f| format!("{}\n", f.path)).collect();
+    Some(Digest::of(text.as_bytes()))
 }

@@ -18,7 +18,8 @@ use crate::spec::{Diagnostic, Node, Span, StageOptions, Workflow};
 use crate::stage::{Axes, Digest, FileForm, Port, Stage};
 
 pub use build::plan;
-pub use infer::{Known, context, infer_step};
+pub use files::list_digest;
+pub use infer::{Lookup, context, infer_step};
 pub use path::ProjectPath;
 pub use select::{ancestors, select};
 

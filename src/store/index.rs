@@ -57,7 +57,8 @@ pub struct Index {
 
 #[derive(Debug, Default)]
 struct Entries {
-    known: HashMap<String, (Stat, Digest)>,
+    /// Read from the file when first asked for: a run in which nothing changed never asks.
+    known: Option<HashMap<String, (Stat, Digest)>>,
     changed: HashMap<String, (Stat, Digest)>,
     hashed: u64,
 }
@@ -68,9 +69,7 @@ impl Index {
     /// # Errors
     /// If the project's folder cannot be opened.
     pub fn open(root: &Path, file: PathBuf) -> Result<Self> {
-        let text = std::fs::read_to_string(&file).unwrap_or_default();
-        let entries = Entries { known: parse(&text), ..Entries::default() };
-        Ok(Index { file, root: Beneath::new(root)?, entries: Mutex::new(entries) })
+        Ok(Index { file, root: Beneath::new(root)?, entries: Mutex::default() })
     }
 
     /// The project's folder.
@@ -113,8 +112,13 @@ impl Index {
 
     /// The digest noted for a path in exactly this state.
     pub fn lookup(&self, name: &str, stat: Stat) -> Option<Digest> {
-        let entries = self.lock();
-        let found = entries.changed.get(name).or_else(|| entries.known.get(name));
+        let mut entries = self.lock();
+        let Entries { known, changed, .. } = &mut *entries;
+        let found = changed.get(name).or_else(|| {
+            known
+                .get_or_insert_with(|| parse(&std::fs::read_to_string(&self.file).unwrap_or_default()))
+                .get(name)
+        });
         found.filter(|(known, _)| *known == stat).map(|(_, digest)| *digest)
     }
 
@@ -176,7 +180,7 @@ impl Index {
             let _ = writeln!(text, "{} {} {} {digest} {path}", stat.size, stat.mtime, stat.inode);
         }
         fs::write_atomic(&self.file, text.as_bytes())?;
-        entries.known = all;
+        entries.known = Some(all);
         Ok(())
     }
 
