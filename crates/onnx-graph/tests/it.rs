@@ -2,6 +2,8 @@
 
 #[path = "it/architectures.rs"]
 mod architectures;
+#[path = "it/golden.rs"]
+mod golden;
 #[path = "it/gradients.rs"]
 mod gradients;
 #[path = "it/numeric.rs"]

@@ -20,7 +20,7 @@ pub fn small(architecture: &str, activation: &str) -> Spec {
         "lenet" => (vec![1, 8, 8], vec![5, 4]),
         other => panic!("{other} has no case here: add one"),
     };
-    Spec { input, classes: 3, hidden, activation: activation.to_owned() }
+    Spec { input, classes: 3, hidden, activation: activation.to_owned(), scale: 0.5 }
 }
 
 /// What a training graph reads besides its states.
