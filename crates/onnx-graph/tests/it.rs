@@ -6,5 +6,7 @@ mod architectures;
 mod golden;
 #[path = "it/gradients.rs"]
 mod gradients;
+#[path = "it/hostile.rs"]
+mod hostile;
 #[path = "it/numeric.rs"]
 mod numeric;

@@ -1,9 +1,10 @@
 //! The training graph of every architecture: its gradients, its optimizer, its loop.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use onnx_graph::architectures::{ARCHITECTURES, Spec, build};
 use onnx_graph::loss::Loss;
+use onnx_graph::model::{attribute, node_label};
 use onnx_graph::random::Random;
 use onnx_graph::reference::{Value, evaluate};
 use onnx_graph::train::{Sgd, State, Training, training};
@@ -135,11 +136,27 @@ fn many_steps_in_one_loop_are_single_steps_repeated() {
 #[test]
 fn training_learns() {
     for architecture in ARCHITECTURES {
-        let spec = small(architecture.name, "Relu");
+        let spec = Spec { scale: 1.0, ..small(architecture.name, "Relu") };
         let sgd = Sgd { momentum: 0.9, ..PLAIN };
         let t = training(&build(architecture.name, &spec, 3).unwrap(), Loss::CrossEntropy, sgd).unwrap();
         let feed = Feed::random(&spec, Loss::CrossEntropy, 6, 150, 6, 0.05);
         let (_, losses) = run(&t, &first(&t.states), &feed);
         assert!(losses[149] < 0.5 * losses[0], "{}: {} → {}", architecture.name, losses[0], losses[149]);
+    }
+}
+
+#[test]
+fn a_step_computes_nothing_that_nobody_reads() {
+    for architecture in ARCHITECTURES {
+        let model = build(architecture.name, &small(architecture.name, "Relu"), 3).unwrap();
+        let t = training(&model, Loss::CrossEntropy, PLAIN).unwrap();
+        let mut loops = t.model.graph().unwrap().node.iter().filter_map(|n| attribute(n, "body"));
+        let body = loops.next().unwrap().g.as_ref().unwrap();
+        let mut read: HashSet<&str> = body.node.iter().flat_map(|n| &n.input).map(String::as_str).collect();
+        read.extend(body.output.iter().filter_map(|v| v.name.as_deref()));
+        for node in &body.node {
+            let used = node.output.iter().any(|y| read.contains(y.as_str()));
+            assert!(used, "{}: {}", architecture.name, node_label(node));
+        }
     }
 }
