@@ -4,3 +4,5 @@
 pub mod fs;
 pub mod kinds;
 pub mod stage;
+#[cfg(feature = "tables")]
+pub mod table;
