@@ -1,0 +1,6 @@
+//! The integration tests: one binary, one module a group.
+
+mod it {
+    mod commands;
+    mod support;
+}
