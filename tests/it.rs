@@ -2,5 +2,7 @@
 
 mod it {
     mod commands;
+    mod dag;
+    mod kinds;
     mod support;
 }

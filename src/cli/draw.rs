@@ -163,9 +163,16 @@ mod tests {
 
     #[test]
     fn a_diamond_with_a_stranger() {
-        let drawing =
-            draw(&graph(vec![vec![], vec![0], vec![0], vec![1, 2], vec![], vec![0, 4].split_off(1)]));
-        insta::assert_snapshot!(drawing, @"");
+        let drawing = draw(&graph(vec![vec![], vec![0], vec![0], vec![1, 2], vec![], vec![4]]));
+        insta::assert_snapshot!(drawing, @"
+        ●    n0  k
+        ├─●  n1  k
+        ● │  n2  k
+        ●─╯  n3  k
+
+        ●    n4  k
+        ●    n5  k
+        ");
     }
 
     proptest! {

@@ -27,18 +27,23 @@ pub struct ShowArgs {
 /// Runs the command: `sulcus show [FILE] TARGET…`.
 pub fn show(global: &Global, args: &ShowArgs, ui: &Ui) -> Result<Exit, CliError> {
     let folder = working_folder(global)?;
-    let mut targets = args.workflow.targets.iter().filter(|target| !is_file_name(target)).peekable();
-    if targets.peek().is_none() {
+    let targets: Vec<&String> = args.workflow.targets.iter().filter(|target| !is_file_name(target)).collect();
+    if targets.is_empty() {
         return Err(CliError::wrong("say what to show")
             .hint("a stage `train`, an output `train.model`, a cell `train[seed=0].model`, or a file"));
     }
-    if let Some(path) = targets.clone().map(|t| folder.join(t)).find(|path| path.is_file()) {
-        let found = Found::of_path(&path)?;
-        found.print(args.rows, ui);
+    let (files, stages): (Vec<&String>, Vec<&String>) =
+        targets.into_iter().partition(|target| folder.join(target).is_file());
+    for file in files {
+        Found::of_path(&folder.join(file), file)?.print(args.rows, ui);
+    }
+    if stages.is_empty() {
         return Ok(Exit::Done);
     }
-    open(global, &args.workflow, |opened| {
-        for target in targets {
+    let named = args.workflow.targets.iter().filter(|target| is_file_name(target));
+    let wanted: Vec<String> = named.chain(stages.iter().copied()).cloned().collect();
+    open(global, &WorkflowArgs { targets: wanted, ..args.workflow.clone() }, |opened| {
+        for target in stages {
             show_target(opened, target, args.rows, ui)?;
         }
         Ok(Exit::Done)
@@ -111,21 +116,21 @@ impl Found {
         }
     }
 
-    fn of_path(path: &Path) -> Result<Self, CliError> {
-        let content = crate::fs::read(path)?;
-        let shown = path.display().to_string();
+    fn of_path(path: &Path, shown: &str) -> Result<Self, CliError> {
+        let mut hasher = blake3::Hasher::new();
+        let hashed = crate::fs::Context::at(hasher.update_mmap_rayon(path), "read", path)?;
         let ty = match path.extension().and_then(|e| e.to_str()) {
             Some("parquet") => PortType::Table,
             Some("onnx") => PortType::Model,
             _ => PortType::File,
         };
         Ok(Found {
-            name: shown.clone(),
+            name: shown.to_owned(),
             ty,
-            shown,
+            shown: shown.to_owned(),
             path: path.to_owned(),
-            digest: Digest::of(&content),
-            bytes: content.len() as u64,
+            digest: hashed.finalize().into(),
+            bytes: hashed.count(),
             facts: Facts::Opaque,
             files: Vec::new(),
         })

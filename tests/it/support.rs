@@ -163,7 +163,7 @@ pub const ACCIDENTAL: &[(&str, &str)] = &[
     (r"\b\d+m \d\ds\b|\b\d+h \d\dm\b", "[time]"),
     (r"\b\d+\.\d+s\b", "[time]"),
     (r"\b\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?( UTC)?\b", "[when]"),
-    (r"\b(now|\d+ (second|minute|hour|day)s? ago)\b", "[ago]"),
+    (r"\b\d+ (second|minute|hour|day)s? ago\b", "[ago]"),
     (r"\b\d+(\.\d+)? (B|kB|MB|GB|TB)\b", "[size]"),
     (r"\bprocess \d+\b", "process [pid]"),
     (r"\bsulcus \d+\.\d+\.\d+\b", "sulcus [version]"),

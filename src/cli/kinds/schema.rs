@@ -23,12 +23,12 @@ pub fn workflow_schema() -> Value {
         // A kind's own definitions move to the top, under its name.
         let own = with.as_object_mut().and_then(|fields| fields.shift_remove("$defs"));
         for (name, mut definition) in own.and_then(|o| o.as_object().cloned()).into_iter().flatten() {
-            admit_templates(&mut definition);
             rename(&mut definition, contract.name);
+            admit_templates(&mut definition);
             definitions.insert(format!("{}.{name}", contract.name), definition);
         }
-        admit_templates(&mut with);
         rename(&mut with, contract.name);
+        admit_templates(&mut with);
         let required = with.get("required").and_then(Value::as_array).is_some_and(|r| !r.is_empty());
         definitions.insert(contract.name.to_owned(), with);
         let mut then = json!({"properties": {"with": {"$ref": format!("#/$defs/{}", contract.name)}}});
