@@ -77,6 +77,10 @@ pub(super) fn execute(
         scratch: scratch.as_ref().map_or_else(|| into.root.clone(), |s| s.path().to_owned()),
         threads: usize::try_from(step.options.threads.unwrap_or(1)).unwrap_or(1),
         providers: step.providers.clone(),
+        library: match into.host {
+            Some(host) if step.kind.uses_runtime() => Some(host.library()?),
+            _ => None,
+        },
         env: resolver.env(id).into_iter().collect(),
         progress,
         cancel: cancel.clone(),
