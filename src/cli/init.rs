@@ -86,11 +86,31 @@ fn ignore(path: &Path) -> Result<bool, CliError> {
 }
 
 /// What a first project has.
-const FILES: &[(&str, &str)] = &[
-    ("data/fruit.csv", "fruit,grams\napple,182\npear,178\nplum,66\napple,175\nplum,70\n"),
-    (WORKFLOW, FIRST),
-];
+const FILES: &[(&str, &str)] =
+    &[("data/fruit.csv", "fruit,grams\napple,182\npear,178\nplum,66\napple,175\nplum,70\n"), (WORKFLOW, FIRST)];
 
+#[cfg(feature = "tables")]
+const FIRST: &str = "\
+# yaml-language-server: $schema=.sulcus/schema.json
+name: first
+about: The mean weight of each sort of fruit. `sulcus run` brings it up to date, `sulcus show means` shows it.
+params: { heavier_than: 0 }
+
+stages:
+  fruit:
+    uses: ingest.table
+    with: { path: data/fruit.csv }
+  means:
+    uses: table.sql
+    in: { fruit: fruit }
+    with:
+      query: >
+        SELECT fruit, COUNT(*) AS count, AVG(grams) AS grams
+        FROM fruit WHERE grams > ${params.heavier_than}
+        GROUP BY fruit ORDER BY fruit
+";
+
+#[cfg(not(feature = "tables"))]
 const FIRST: &str = "\
 # yaml-language-server: $schema=.sulcus/schema.json
 name: first

@@ -18,6 +18,7 @@ mod init;
 pub mod kinds;
 mod log;
 mod look;
+mod metrics;
 mod past;
 mod plan;
 mod reason;
@@ -25,6 +26,7 @@ mod run;
 mod runtime;
 mod show;
 mod status;
+mod tables;
 mod time;
 mod ui;
 mod verify;
@@ -104,6 +106,8 @@ enum Command {
     Show(show::ShowArgs),
     /// Compare the results with those of a git revision
     Diff(WorkflowArgs),
+    /// Print the metrics of all stages as one table
+    Metrics(WorkflowArgs),
     /// List the runs; with a stage, show what it printed
     Log(WorkflowArgs),
     /// Find the mistakes of a workflow without running it
@@ -142,6 +146,7 @@ pub fn main() -> Exit {
         Command::Dag(args) => dag::dag(&cli.global, args, &ui),
         Command::Show(args) => show::show(&cli.global, args, &ui),
         Command::Diff(args) => diff::diff(&cli.global, args, &ui),
+        Command::Metrics(args) => metrics::metrics(&cli.global, args, &ui),
         Command::Log(args) => log::log(&cli.global, args, &ui),
         Command::Check(args) => check::check(&cli.global, args, &ui),
         Command::Kinds(args) => kinds::kinds(&cli.global, args, &ui),

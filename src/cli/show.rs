@@ -7,11 +7,12 @@ use serde_json::{Value, json};
 
 use super::context::{is_file_name, working_folder};
 use super::look::{Opened, open};
+use super::tables::{self, Rows, cell, number};
 use super::ui::{Ui, bytes};
 use super::{CliError, Exit, Global, WorkflowArgs};
 use crate::plan::StepId;
 use crate::spec::Reference;
-use crate::stage::{Digest, Dim, Facts, ModelFacts, PortType, TableFacts, TensorFacts};
+use crate::stage::{Column, Digest, Dim, Facts, ModelFacts, PortType, TableFacts, TensorFacts};
 use crate::store::Output;
 
 /// Arguments of `sulcus show`.
@@ -35,7 +36,7 @@ pub fn show(global: &Global, args: &ShowArgs, ui: &Ui) -> Result<Exit, CliError>
     let (files, stages): (Vec<&String>, Vec<&String>) =
         targets.into_iter().partition(|target| folder.join(target).is_file());
     for file in files {
-        Found::of_path(&folder.join(file), file)?.print(args.rows, ui);
+        Found::of_path(&folder.join(file), file)?.print(args.rows, ui)?;
     }
     if stages.is_empty() {
         return Ok(Exit::Done);
@@ -59,9 +60,11 @@ fn show_target(opened: &Opened, target: &str, rows: usize, ui: &Ui) -> Result<()
     }
     match found.as_slice() {
         [one] => one.print(rows, ui),
-        many => list(many, ui),
+        many => {
+            list(many, ui);
+            Ok(())
+        }
     }
-    Ok(())
 }
 
 /// The outputs of a step, or the one at `port`.
@@ -136,47 +139,50 @@ impl Found {
         })
     }
 
-    fn print(&self, _rows: usize, ui: &Ui) {
+    fn print(&self, rows: usize, ui: &Ui) -> Result<(), CliError> {
+        let table = if self.ty == PortType::Table { tables::rows(&self.path, rows)? } else { None };
+        let model = if self.ty == PortType::Model { tables::model(&self.path)? } else { None };
         if ui.json() {
-            return ui.data_json(&self.json());
+            let mut value = self.json();
+            if let Some(table) = &table {
+                value["facts"] = json!(Facts::Table(table.facts.clone()));
+                value["rows"] = json!(table.rows);
+            }
+            if let Some(model) = &model {
+                value["facts"] = json!(Facts::Model(model.facts.clone()));
+                value["ops"] = json!(model.ops.iter().cloned().collect::<std::collections::BTreeMap<_, _>>());
+                value["parameters"] = json!(model.parameters);
+            }
+            ui.data_json(&value);
+            return Ok(());
         }
         ui.data(&format!("{}: {}, {}", self.name, self.ty.name(), bytes(self.bytes)));
         ui.grid(&[
             vec!["  path".to_owned(), self.shown.clone()],
             vec!["  digest".to_owned(), self.digest.to_string()],
         ]);
-        match &self.facts {
-            Facts::Table(table) => self.table(table, ui),
-            Facts::Model(model) => self.model(model, ui),
+        let facts = match (&table, &model) {
+            (Some(table), _) => Facts::Table(table.facts.clone()),
+            (_, Some(model)) => Facts::Model(model.facts.clone()),
+            _ => self.facts.clone(),
+        };
+        match &facts {
+            Facts::Table(table) => schema(table, ui),
+            Facts::Model(model) => signature(model, ui),
             Facts::Opaque => {}
+        }
+        if let Some(table) = table.filter(|table| !table.rows.is_empty()) {
+            first_rows(&table, ui);
+        }
+        if let Some(model) = model {
+            let ops: Vec<String> = model.ops.iter().map(|(op, count)| format!("{op} {count}")).collect();
+            ui.data(&format!("  {} parameters", model.parameters));
+            ui.data(&format!("  ops: {}", ops.join(", ")));
         }
         let files: Vec<Vec<String>> =
             self.files.iter().map(|(name, size)| vec![format!("  {name}"), bytes(*size)]).collect();
         ui.grid(&files);
-    }
-
-    fn table(&self, table: &TableFacts, ui: &Ui) {
-        let rows = table.rows.map_or_else(|| "?".to_owned(), |rows| rows.to_string());
-        ui.data(&format!("  {rows} rows, {} columns", table.columns.len()));
-        let columns: Vec<Vec<String>> = table
-            .columns
-            .iter()
-            .map(|column| {
-                let shape = column.shape.as_ref().map_or_else(String::new, |shape| format!(" {shape:?}"));
-                vec![format!("  {}", column.name), format!("{}{shape}", column.dtype)]
-            })
-            .collect();
-        ui.grid(&columns);
-    }
-
-    fn model(&self, model: &ModelFacts, ui: &Ui) {
-        let side = |title: &str, tensors: &[TensorFacts]| {
-            let row = |t: &TensorFacts| {
-                vec![format!("  {title}"), t.name.clone(), format!("{} {}", t.dtype, dims(&t.shape))]
-            };
-            tensors.iter().map(row).collect::<Vec<_>>()
-        };
-        ui.grid(&[side("input", &model.inputs), side("output", &model.outputs)].concat());
+        Ok(())
     }
 
     fn json(&self) -> Value {
@@ -191,6 +197,38 @@ impl Found {
             "files": self.files,
         })
     }
+}
+
+fn schema(table: &TableFacts, ui: &Ui) {
+    let rows = table.rows.map_or_else(|| "?".to_owned(), |rows| rows.to_string());
+    ui.data(&format!("  {rows} rows, {} columns", table.columns.len()));
+    let row = |column: &Column| {
+        let shape = column.shape.as_ref().map_or_else(String::new, |shape| format!(" {shape:?}"));
+        vec![format!("  {}", column.name), format!("{}{shape}", column.dtype)]
+    };
+    ui.grid(&table.columns.iter().map(row).collect::<Vec<_>>());
+}
+
+fn first_rows(table: &Rows, ui: &Ui) {
+    let names = table.facts.columns.iter().map(|column| cell(&column.name)).collect();
+    let rows = table.rows.iter().map(|row| row.iter().map(|text| cell(&number(text))).collect());
+    let mut all: Vec<Vec<String>> = [names].into_iter().chain(rows).collect();
+    for row in &mut all {
+        if let Some(first) = row.first_mut() {
+            first.insert_str(0, "  ");
+        }
+    }
+    ui.data("");
+    ui.grid(&all);
+}
+
+fn signature(model: &ModelFacts, ui: &Ui) {
+    let side = |title: &str, tensors: &[TensorFacts]| {
+        let row =
+            |t: &TensorFacts| vec![format!("  {title}"), t.name.clone(), format!("{} {}", t.dtype, dims(&t.shape))];
+        tensors.iter().map(row).collect::<Vec<_>>()
+    };
+    ui.grid(&[side("input", &model.inputs), side("output", &model.outputs)].concat());
 }
 
 fn dims(shape: &[Dim]) -> String {

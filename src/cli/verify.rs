@@ -7,11 +7,12 @@ use serde_json::{Value, json};
 
 use super::look::{Look, Opened, look, open};
 use super::run::{cores, stop_on_signals};
+use super::tables::differences;
 use super::ui::{Ui, bytes};
 use super::{CliError, Exit, Global, WorkflowArgs};
 use crate::exec::{Event, Observer, Outputs, Session, reexecute};
 use crate::plan::StepId;
-use crate::stage::{Cancel, Failure};
+use crate::stage::{Cancel, Failure, PortType};
 use crate::store::{Damage, Output, Store};
 
 /// Arguments of `sulcus verify`.
@@ -99,7 +100,7 @@ fn again(
             let pairs = recorded.iter().zip(made.iter());
             let different = pairs.filter(|(before, now)| before.content() != now.content());
             let how: Vec<String> = different
-                .map(|(before, now)| difference(&session.store, &beside.store, before, now))
+                .flat_map(|(before, now)| difference(&session.store, &beside.store, before, now))
                 .collect();
             Ok(if how.is_empty() { Verdict::Equal } else { Verdict::Differs(how) })
         }
@@ -116,14 +117,20 @@ fn again(
     }
 }
 
-/// How an output differs from the recorded one.
-fn difference(_recorded: &Store, _beside: &Store, before: &Output, now: &Output) -> String {
+/// How an output differs from the recorded one, in words.
+fn difference(recorded: &Store, beside: &Store, before: &Output, now: &Output) -> Vec<String> {
+    if before.ty == PortType::Table {
+        let (old, new) = (recorded.object(&before.object), beside.object(&now.object));
+        if let Some(columns) = differences(&old, &new) {
+            return columns.into_iter().map(|text| format!("{}: {text}", before.port)).collect();
+        }
+    }
     let size = if before.bytes == now.bytes {
         format!("the same size ({}), other bytes", bytes(now.bytes))
     } else {
         format!("{} before, {} now", bytes(before.bytes), bytes(now.bytes))
     };
-    format!("{}: {size}", before.port)
+    vec![format!("{}: {size}", before.port)]
 }
 
 fn report(ui: &Ui, step: &str, verdict: &str, how: &[String]) {
