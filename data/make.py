@@ -74,9 +74,11 @@ def digits(wheels):
 
 
 def lfw_patches(wheels):
-    """The array as it is; its first 100 patches are faces."""
+    """200 patches of 25 x 25 doubles as single precision with a channel axis; the first 100 are faces."""
+    origin = read(wheels["scikit-image"], "skimage/data/lfw_subset.npy")
+    values = struct.unpack("<125000d", origin[-8 * 125000 :])
     return {
-        "lfw-patches/patches.npy": read(wheels["scikit-image"], "skimage/data/lfw_subset.npy"),
+        "lfw-patches/patches.npy": npy("<f4", (200, 1, 25, 25), struct.pack("<125000f", *values)),
         "lfw-patches/labels.npy": labels([1] * 100 + [0] * 100),
     }
 

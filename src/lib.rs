@@ -6,7 +6,11 @@ pub mod exec;
 pub mod fs;
 pub mod key;
 pub mod kinds;
+#[cfg(feature = "models")]
+pub mod model;
 pub mod plan;
 pub mod spec;
 pub mod stage;
 pub mod store;
+#[cfg(feature = "tables")]
+pub mod table;

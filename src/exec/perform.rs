@@ -73,6 +73,10 @@ fn execute(
         scratch: scratch.as_ref().map_or_else(|| session.root.clone(), |s| s.path().to_owned()),
         threads: usize::try_from(step.options.threads.unwrap_or(1)).unwrap_or(1),
         providers: step.providers.clone(),
+        library: match session.host {
+            Some(host) if step.kind.uses_runtime() => Some(host.library()?),
+            _ => None,
+        },
         env: resolver.env(id).into_iter().collect(),
         progress,
         cancel: cancel.clone(),

@@ -3,9 +3,22 @@
 use crate::stage::Stage;
 
 mod command;
+mod ingest;
+#[cfg(feature = "models")]
+mod model;
 
 /// Every built-in kind.
-pub static KINDS: &[&dyn Stage] = &[&command::CommandKind];
+pub static KINDS: &[&dyn Stage] = &[
+    &command::CommandKind,
+    #[cfg(feature = "models")]
+    &ingest::model_file::IngestModel,
+    #[cfg(feature = "models")]
+    &model::build::Build,
+    #[cfg(feature = "models")]
+    &model::train::Train,
+    #[cfg(feature = "models")]
+    &model::infer::Infer,
+];
 
 /// The kind called `name`.
 pub fn find(name: &str) -> Option<&'static dyn Stage> {

@@ -87,6 +87,8 @@ pub struct Io<'a> {
     pub threads: usize,
     /// Execution providers in order of preference; the first that works is used.
     pub providers: Vec<String>,
+    /// The graph runtime's library, for kinds that run graphs.
+    pub library: Option<PathBuf>,
     /// Environment variables declared for this stage.
     pub env: BTreeMap<String, String>,
     /// Whom to tell.

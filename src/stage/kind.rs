@@ -205,4 +205,10 @@ pub trait RuntimeHost: Send + Sync {
     /// # Errors
     /// If none of `providers` works here: what to install.
     fn identity(&self, providers: &[String]) -> Result<String, Failure>;
+
+    /// Where the runtime's library is, fetched if it is nowhere.
+    ///
+    /// # Errors
+    /// If it is nowhere and cannot be fetched.
+    fn library(&self) -> Result<std::path::PathBuf, Failure>;
 }

@@ -5,7 +5,7 @@
 //! ```
 //! use onnx_graph::{architectures, loss::Loss, train};
 //!
-//! let spec = architectures::Spec { input: vec![4], classes: 3, hidden: vec![8], activation: "Relu".into() };
+//! let spec = architectures::Spec { input: vec![4], classes: 3, hidden: vec![8], activation: "Relu".into(), scale: 1.0 };
 //! let model = architectures::build("mlp", &spec, 0)?;
 //! let sgd = train::Sgd { momentum: 0.9, weight_decay: 0.0, nesterov: false };
 //! let training = train::training(&model, Loss::CrossEntropy, sgd)?;

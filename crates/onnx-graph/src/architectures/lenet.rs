@@ -24,7 +24,7 @@ pub(super) fn build(spec: &Spec, layers: &mut Layers) -> Result<String> {
         _ => return Err(Error::new("`lenet` has two hidden layers")),
     };
     let act = spec.activation.as_str();
-    let x = layers.conv("conv1", "input", channels, 6, kernel)?;
+    let x = layers.conv("conv1", &layers.input.clone(), channels, 6, kernel)?;
     let x = layers.op(act, "act1", &x);
     let x = layers.max_pool("pool1", &x);
     let x = layers.conv("conv2", &x, 6, 16, kernel)?;

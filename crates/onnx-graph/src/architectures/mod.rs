@@ -23,6 +23,8 @@ pub struct Spec {
     pub hidden: Vec<usize>,
     /// Op between layers: `Relu`, `Tanh` or `Sigmoid`.
     pub activation: String,
+    /// Factor on the input, a constant of the graph that is not trained; 1 adds no node.
+    pub scale: f32,
 }
 
 /// An architecture by name.
@@ -51,7 +53,13 @@ pub fn build(name: &str, spec: &Spec, seed: u64) -> Result<Model> {
     if spec.input.is_empty() || spec.input.contains(&0) || spec.classes == 0 || spec.hidden.contains(&0) {
         return Err(Error::new("sizes must be at least 1"));
     }
-    let mut layers = Layers { b: Builder::new(""), random: Random::new(seed) };
+    let mut layers = Layers { b: Builder::new(""), random: Random::new(seed), input: "input".to_owned() };
+    if (spec.scale - 1.0).abs() > 0.0 {
+        // A scalar is no parameter: training leaves it alone.
+        layers.b.constants.push(floats("scale", &[], &[spec.scale]));
+        layers.b.named_node("Mul", &["input", "scale"], &["scaled"], []);
+        layers.input = "scaled".to_owned();
+    }
     let logits = (architecture.build)(spec, &mut layers)?;
     if let Some(last) = layers.b.nodes.last_mut()
         && last.output.first() == Some(&logits)
@@ -79,6 +87,8 @@ pub fn build(name: &str, spec: &Spec, seed: u64) -> Result<Model> {
 pub struct Layers {
     b: Builder,
     random: Random,
+    /// The name of the value that the first layer reads.
+    input: String,
 }
 
 impl Layers {
@@ -140,7 +150,8 @@ impl Layers {
     /// The input as a matrix.
     fn flat_input(&mut self, spec: &Spec) -> (String, usize) {
         let features = spec.input.iter().product();
-        let x = if spec.input.len() > 1 { self.op("Flatten", "flat", "input") } else { "input".to_owned() };
+        let input = self.input.clone();
+        let x = if spec.input.len() > 1 { self.op("Flatten", "flat", &input) } else { input };
         (x, features)
     }
 }
