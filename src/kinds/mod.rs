@@ -2,6 +2,8 @@
 
 mod command;
 #[cfg(feature = "tables")]
+mod figure;
+#[cfg(feature = "tables")]
 mod ingest;
 #[cfg(feature = "tables")]
 pub mod model;
@@ -15,6 +17,8 @@ use crate::stage::Stage;
 /// Every built-in kind.
 pub static KINDS: &[&dyn Stage] = &[
     &command::CommandKind,
+    #[cfg(feature = "tables")]
+    &figure::Figure,
     #[cfg(feature = "tables")]
     &ingest::arrays::Arrays,
     #[cfg(feature = "tables")]

@@ -105,9 +105,7 @@ impl Frame {
         if let Ok(text) = series.str() {
             return Ok(text.iter().map(|v| v.unwrap_or_default().to_owned()).collect());
         }
-        (0..series.len())
-            .map(|row| super::preview::cell(series, row, None, usize::MAX))
-            .collect()
+        (0..series.len()).map(|row| super::preview::cell(series, row, None, usize::MAX)).collect()
     }
 }
 

@@ -2,9 +2,7 @@
 
 use std::path::Path;
 
-use polars::prelude::{
-    DataFrame, IntoColumn, NamedFrom, ParquetCompression, ParquetWriter, Series,
-};
+use polars::prelude::{DataFrame, IntoColumn, NamedFrom, ParquetCompression, ParquetWriter, Series};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -202,11 +200,14 @@ fn access_names_column_and_row() {
     let failure = frame.i64s("x").unwrap_err();
     assert_eq!(failure.message, "column `x`, row 0: 0.1 is not a whole number");
     assert_eq!(frame.strings("gap").unwrap(), ["1", "", "2"]);
-    let lists = Series::new("l".into(), [
-        Series::new("".into(), [1_i32, 2]),
-        Series::new("".into(), [3_i32, 4]),
-        Series::new("".into(), [5_i32, 6]),
-    ]);
+    let lists = Series::new(
+        "l".into(),
+        [
+            Series::new("".into(), [1_i32, 2]),
+            Series::new("".into(), [3_i32, 4]),
+            Series::new("".into(), [5_i32, 6]),
+        ],
+    );
     frame.push(lists).unwrap();
     let tail = frame.take(&[1, 2]).unwrap().tensor_f32("l").unwrap();
     assert_eq!((tail.row_shape, tail.values), (vec![2], vec![3.0, 4.0, 5.0, 6.0]));
@@ -266,10 +267,8 @@ fn a_gathered_matrix_has_its_axes_as_columns() {
     assert_eq!(frame.names(), ["seed", "rule", "v"]);
     assert_eq!(frame.i64s("seed").unwrap(), [0, 0, 1, 1]);
     assert_eq!(frame.f64s("v").unwrap(), [0.0, 0.5, 1.0, 0.5]);
-    let inputs: Vec<InputFacts> = bounds
-        .iter()
-        .map(|b| InputFacts { facts: b.facts.clone(), axes: b.axes.clone() })
-        .collect();
+    let inputs: Vec<InputFacts> =
+        bounds.iter().map(|b| InputFacts { facts: b.facts.clone(), axes: b.axes.clone() }).collect();
     assert_eq!(gather_facts(&inputs).unwrap().unwrap(), frame.facts());
 
     for bound in &mut bounds {

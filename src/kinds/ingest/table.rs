@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::{ID, complaint};
 use crate::fs::Context;
 use crate::stage::{
-    Complaint, Facts, Failure, FileForm, FileIn, FileParam, InferContext, Io, Kind, Outputs, Port,
-    PortType, Ports,
+    Complaint, Facts, Failure, FileForm, FileIn, FileParam, InferContext, Io, Kind, Outputs, Port, PortType,
+    Ports,
 };
 use crate::table::text::{self, CsvOptions, Source, TextOptions};
 use crate::table::{self, Frame};
@@ -122,12 +122,7 @@ impl Params {
             "" => None,
             text => Some(one_byte("quote", text)?),
         };
-        Ok(CsvOptions {
-            delimiter,
-            quote,
-            header: self.header,
-            columns: self.columns.clone(),
-        })
+        Ok(CsvOptions { delimiter, quote, header: self.header, columns: self.columns.clone() })
     }
 }
 
@@ -160,19 +155,12 @@ fn look(params: &Params, path: &Path) -> Result<(Format, Vec<u8>), Failure> {
 }
 
 /// Reads the files, or for a schema alone at most `limit` rows of text. Gives also the rows of each file.
-fn read(
-    params: &Params,
-    files: &[FileIn],
-    limit: Option<usize>,
-) -> Result<(Frame, Vec<usize>), Failure> {
+fn read(params: &Params, files: &[FileIn], limit: Option<usize>) -> Result<(Frame, Vec<usize>), Failure> {
     let Some(first) = files.first() else {
         return Err(Failure::new(format!("`{}` names no file", params.path)));
     };
     let (format, head) = look(params, &first.path)?;
-    let sources: Vec<Source> = files
-        .iter()
-        .map(|f| Source { name: &f.name, path: &f.path })
-        .collect();
+    let sources: Vec<Source> = files.iter().map(|f| Source { name: &f.name, path: &f.path }).collect();
     match format {
         Format::Auto | Format::Csv | Format::Tsv => {
             let csv = params.csv_options(format, &head).map_err(|c| Failure::new(c.message))?;
@@ -211,12 +199,7 @@ fn keep(frame: &Frame, params: &Params) -> Result<Frame, Failure> {
 }
 
 /// Adds `id` in front and the file's name, if asked, at the end.
-fn complete(
-    params: &Params,
-    frame: &Frame,
-    files: &[FileIn],
-    counts: &[usize],
-) -> Result<Frame, Failure> {
+fn complete(params: &Params, frame: &Frame, files: &[FileIn], counts: &[usize]) -> Result<Frame, Failure> {
     let mut whole = Frame::new();
     let source = params.id.as_deref().unwrap_or(ID);
     if frame.has(source) {
@@ -235,9 +218,8 @@ fn complete(
     }
     if let Some(name) = &params.file_column {
         let repeated = files.iter().zip(counts);
-        let values: Vec<&str> = repeated
-            .flat_map(|(file, rows)| std::iter::repeat_n(file.name.as_str(), *rows))
-            .collect();
+        let values: Vec<&str> =
+            repeated.flat_map(|(file, rows)| std::iter::repeat_n(file.name.as_str(), *rows)).collect();
         whole.push_strings(name, &values)?;
     }
     Ok(whole)

@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::stage::{Axes, Column, Complaint, Facts, Failure, InferContext, InputFacts, Io, Kind, Outputs, Port, PortType, Ports, Reads, TableFacts};
+use crate::stage::{
+    Axes, Column, Complaint, Facts, Failure, InferContext, InputFacts, Io, Kind, Outputs, Port, PortType,
+    Ports, Reads, TableFacts,
+};
 use crate::table::{Frame, read, write};
 
 /// How good predictions are.
@@ -42,11 +45,15 @@ impl Params {
         for (param, name) in [("target", &self.target), ("prediction", &self.prediction)] {
             let Some(column) = table.column(name) else {
                 let names = || table.names();
-                let hint = crate::spec::suggest::did_you_mean(name, names()).unwrap_or_else(|| crate::spec::suggest::known(names()));
+                let hint = crate::spec::suggest::did_you_mean(name, names())
+                    .unwrap_or_else(|| crate::spec::suggest::known(names()));
                 return Err(Complaint::param(param, format!("the table has no column `{name}`")).hint(hint));
             };
             if !column.dtype.contains("int") && column.dtype != "bool" {
-                return Err(Complaint::param(param, format!("the column `{name}` is {}; classes are whole numbers", column.dtype)));
+                return Err(Complaint::param(
+                    param,
+                    format!("the column `{name}` is {}; classes are whole numbers", column.dtype),
+                ));
             }
         }
         Ok(())
@@ -71,7 +78,10 @@ scores:
 
     fn ports(_params: Option<&Params>) -> Ports {
         Ports {
-            inputs: vec![Port::new("table", PortType::Table, "targets and predictions, as `model.infer` gives them").many()],
+            inputs: vec![
+                Port::new("table", PortType::Table, "targets and predictions, as `model.infer` gives them")
+                    .many(),
+            ],
             outputs: vec![
                 Port::new("metrics", PortType::Table, "axes, metric, class, value"),
                 Port::new("confusion", PortType::Table, "axes, target, prediction, count"),
@@ -92,8 +102,14 @@ scores:
             }
         }
         Ok(Outputs::from([
-            ("metrics".to_owned(), facts(inputs, &[("metric", "string"), ("class", "int64"), ("value", "float64")])),
-            ("confusion".to_owned(), facts(inputs, &[("target", "int64"), ("prediction", "int64"), ("count", "int64")])),
+            (
+                "metrics".to_owned(),
+                facts(inputs, &[("metric", "string"), ("class", "int64"), ("value", "float64")]),
+            ),
+            (
+                "confusion".to_owned(),
+                facts(inputs, &[("target", "int64"), ("prediction", "int64"), ("count", "int64")]),
+            ),
         ]))
     }
 
@@ -134,8 +150,21 @@ scores:
 
 fn facts(inputs: &[InputFacts], columns: &[(&str, &str)]) -> Facts {
     let axes = inputs.first().map(|i| i.axes.as_slice()).unwrap_or_default();
-    let word = |value: &serde_json::Value| if value.is_i64() { "int64" } else if value.is_number() { "float64" } else { "string" };
-    let column = |name: &str, dtype: &str| Column { name: name.to_owned(), dtype: dtype.to_owned(), shape: None, digest: None };
+    let word = |value: &serde_json::Value| {
+        if value.is_i64() {
+            "int64"
+        } else if value.is_number() {
+            "float64"
+        } else {
+            "string"
+        }
+    };
+    let column = |name: &str, dtype: &str| Column {
+        name: name.to_owned(),
+        dtype: dtype.to_owned(),
+        shape: None,
+        digest: None,
+    };
     let axes = axes.iter().map(|(name, value)| column(name, word(value)));
     let columns = axes.chain(columns.iter().map(|(name, dtype)| column(name, dtype))).collect();
     Facts::Table(TableFacts { rows: None, columns })
@@ -144,7 +173,8 @@ fn facts(inputs: &[InputFacts], columns: &[(&str, &str)]) -> Facts {
 /// The axes as columns, each cell's values `sizes` times.
 fn axis_columns(cells: &[Axes], sizes: &[usize]) -> Result<Frame, Failure> {
     let mut frame = Frame::new();
-    let names: Vec<&String> = cells.first().map(|c| c.iter().map(|(name, _)| name).collect()).unwrap_or_default();
+    let names: Vec<&String> =
+        cells.first().map(|c| c.iter().map(|(name, _)| name).collect()).unwrap_or_default();
     for (index, name) in names.into_iter().enumerate() {
         let values: Vec<&serde_json::Value> =
             cells.iter().zip(sizes).flat_map(|(cell, n)| std::iter::repeat_n(&cell[index].1, *n)).collect();
@@ -182,7 +212,11 @@ impl Cell {
         for pair in target.iter().copied().zip(prediction) {
             *counts.entry(pair).or_insert(0) += 1;
         }
-        let loss = if frame.has(&params.logits) { Some(cross_entropy(frame, &params.logits, &target)?) } else { None };
+        let loss = if frame.has(&params.logits) {
+            Some(cross_entropy(frame, &params.logits, &target)?)
+        } else {
+            None
+        };
         Ok(Cell { counts, loss })
     }
 
@@ -217,7 +251,9 @@ fn cross_entropy(frame: &Frame, column: &str, target: &[i64]) -> Result<f64, Fai
     let mut total = 0.0;
     for (row, (scores, class)) in logits.values.chunks_exact(width.max(1)).zip(target).enumerate() {
         let own = usize::try_from(*class).ok().and_then(|c| scores.get(c));
-        let own = own.ok_or_else(|| Failure::new(format!("the class {class} in row {row} has no logit: there are {width}")))?;
+        let own = own.ok_or_else(|| {
+            Failure::new(format!("the class {class} in row {row} has no logit: there are {width}"))
+        })?;
         let largest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let sum: f64 = scores.iter().map(|s| f64::from(s - largest).exp()).sum();
         total += sum.ln() - f64::from(own - largest);
@@ -236,7 +272,8 @@ mod tests {
         frame.push_i64s("prediction", vec![0, 1, 1, 1, 0]).unwrap();
         let params = Params { target: "label".to_owned(), prediction: prediction(), logits: logits() };
         let metrics = Cell::read(&params, &frame).unwrap().metrics();
-        let value = |name: &str, class| metrics.iter().find(|m| m.name == name && m.class == class).unwrap().value;
+        let value =
+            |name: &str, class| metrics.iter().find(|m| m.name == name && m.class == class).unwrap().value;
         assert!((value("accuracy", None) - 0.6).abs() < 1e-12);
         assert!((value("precision", Some(1)) - 2.0 / 3.0).abs() < 1e-12);
         assert!((value("recall", Some(0)) - 0.5).abs() < 1e-12);

@@ -69,14 +69,9 @@ pub(super) fn headers(path: &Path) -> Result<Vec<ArrayFacts>, Failure> {
 /// The values of the array `name`.
 pub(super) fn values(path: &Path, name: &str) -> Result<(ArrayFacts, Vec<u8>), Failure> {
     let (metadata, before, length) = metadata(path)?;
-    let info = metadata
-        .info(name)
-        .ok_or_else(|| Failure::new(format!("there is no array `{name}`")))?;
-    let facts = ArrayFacts {
-        name: name.to_owned(),
-        element: element(info.dtype)?,
-        shape: info.shape.clone(),
-    };
+    let info = metadata.info(name).ok_or_else(|| Failure::new(format!("there is no array `{name}`")))?;
+    let facts =
+        ArrayFacts { name: name.to_owned(), element: element(info.dtype)?, shape: info.shape.clone() };
     let start = before.saturating_add(info.data_offsets.0 as u64);
     let mut file = File::open(path).map_err(|e| Failure::new(e.to_string()))?;
     file.seek(SeekFrom::Start(start)).map_err(|e| Failure::new(e.to_string()))?;
