@@ -5,4 +5,6 @@ mod it {
     mod dag;
     mod kinds;
     mod support;
+    #[cfg(feature = "tables")]
+    mod tables;
 }
