@@ -6,4 +6,6 @@ mod it {
     mod data;
     mod kinds;
     mod support;
+    #[cfg(feature = "tables")]
+    mod tables;
 }

@@ -39,7 +39,7 @@ pub fn metrics(global: &Global, args: &WorkflowArgs, ui: &Ui) -> Result<Exit, Cl
         }
         if ui.json() {
             all.rows.iter().for_each(|row| ui.data_json(&Value::Object(row.clone())));
-        } else {
+        } else if !all.rows.is_empty() {
             ui.grid(&all.shown());
         }
         Ok(Exit::Done)
