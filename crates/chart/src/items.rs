@@ -1,0 +1,285 @@
+//! From rows of data to the things that are drawn: cells read, binned, aggregated and stacked.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::figure::{Aggregate, Channel, Layer, Shape, Share};
+use crate::panels::Panels;
+use crate::reader::{Reader, key};
+use crate::{Column, Data, Error, ticks};
+
+/// A value that orders and divides: numbers by size, then texts by character.
+#[derive(Clone, Debug)]
+pub enum Key {
+    /// A number; never NaN, never -0.
+    Number(f64),
+    /// A text.
+    Text(String),
+}
+
+impl Key {
+    /// The key of a number.
+    pub fn of(v: f64) -> Key {
+        Key::Number(v + 0.0)
+    }
+
+    /// The number, if it is one.
+    pub fn number(&self) -> Option<f64> {
+        if let Key::Number(v) = self { Some(*v) } else { None }
+    }
+
+    /// As it is written.
+    pub fn text(&self) -> String {
+        match self {
+            Key::Number(v) => ticks::number(*v),
+            Key::Text(text) => text.clone(),
+        }
+    }
+}
+
+impl Ord for Key {
+    fn cmp(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (Key::Number(a), Key::Number(b)) => a.total_cmp(b),
+            (Key::Text(a), Key::Text(b)) => a.cmp(b),
+            (Key::Number(_), Key::Text(_)) => Ordering::Less,
+            (Key::Text(_), Key::Number(_)) => Ordering::Greater,
+        }
+    }
+}
+
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Key {}
+
+/// A place on an axis.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Place {
+    /// A number.
+    At(f64),
+    /// From one number to another.
+    Span(f64, f64),
+    /// The band of a key.
+    Category(Key),
+}
+
+impl Place {
+    fn key(&self) -> Key {
+        match self {
+            Place::At(v) | Place::Span(v, _) => Key::of(*v),
+            Place::Category(key) => key.clone(),
+        }
+    }
+
+    /// The number that a bar, line or dot shows: the far end of a span.
+    pub fn value(&self) -> Option<f64> {
+        match self {
+            Place::At(v) | Place::Span(_, v) => Some(*v),
+            Place::Category(_) => None,
+        }
+    }
+}
+
+/// One mark.
+#[derive(Clone, Debug)]
+pub struct Item {
+    /// From left to right.
+    pub x: Option<Place>,
+    /// From bottom to top.
+    pub y: Option<Place>,
+    /// What decides its colour.
+    pub color: Option<Key>,
+    /// In which panel it lies.
+    pub panel: usize,
+    /// Half-width of its error bar, if it has one.
+    pub error: Option<f64>,
+    /// The values of a box, at least one.
+    pub values: Vec<f64>,
+}
+
+/// The items of a layer.
+#[derive(Debug)]
+pub struct Marks {
+    /// In the order they are drawn.
+    pub items: Vec<Item>,
+    /// True if values run from left to right, and not from bottom to top.
+    pub sideways: bool,
+    /// Rows left out because a value is missing.
+    pub missing: usize,
+}
+
+/// What makes rows fall into one group: panel, and the places and colour that are not aggregated.
+type Group = (usize, Option<Key>, Option<Key>, Option<Key>);
+
+impl Marks {
+    /// The items of one layer.
+    ///
+    /// # Errors
+    /// If a column is missing, or holds text where numbers are needed.
+    pub fn new(layer: &Layer, data: &Data, panels: &Panels) -> Result<Self, Error> {
+        let tiles = layer.shape == Shape::Rect;
+        // A box between two columns of numbers stands over each value of x.
+        let boxes = layer.shape == Shape::Box && layer.y.is_some();
+        let x = reader(&layer.x, data, tiles || boxes)?;
+        let y = reader(&layer.y, data, tiles)?;
+        let sideways = sideways(layer, &x, &y)?;
+        let color = layer.color.as_ref().map(|c| Shades::new(c, data)).transpose()?;
+        let errors = layer.error.as_deref().map(|name| numbers(data, name)).transpose()?;
+        let mut marks = Marks { items: Vec::new(), sideways, missing: 0 };
+        let mut groups: BTreeMap<Group, (Item, Vec<f64>)> = BTreeMap::new();
+        let aggregate = [&layer.x, &layer.y, &layer.color].into_iter().flatten().find_map(|c| c.aggregate);
+        let grouped = aggregate.is_some() || layer.shape == Shape::Box;
+        for (row, panel) in panels.of_row.iter().enumerate() {
+            let place = |r: &Option<Reader>| r.as_ref().map(|r| r.place(row).ok_or(())).transpose();
+            let shade = color.as_ref().map(|c| c.key(row).ok_or(())).transpose();
+            let (Some(panel), Ok(x), Ok(y), Ok(color)) = (*panel, place(&x), place(&y), shade) else {
+                marks.missing += 1;
+                continue;
+            };
+            let error = errors.and_then(|e| e.get(row)).copied().filter(|e| e.is_finite() && *e >= 0.0);
+            let item = Item { x, y, color, panel, error, values: Vec::new() };
+            if grouped {
+                let (group, value) = divided(layer, sideways, &item);
+                groups.entry(group).or_insert((item, Vec::new())).1.push(value);
+            } else {
+                marks.items.push(item);
+            }
+        }
+        marks.gather(groups, layer, aggregate);
+        if layer.share == Share::Stack {
+            marks.stack();
+        }
+        if layer.shape == Shape::Rule {
+            marks.unique();
+        }
+        Ok(marks)
+    }
+
+    /// One item for each group.
+    fn gather(&mut self, groups: BTreeMap<Group, (Item, Vec<f64>)>, layer: &Layer, how: Option<Aggregate>) {
+        let aggregated = |c: &Option<Channel>| c.as_ref().is_some_and(|c| c.aggregate.is_some());
+        let log = |c: &Option<Channel>| c.as_ref().is_some_and(|c| c.log);
+        for (_, (mut item, mut values)) in groups {
+            let Some(how) = how else {
+                item.values = values;
+                self.items.push(item);
+                continue;
+            };
+            let rows = values.len();
+            let (slot, log) = if aggregated(&layer.x) {
+                (Some(&mut item.x), log(&layer.x))
+            } else {
+                (aggregated(&layer.y).then_some(&mut item.y), log(&layer.y))
+            };
+            match (how.of(&mut values).filter(|v| v.is_finite() && !(log && *v <= 0.0)), slot) {
+                (Some(v), Some(slot)) => *slot = Some(Place::At(v)),
+                (Some(v), None) => item.color = Some(Key::of(v)),
+                (None, _) => {
+                    self.missing += rows;
+                    continue;
+                }
+            }
+            self.items.push(item);
+        }
+    }
+
+    /// A constant is the same in every row: one line is enough.
+    fn unique(&mut self) {
+        let mut seen = BTreeSet::new();
+        let key = |place: &Option<Place>| place.as_ref().map(Place::key);
+        self.items.retain(|i| seen.insert((i.panel, key(&i.x), key(&i.y), i.color.clone())));
+    }
+
+    /// Puts each bar or area on the one before at the same place; what is below 0 goes downwards.
+    fn stack(&mut self) {
+        let mut heights: BTreeMap<(usize, Option<Key>, bool), f64> = BTreeMap::new();
+        for item in &mut self.items {
+            let at = if self.sideways { &item.y } else { &item.x }.as_ref().map(Place::key);
+            let slot = if self.sideways { &mut item.x } else { &mut item.y };
+            let Some(Place::At(v)) = *slot else { continue };
+            let height = heights.entry((item.panel, at, v < 0.0)).or_insert(0.0);
+            let top = (*height + v).clamp(f64::MIN, f64::MAX);
+            *slot = Some(Place::Span(*height, top));
+            *height = top;
+        }
+    }
+}
+
+fn reader<'a>(
+    channel: &'a Option<Channel>,
+    data: &'a Data,
+    category: bool,
+) -> Result<Option<Reader<'a>>, Error> {
+    channel.as_ref().map(|c| Reader::new(c, data, category)).transpose()
+}
+
+/// Whether values run from left to right.
+fn sideways(layer: &Layer, x: &Option<Reader>, y: &Option<Reader>) -> Result<bool, Error> {
+    let value = |r: &Option<Reader>| r.as_ref().is_some_and(Reader::is_value);
+    let (along_x, along_y) = (value(x), value(y));
+    if matches!(layer.shape, Shape::Bar | Shape::Area | Shape::Box) && !along_x && !along_y {
+        return Err(Error(
+            "bars, areas and boxes need numbers on x or y, and both are categories".to_owned(),
+        ));
+    }
+    let aggregated = x.as_ref().is_some_and(|r| r.aggregate().is_some());
+    Ok(along_x && (!along_y || aggregated))
+}
+
+/// The group of a row and the value that it brings.
+fn divided(layer: &Layer, sideways: bool, item: &Item) -> (Group, f64) {
+    let aggregated = |c: &Option<Channel>| c.as_ref().is_some_and(|c| c.aggregate.is_some());
+    let boxes = layer.shape == Shape::Box;
+    let (free_x, free_y) =
+        (aggregated(&layer.x) || boxes && sideways, aggregated(&layer.y) || boxes && !sideways);
+    let free_color = aggregated(&layer.color);
+    let key = |place: &Option<Place>, free: bool| place.as_ref().filter(|_| !free).map(Place::key);
+    let color = item.color.clone();
+    let value = match () {
+        () if free_x => item.x.as_ref().and_then(Place::value),
+        () if free_y => item.y.as_ref().and_then(Place::value),
+        () => color.as_ref().and_then(Key::number),
+    };
+    let group = (item.panel, key(&item.x, free_x), key(&item.y, free_y), color.filter(|_| !free_color));
+    (group, value.unwrap_or(1.0))
+}
+
+/// The numbers of a column.
+fn numbers<'a>(data: &'a Data, name: &str) -> Result<&'a [f64], Error> {
+    match data.column(name)? {
+        Column::Number(values) => Ok(values),
+        Column::Text(_) => Err(Error(format!("column `{name}` holds text, and half-widths are numbers"))),
+    }
+}
+
+/// What decides the colour of rows.
+struct Shades<'a>(Option<&'a Column>);
+
+impl<'a> Shades<'a> {
+    fn new(channel: &Channel, data: &'a Data) -> Result<Self, Error> {
+        let column = channel.field.as_deref().map(|name| data.column(name)).transpose()?;
+        if let (Some(Column::Text(_)), Some(how)) = (column, channel.aggregate)
+            && how != Aggregate::Count
+        {
+            let name = channel.field.as_deref().unwrap_or("");
+            return Err(Error(format!(
+                "column `{name}` holds text, and only numbers can be aggregated to a colour"
+            )));
+        }
+        Ok(Shades(column))
+    }
+
+    fn key(&self, row: usize) -> Option<Key> {
+        self.0.map_or(Some(Key::of(1.0)), |column| key(column, row))
+    }
+}
