@@ -160,7 +160,7 @@ impl Marks {
             marks.stack();
         }
         if layer.shape == Shape::Rule {
-            marks.unique();
+            marks.unique(layer);
         }
         Ok(marks)
     }
@@ -193,8 +193,18 @@ impl Marks {
         }
     }
 
-    /// A constant is the same in every row: one line is enough.
-    fn unique(&mut self) {
+    /// A constant is the same in every row: one line is enough, wherever the row itself lies.
+    fn unique(&mut self, layer: &Layer) {
+        let constant = |c: &Option<Channel>| c.as_ref().is_some_and(|c| c.datum.is_some());
+        let (x, y) = (constant(&layer.x), constant(&layer.y));
+        for item in &mut self.items {
+            if y && !x && matches!(item.x, Some(Place::At(_))) {
+                item.x = None;
+            }
+            if x && !y && matches!(item.y, Some(Place::At(_))) {
+                item.y = None;
+            }
+        }
         let mut seen = BTreeSet::new();
         let key = |place: &Option<Place>| place.as_ref().map(Place::key);
         self.items.retain(|i| seen.insert((i.panel, key(&i.x), key(&i.y), i.color.clone())));
