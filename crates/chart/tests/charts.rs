@@ -111,6 +111,18 @@ fn marks_stand_for_rows() {
 }
 
 #[test]
+fn a_rule_stands_once_in_every_panel() {
+    let spec = |layers: Value| {
+        let encoding = json!({ "x": { "field": "a" }, "y": { "field": "b" }, "column": { "field": "t" } });
+        let drawn = svg(&chart(json!({ "encoding": encoding, "layer": layers })), &table()).unwrap();
+        count(&drawn, "<polyline")
+    };
+    let point = json!({ "mark": "point" });
+    let rule = json!({ "mark": "rule", "encoding": { "y": { "datum": 25 } } });
+    assert_eq!(spec(json!([point, rule])), spec(json!([point])) + 2);
+}
+
+#[test]
 fn missing_values_are_counted() {
     let data = Data {
         columns: vec![number("a", &[1.0, f64::NAN, 3.0, f64::INFINITY]), number("b", &[1.0, 2.0, 3.0, 4.0])],
