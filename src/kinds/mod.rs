@@ -1,23 +1,42 @@
 //! The stage kinds, one file each, grouped by family. A new kind is its file and a line in `KINDS`.
 
-use crate::stage::Stage;
-
 mod command;
+#[cfg(feature = "tables")]
 mod ingest;
-#[cfg(feature = "models")]
-mod model;
+#[cfg(feature = "tables")]
+pub mod model;
+#[cfg(feature = "tables")]
+mod table;
+#[cfg(all(test, feature = "tables"))]
+mod testing;
+
+use crate::stage::Stage;
 
 /// Every built-in kind.
 pub static KINDS: &[&dyn Stage] = &[
     &command::CommandKind,
+    #[cfg(feature = "tables")]
+    &ingest::arrays::Arrays,
+    #[cfg(feature = "tables")]
+    &ingest::images::Images,
     #[cfg(feature = "models")]
     &ingest::model_file::IngestModel,
+    #[cfg(feature = "tables")]
+    &ingest::table::Table,
     #[cfg(feature = "models")]
     &model::build::Build,
-    #[cfg(feature = "models")]
-    &model::train::Train,
+    #[cfg(feature = "tables")]
+    &model::evaluate::Evaluate,
     #[cfg(feature = "models")]
     &model::infer::Infer,
+    #[cfg(feature = "models")]
+    &model::train::Train,
+    #[cfg(feature = "tables")]
+    &table::sample::Sample,
+    #[cfg(feature = "tables")]
+    &table::split::Split,
+    #[cfg(feature = "tables")]
+    &table::sql::Sql,
 ];
 
 /// The kind called `name`.
