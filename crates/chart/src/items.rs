@@ -160,7 +160,7 @@ impl Marks {
             marks.stack();
         }
         if layer.shape == Shape::Rule {
-            marks.unique();
+            marks.constants(layer, panels.titles.len());
         }
         Ok(marks)
     }
@@ -193,11 +193,28 @@ impl Marks {
         }
     }
 
-    /// A constant is the same in every row: one line is enough.
-    fn unique(&mut self) {
+    /// A constant is the same in every row: one line is enough, wherever the row itself lies. A line that
+    /// depends on no row stands in every panel.
+    fn constants(&mut self, layer: &Layer, panels: usize) {
+        let constant = |c: &Option<Channel>| c.as_ref().is_some_and(|c| c.datum.is_some());
+        let (x, y) = (constant(&layer.x), constant(&layer.y));
+        for item in &mut self.items {
+            if y && !x && matches!(item.x, Some(Place::At(_))) {
+                item.x = None;
+            }
+            if x && !y && matches!(item.y, Some(Place::At(_))) {
+                item.y = None;
+            }
+        }
         let mut seen = BTreeSet::new();
         let key = |place: &Option<Place>| place.as_ref().map(Place::key);
         self.items.retain(|i| seen.insert((i.panel, key(&i.x), key(&i.y), i.color.clone())));
+        let fixed = |i: &Item| (x || i.x.is_none()) && (y || i.y.is_none()) && i.color.is_none();
+        if self.items.iter().all(fixed)
+            && let Some(one) = self.items.first().cloned()
+        {
+            self.items = (0..panels).map(|panel| Item { panel, ..one.clone() }).collect();
+        }
     }
 
     /// Puts each bar or area on the one before at the same place; what is below 0 goes downwards.

@@ -94,3 +94,40 @@ fn without_minus_zero(text: String) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn ticks_are_round_and_written_alike() {
+        let marks = linear(0.37, 0.94, 6);
+        assert_eq!(labels(&marks), ["0.3", "0.4", "0.5", "0.6", "0.7", "0.8", "0.9", "1.0"]);
+        assert_eq!(labels(&linear(-1.0, 1.0, 4)), ["-1.0", "-0.5", "0.0", "0.5", "1.0"]);
+        assert_eq!(labels(&linear(0.0, 3e7, 3)), ["0", "1e7", "2e7", "3e7"]);
+        assert_eq!(logarithmic(0.5, 2000.0), [1.0, 10.0, 100.0, 1000.0]);
+        assert_eq!(logarithmic(1.0, 10.0), [1.0, 2.0, 5.0, 10.0]);
+    }
+
+    #[test]
+    fn numbers_are_short() {
+        let written = [0.0, 3.0, -2.5, 0.1 + 0.2, 1234567.0, 1e-9, 6.02214e23].map(number);
+        assert_eq!(written, ["0", "3", "-2.5", "0.3", "1234567", "1e-9", "6.02e23"]);
+    }
+
+    proptest! {
+        #[test]
+        fn ticks_enclose_the_values(lo in -1e12..1e12f64, span in 1e-3..1e12f64, count in 2usize..30) {
+            let hi = lo + span;
+            let marks = linear(lo, hi, count);
+            // A span too small for its place has none; else they rise evenly and enclose.
+            prop_assume!(span / lo.abs().max(1.0) > 1e-9);
+            prop_assert!(marks.len() >= 2 && marks.len() <= count + 3);
+            let slack = 1e-6 * span;
+            prop_assert!(marks[0] <= lo + slack && marks[marks.len() - 1] >= hi - slack);
+            prop_assert!(marks.windows(2).all(|w| w[1] > w[0]));
+        }
+    }
+}

@@ -24,8 +24,9 @@ pub fn draw(
         let [low, middle, high] = [0.25, 0.5, 0.75].map(|q| quantile(&mut values, q));
         let fence = 1.5 * (high - low);
         let inside = |v: &&f64| (low - fence..=high + fence).contains(*v);
-        let least = values.iter().find(inside).copied().unwrap_or(low);
-        let most = values.iter().rev().find(inside).copied().unwrap_or(high);
+        // With few values a quartile may lie beyond them.
+        let least = values.iter().find(inside).copied().unwrap_or(low).min(low);
+        let most = values.iter().rev().find(inside).copied().unwrap_or(high).max(high);
         let slot = if sideways { &item.y } else { &item.x };
         let (a, b) = breadth(view, layer, sideways, slot, item);
         let (a, b) = if slot.is_none() { (a + (b - a) * 0.3, b - (b - a) * 0.3) } else { (a, b) };

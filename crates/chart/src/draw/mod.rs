@@ -103,7 +103,7 @@ fn axis(figure: &Figure, marks: &[Marks], is_x: bool) -> Result<Axis, Error> {
         let values = marks.sideways == is_x;
         zero |= values && matches!(layer.shape, Shape::Bar | Shape::Area);
         exact &= matches!(layer.shape, Shape::Line | Shape::Area | Shape::Rule)
-            || marks.items.iter().any(|i| matches!(i.x, Some(Place::Span(..))));
+            || !values && marks.items.iter().any(|i| matches!(i.x, Some(Place::Span(..))));
         for item in &marks.items {
             match if is_x { &item.x } else { &item.y } {
                 _ if layer.shape == Shape::Box && values => numbers.extend(&item.values),

@@ -9,7 +9,7 @@ pub const LABEL: f64 = 11.0;
 /// Longer labels are cut.
 pub const LONGEST: usize = 24;
 /// Between panels.
-const GAP: f64 = 18.0;
+const GAP: f64 = 30.0;
 
 /// Sizes in pixels.
 pub struct Page {

@@ -17,18 +17,17 @@ fn color(view: &View, item: &Item) -> Rgb {
     }
 }
 
-/// A line at each x or y across the panel; where both are given, at y across the band of x.
+/// A line at each x and each y across the panel; where x is a category, at y across its band.
 pub fn draw(canvas: &mut Canvas, view: &View, items: &[&Item]) -> Result<(), Error> {
     for item in items {
         let pen = pen(color(view, item)).width(1.2);
         let (x, y) = view.point(item);
-        let (left, right) = match &item.x {
-            Some(place) if item.y.is_some() => view.x.reach(place),
-            _ => (0.0, 1.0),
-        };
+        let band = item.x.as_ref().filter(|place| !matches!(place, Place::At(_)));
         if item.y.is_some() {
+            let (left, right) = band.map_or((0.0, 1.0), |place| view.x.reach(place));
             canvas.line((view.px(left), y), (view.px(right), y), pen)?;
-        } else {
+        }
+        if item.x.is_some() && (item.y.is_none() || band.is_none()) {
             canvas.line((x, view.top), (x, view.top + view.height), pen)?;
         }
     }
