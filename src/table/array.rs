@@ -88,7 +88,10 @@ pub struct ArrayFacts {
 impl ArrayFacts {
     /// Number of bytes of its values; `None` if that overflows.
     pub fn bytes(&self) -> Option<usize> {
-        let count = self.shape.iter().try_fold(1_usize, |n, d| n.checked_mul(*d))?;
+        let count = self
+            .shape
+            .iter()
+            .try_fold(1_usize, |n, d| n.checked_mul(*d))?;
         count.checked_mul(self.element.size())
     }
 
@@ -117,7 +120,11 @@ impl ArrayFacts {
         let tensor = !row.is_empty();
         Column {
             name: name.to_owned(),
-            dtype: if tensor { format!("tensor({word})") } else { word.to_owned() },
+            dtype: if tensor {
+                format!("tensor({word})")
+            } else {
+                word.to_owned()
+            },
             shape: tensor.then(|| row.to_vec()),
             digest: None,
         }
@@ -130,7 +137,12 @@ impl Frame {
     ///
     /// # Errors
     /// If the bytes do not fit the facts, text is not Unicode, or the column does not fit the table.
-    pub fn push_array(&mut self, name: &str, facts: &ArrayFacts, bytes: &[u8]) -> Result<(), Failure> {
+    pub fn push_array(
+        &mut self,
+        name: &str,
+        facts: &ArrayFacts,
+        bytes: &[u8],
+    ) -> Result<(), Failure> {
         if facts.bytes() != Some(bytes.len()) {
             return Err(Failure::new(format!(
                 "array `{}` of shape {:?} has {} bytes of values",
@@ -190,7 +202,11 @@ fn series(name: &str, element: Element, bytes: &[u8]) -> Result<Series, Failure>
             String::from_utf8(cell[..end].to_vec()).ok()
         })?,
         Element::Utf32(size) => text(size.saturating_mul(4), &|cell| {
-            let points = cell.as_chunks::<4>().0.iter().map(|b| u32::from_le_bytes(*b));
+            let points = cell
+                .as_chunks::<4>()
+                .0
+                .iter()
+                .map(|b| u32::from_le_bytes(*b));
             let text: Option<String> = points.map(char::from_u32).collect();
             text.map(|t| t.trim_end_matches('\0').to_owned())
         })?,

@@ -13,7 +13,11 @@ impl Frame {
     /// # Errors
     /// If the name is taken, the number of rows differs, or the shape holds a zero.
     pub fn push_tensor_f32(&mut self, name: &str, tensor: Tensor<f32>) -> Result<(), Failure> {
-        self.push_tensor(name, Series::new(name.into(), tensor.values), &tensor.row_shape)
+        self.push_tensor(
+            name,
+            Series::new(name.into(), tensor.values),
+            &tensor.row_shape,
+        )
     }
 
     /// Appends a column of 64-bit whole numbers.
@@ -95,7 +99,9 @@ impl Frame {
     pub(super) fn push(&mut self, column: Series) -> Result<(), Failure> {
         let name = column.name().to_string();
         if self.has(&name) {
-            return Err(Failure::new(format!("there are two columns called `{name}`")));
+            return Err(Failure::new(format!(
+                "there are two columns called `{name}`"
+            )));
         }
         if self.data.width() == 0 {
             self.data = DataFrame::new(column.len(), vec![column.into()]).map_err(failure)?;
@@ -108,7 +114,9 @@ impl Frame {
                 self.rows()
             )));
         }
-        self.data.with_column(PolarsColumn::from(column)).map_err(failure)?;
+        self.data
+            .with_column(PolarsColumn::from(column))
+            .map_err(failure)?;
         Ok(())
     }
 }

@@ -25,7 +25,10 @@ impl Comparison {
     /// Do both tables hold the same columns with the same values?
     pub fn equal(&self) -> bool {
         self.left_rows == self.right_rows
-            && self.columns.iter().all(|(_, c)| *c == ColumnComparison::Equal)
+            && self
+                .columns
+                .iter()
+                .all(|(_, c)| *c == ColumnComparison::Equal)
     }
 }
 
@@ -146,18 +149,26 @@ fn filled(series: &Series) -> Result<Series, Failure> {
 fn numbers(a: &Series, b: &Series, width: usize) -> Result<ColumnComparison, Failure> {
     let gaps = if a.dtype().is_integer() {
         let (a, b) = (whole(a)?, whole(b)?);
-        gaps(a.into_iter().zip(b), |a, b| {
-            let scale = a.unsigned_abs().max(b.unsigned_abs()) as f64;
-            (a != b).then(|| (a.abs_diff(b) as f64, scale))
-        }, width)
+        gaps(
+            a.into_iter().zip(b),
+            |a, b| {
+                let scale = a.unsigned_abs().max(b.unsigned_abs()) as f64;
+                (a != b).then(|| (a.abs_diff(b) as f64, scale))
+            },
+            width,
+        )
     } else {
         let (a, b) = (a.cast(&DataType::Float64), b.cast(&DataType::Float64));
         let (a, b) = (a.map_err(failure)?, b.map_err(failure)?);
         let (a, b) = (a.f64().map_err(failure)?, b.f64().map_err(failure)?);
-        gaps(a.iter().zip(b.iter()), |a, b| {
-            let same = a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan());
-            (!same).then(|| ((a - b).abs(), a.abs().max(b.abs())))
-        }, width)
+        gaps(
+            a.iter().zip(b.iter()),
+            |a, b| {
+                let same = a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan());
+                (!same).then(|| ((a - b).abs(), a.abs().max(b.abs())))
+            },
+            width,
+        )
     };
     let (rows, absolute, relative) = gaps;
     Ok(ColumnComparison::Values {
@@ -192,12 +203,18 @@ fn gaps<T: Copy>(
             (Some(a), Some(b)) => gap(a, b),
             _ => Some((f64::INFINITY, 1.0)),
         };
-        let Some((distance, scale)) = found else { continue };
+        let Some((distance, scale)) = found else {
+            continue;
+        };
         let row = index / width;
         if last.replace(row) != Some(row) {
             rows += 1;
         }
-        let distance = if distance.is_nan() { f64::INFINITY } else { distance };
+        let distance = if distance.is_nan() {
+            f64::INFINITY
+        } else {
+            distance
+        };
         absolute = absolute.max(distance);
         if distance > 0.0 {
             let scale = if scale.is_finite() { scale } else { 1.0 };

@@ -9,9 +9,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use blake3::Hasher;
-use polars::prelude::{
-    BooleanChunked, ChunkedArray, DataType, PolarsNumericType, Series, pf16,
-};
+use polars::prelude::{BooleanChunked, ChunkedArray, DataType, PolarsNumericType, Series, pf16};
 
 use super::frame::Frame;
 use super::{dtype, failure};
@@ -98,7 +96,12 @@ fn hash_values(hasher: &mut Hasher, series: &Series) -> Result<(), Failure> {
             (if v.is_nan() { 0x7fc0_0000 } else { v.to_bits() }).to_le_bytes()
         }),
         DataType::Float64 => numbers!(series.f64(), |v: f64| {
-            (if v.is_nan() { 0x7ff8 << 48 } else { v.to_bits() }).to_le_bytes()
+            (if v.is_nan() {
+                0x7ff8 << 48
+            } else {
+                v.to_bits()
+            })
+            .to_le_bytes()
         }),
         DataType::String => {
             let text = series.str().map_err(failure)?;
@@ -128,7 +131,9 @@ fn hash_values(hasher: &mut Hasher, series: &Series) -> Result<(), Failure> {
         }
         other => {
             let word = dtype::word(other);
-            return Err(Failure::new(format!("values of type {word} are not supported")));
+            return Err(Failure::new(format!(
+                "values of type {word} are not supported"
+            )));
         }
     }
     Ok(())

@@ -157,5 +157,7 @@ pub(super) fn width(dtype: &DataType) -> usize {
 
 /// The Arrow field of a column, in types that every Arrow reader knows.
 pub(super) fn arrow_field(field: &Field) -> polars::prelude::ArrowField {
-    field.dtype().to_arrow_field(field.name().clone(), CompatLevel::oldest())
+    field
+        .dtype()
+        .to_arrow_field(field.name().clone(), CompatLevel::oldest())
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 
-use polars::prelude::{ArrowSchema, DataFrame, DataType, ParquetReader, Schema, SchemaExt, SerReader};
+use polars::prelude::{
+    ArrowSchema, DataFrame, DataType, ParquetReader, Schema, SchemaExt, SerReader,
+};
 use polars_parquet::read::FileMetadata;
 
 use super::failure;
@@ -36,7 +38,10 @@ impl Footer {
         let rows = metadata.num_rows as u64;
         let arrow = reader.schema().map_err(failure)?;
         let schema = Schema::from_arrow_schema(&arrow);
-        let width: u64 = schema.iter_values().map(|d| super::dtype::width(d) as u64).sum();
+        let width: u64 = schema
+            .iter_values()
+            .map(|d| super::dtype::width(d) as u64)
+            .sum();
         let claimed = rows.saturating_mul(width);
         if claimed > FREE.max(length.saturating_mul(RATIO)) {
             return Err(Failure::new(format!(

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use polars::prelude::{Column as PolarsColumn, DataFrame, DataType, IdxCa, IdxSize, NamedFrom, Series};
+use polars::prelude::{
+    Column as PolarsColumn, DataFrame, DataType, IdxCa, IdxSize, NamedFrom, Series,
+};
 
 use super::nearest::column_hint;
 use super::{dtype, failure};
@@ -64,7 +66,11 @@ impl Frame {
 
     /// Names of the columns, in order.
     pub fn names(&self) -> Vec<&str> {
-        self.data.columns().iter().map(|c| c.name().as_str()).collect()
+        self.data
+            .columns()
+            .iter()
+            .map(|c| c.name().as_str())
+            .collect()
     }
 
     /// Is there a column called `name`?
@@ -164,14 +170,19 @@ impl Frame {
 
 /// Number of values in a tensor of this shape.
 pub(super) fn size(shape: &[usize]) -> usize {
-    shape.iter().fold(1, |size, axis| size.saturating_mul(*axis))
+    shape
+        .iter()
+        .fold(1, |size, axis| size.saturating_mul(*axis))
 }
 
 /// Are the columns of two tables the same, order aside? If not, the first difference in words.
 pub(super) fn same_columns(ours: &TableFacts, theirs: &TableFacts) -> Result<(), String> {
     for column in &ours.columns {
         let Some(other) = theirs.column(&column.name) else {
-            return Err(format!("column `{}` is missing in a later part", column.name));
+            return Err(format!(
+                "column `{}` is missing in a later part",
+                column.name
+            ));
         };
         if (&column.dtype, &column.shape) != (&other.dtype, &other.shape) {
             return Err(format!(
@@ -182,8 +193,15 @@ pub(super) fn same_columns(ours: &TableFacts, theirs: &TableFacts) -> Result<(),
             ));
         }
     }
-    match theirs.columns.iter().find(|c| ours.column(&c.name).is_none()) {
-        Some(extra) => Err(format!("column `{}` is missing in an earlier part", extra.name)),
+    match theirs
+        .columns
+        .iter()
+        .find(|c| ours.column(&c.name).is_none())
+    {
+        Some(extra) => Err(format!(
+            "column `{}` is missing in an earlier part",
+            extra.name
+        )),
         None => Ok(()),
     }
 }

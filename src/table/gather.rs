@@ -35,7 +35,8 @@ pub fn stack(cells: Vec<(Axes, Frame)>) -> Result<Frame, Failure> {
     let mut body = Frame::new();
     for (_, part) in &cells {
         rows.push(part.rows());
-        body.vstack(part).map_err(|f| f.context("the tables cannot be stacked"))?;
+        body.vstack(part)
+            .map_err(|f| f.context("the tables cannot be stacked"))?;
     }
     if axes.is_empty() {
         return Ok(body);
@@ -99,8 +100,10 @@ fn axis_values(cells: &[&Axes]) -> Result<Vec<(String, Vec<Value>)>, String> {
     let Some(first) = cells.first() else {
         return Ok(Vec::new());
     };
-    let mut axes: Vec<(String, Vec<Value>)> =
-        first.iter().map(|(name, _)| (name.clone(), Vec::new())).collect();
+    let mut axes: Vec<(String, Vec<Value>)> = first
+        .iter()
+        .map(|(name, _)| (name.clone(), Vec::new()))
+        .collect();
     for cell in cells {
         if cell.len() != axes.len() {
             return Err("the gathered artefacts have different matrix axes".to_owned());

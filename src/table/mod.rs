@@ -27,13 +27,13 @@ mod write;
 mod tests;
 
 pub use access::Tensor;
-pub use arrow::{arrow_schema_of, read_arrow};
 pub use array::{ArrayFacts, Element};
+pub use arrow::{arrow_schema_of, read_arrow};
 pub use compare::{ColumnComparison, Comparison, compare, compare_paths};
 pub use frame::Frame;
 pub use gather::{gather, gather_facts, stack};
-pub use nearest::nearest;
 pub(crate) use nearest::column_hint;
+pub use nearest::nearest;
 pub use preview::{Preview, preview};
 pub use read::{facts_of, read, read_path, schema_of};
 pub use sql::{sql, sql_schema};
@@ -44,5 +44,10 @@ use crate::stage::Failure;
 /// A polars error as a failure, without the engine's own backtrace or context lines.
 fn failure(error: polars::prelude::PolarsError) -> Failure {
     let text = error.to_string();
-    Failure::new(text.lines().next().unwrap_or("unknown table error").to_owned())
+    Failure::new(
+        text.lines()
+            .next()
+            .unwrap_or("unknown table error")
+            .to_owned(),
+    )
 }

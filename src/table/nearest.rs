@@ -5,7 +5,12 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     let wanted = name.to_lowercase();
     candidates
         .into_iter()
-        .map(|c| (strsim::normalized_damerau_levenshtein(&wanted, &c.to_lowercase()), c))
+        .map(|c| {
+            (
+                strsim::normalized_damerau_levenshtein(&wanted, &c.to_lowercase()),
+                c,
+            )
+        })
         .filter(|(likeness, _)| *likeness >= 0.6)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, c)| c)
@@ -19,7 +24,11 @@ pub(crate) fn column_hint(name: &str, columns: &[&str]) -> String {
         None => {
             let shown: Vec<String> = columns.iter().take(20).map(|c| format!("`{c}`")).collect();
             let more = columns.len().saturating_sub(20);
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let more = if more > 0 {
+                format!(" and {more} more")
+            } else {
+                String::new()
+            };
             format!("the columns are {}{more}", shown.join(", "))
         }
     }

@@ -1,7 +1,7 @@
 //! Fixed-size lists of fixed-size lists ↔ flat ones with a shape.
 
 use polars::prelude::{CompatLevel, DataType, Series};
-use polars_arrow::array::{Array, ArrayRef, FixedSizeListArray};
+use polars_arrow::array::{ArrayRef, FixedSizeListArray};
 use polars_arrow::bitmap::Bitmap;
 
 use super::failure;
@@ -24,7 +24,10 @@ fn leaves(series: &Series) -> Result<(ArrayRef, Option<Bitmap>), Failure> {
     while let DataType::Array(..) = inner.dtype() {
         let level = inner.array().map_err(failure)?;
         if rows.is_none() && level.null_count() > 0 {
-            let text = format!("column `{}` holds a tensor with a missing slice", series.name());
+            let text = format!(
+                "column `{}` holds a tensor with a missing slice",
+                series.name()
+            );
             return Err(Failure::new(text));
         }
         inner = level.get_inner();

@@ -88,7 +88,11 @@ pub(super) fn cell(
         _ => {
             let text = series.slice(row as i64, 1).cast(&DataType::String);
             let text = text.map_err(failure)?;
-            text.str().map_err(failure)?.get(0).unwrap_or_default().to_owned()
+            text.str()
+                .map_err(failure)?
+                .get(0)
+                .unwrap_or_default()
+                .to_owned()
         }
     })
 }

@@ -22,7 +22,9 @@ use crate::stage::Failure;
 pub fn sql(tables: &[(String, Frame)], query: &str) -> Result<Frame, Failure> {
     guarded_query(|| {
         let lazy = prepare(tables, query)?;
-        let result = lazy.collect_with_engine(Engine::InMemory).map_err(failure)?;
+        let result = lazy
+            .collect_with_engine(Engine::InMemory)
+            .map_err(failure)?;
         Frame::adopt(result.unwrap_single(), BTreeMap::new())
     })
 }

@@ -31,7 +31,8 @@ pub fn write(frame: &mut Frame, path: &Path) -> Result<Facts, Failure> {
     let columns = digest::columns(frame)?;
     let file = File::create(path).at("create", path)?;
     let mut file = BufWriter::new(file);
-    write_to(frame, &mut file).map_err(|f| f.context(format!("cannot write {}", path.display())))?;
+    write_to(frame, &mut file)
+        .map_err(|f| f.context(format!("cannot write {}", path.display())))?;
     file.flush().at("write", path)?;
     Ok(Facts::Table(TableFacts {
         rows: Some(frame.rows() as u64),

@@ -44,7 +44,9 @@ impl<'a> Reader<'a> {
             .buffer_capacity(1 << 16)
             .from_reader(file);
         let mut first = StringRecord::new();
-        let some = records.read_record(&mut first).map_err(|e| damaged(source, &e))?;
+        let some = records
+            .read_record(&mut first)
+            .map_err(|e| damaged(source, &e))?;
         if !some {
             return Err(Failure::new(format!("{} is empty", source.name)));
         }
@@ -54,7 +56,10 @@ impl<'a> Reader<'a> {
             (1..=first.len()).map(|n| format!("column_{n}")).collect()
         };
         if let Some(name) = names.first_mut().filter(|n| n.starts_with('\u{feff}')) {
-            *name = name.trim_start_matches('\u{feff}').trim_matches('"').to_owned();
+            *name = name
+                .trim_start_matches('\u{feff}')
+                .trim_matches('"')
+                .to_owned();
         }
         for (index, name) in names.iter().enumerate() {
             if names[..index].contains(name) {
@@ -80,7 +85,9 @@ impl<'a> Reader<'a> {
             *record = first;
             return Ok(true);
         }
-        self.records.read_record(record).map_err(|e| damaged(self.source, &e))
+        self.records
+            .read_record(record)
+            .map_err(|e| damaged(self.source, &e))
     }
 }
 
@@ -93,7 +100,11 @@ fn damaged(source: Source, error: &csv::Error) -> Failure {
             Failure::new(format!("{name}:{line}: the line is not UTF-8"))
                 .hint("save the file as UTF-8")
         }
-        csv::ErrorKind::UnequalLengths { pos, expected_len, len } => {
+        csv::ErrorKind::UnequalLengths {
+            pos,
+            expected_len,
+            len,
+        } => {
             let line = pos.as_ref().map_or(0, csv::Position::line);
             Failure::new(format!(
                 "{name}:{line}: {len} cells where the first line has {expected_len}"
@@ -115,7 +126,10 @@ pub(super) fn read(
         return Err(Failure::new("there are no files to read"));
     };
     let columns = decide(*first, options, text)?;
-    let mut fillers: Vec<Filler> = columns.iter().filter_map(|c| Filler::of(&c.dtype)).collect();
+    let mut fillers: Vec<Filler> = columns
+        .iter()
+        .filter_map(|c| Filler::of(&c.dtype))
+        .collect();
     let mut record = StringRecord::new();
     let mut left = limit.unwrap_or(usize::MAX);
     let mut counts = Vec::with_capacity(sources.len());
@@ -150,7 +164,11 @@ struct Decided {
 }
 
 /// Names and types, from the first rows of the first file and what the user states.
-fn decide(source: Source, options: &CsvOptions, text: &TextOptions) -> Result<Vec<Decided>, Failure> {
+fn decide(
+    source: Source,
+    options: &CsvOptions,
+    text: &TextOptions,
+) -> Result<Vec<Decided>, Failure> {
     let mut reader = Reader::open(source, options)?;
     let mut kinds = vec![Kind::Unknown; reader.names.len()];
     let mut record = StringRecord::new();
@@ -169,7 +187,10 @@ fn decide(source: Source, options: &CsvOptions, text: &TextOptions) -> Result<Ve
         if names.contains(&name) {
             return Ok(());
         }
-        let text = format!("{}: `{what}` names `{name}`, which is no column", source.name);
+        let text = format!(
+            "{}: `{what}` names `{name}`, which is no column",
+            source.name
+        );
         Err(Failure::new(text).hint(column_hint(name, &names)))
     };
     for name in text.dtypes.keys() {
@@ -200,7 +221,11 @@ fn decide(source: Source, options: &CsvOptions, text: &TextOptions) -> Result<Ve
 
 /// The type that a word in `dtypes` means.
 pub(super) fn stated_dtype(name: &str, word: &str) -> Result<DataType, Failure> {
-    let word = if word == "datetime" { "datetime(us)" } else { word };
+    let word = if word == "datetime" {
+        "datetime(us)"
+    } else {
+        word
+    };
     dtype::parse(word, 0)
         .filter(|dtype| Filler::of(dtype).is_some())
         .ok_or_else(|| {
@@ -215,14 +240,18 @@ fn places(reader: &Reader, columns: &[Decided], first: &str) -> Result<Vec<usize
     columns
         .iter()
         .map(|column| {
-            reader.names.iter().position(|n| *n == column.name).ok_or_else(|| {
-                let names: Vec<&str> = reader.names.iter().map(String::as_str).collect();
-                Failure::new(format!(
-                    "{} has no column `{}`, which {first} has",
-                    reader.source.name, column.name
-                ))
-                .hint(column_hint(&column.name, &names))
-            })
+            reader
+                .names
+                .iter()
+                .position(|n| *n == column.name)
+                .ok_or_else(|| {
+                    let names: Vec<&str> = reader.names.iter().map(String::as_str).collect();
+                    Failure::new(format!(
+                        "{} has no column `{}`, which {first} has",
+                        reader.source.name, column.name
+                    ))
+                    .hint(column_hint(&column.name, &names))
+                })
         })
         .collect()
 }
@@ -231,9 +260,13 @@ fn unfit(file: &str, line: u64, column: &Decided, cell: &str, text: &TextOptions
     let cell: String = cell.chars().take(60).collect();
     let word = dtype::word(&column.dtype);
     let name = &column.name;
-    let failure = Failure::new(format!("{file}:{line}: column `{name}`: `{cell}` is not {word}"));
+    let failure = Failure::new(format!(
+        "{file}:{line}: column `{name}`: `{cell}` is not {word}"
+    ));
     if column.stated {
-        failure.hint(format!("correct the cell or `dtypes.{name}`, or add it to `null_values`"))
+        failure.hint(format!(
+            "correct the cell or `dtypes.{name}`, or add it to `null_values`"
+        ))
     } else {
         failure.hint(format!(
             "the first {} rows are {word}; state the type with `dtypes: {{ {name}: {} }}`",

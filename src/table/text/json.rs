@@ -117,7 +117,11 @@ impl<'de> Visitor<'de> for Array<'_, '_> {
 fn flat(row: Row) -> Row {
     fn add(to: &mut Row, prefix: &str, row: Row) {
         for (name, value) in row {
-            let name = if prefix.is_empty() { name } else { format!("{prefix}.{name}") };
+            let name = if prefix.is_empty() {
+                name
+            } else {
+                format!("{prefix}.{name}")
+            };
             match value {
                 Value::Object(inner) if !inner.is_empty() => add(to, &name, inner),
                 value => {
@@ -240,8 +244,14 @@ fn decide(source: Source, text: &TextOptions) -> Result<IndexMap<String, Column>
             return Ok(Next::Stop);
         }
         for (name, value) in flat(row) {
-            let null = value.as_str().is_some_and(|s| text.null_values.iter().any(|n| n == s));
-            let found = if null { Shape::Scalar(Kind::Unknown) } else { Shape::of(&value) };
+            let null = value
+                .as_str()
+                .is_some_and(|s| text.null_values.iter().any(|n| n == s));
+            let found = if null {
+                Shape::Scalar(Kind::Unknown)
+            } else {
+                Shape::of(&value)
+            };
             let known = shapes.entry(name).or_insert(Shape::Scalar(Kind::Unknown));
             *known = match (known.clone(), found) {
                 (Shape::Scalar(Kind::Unknown), found) if number == 1 => found,
@@ -260,7 +270,11 @@ fn decide(source: Source, text: &TextOptions) -> Result<IndexMap<String, Column>
             let column = match (stated, shape) {
                 (None, Shape::Tensor(shape, kind)) if size(&shape) > 0 => {
                     let int = kind == Kind::Int;
-                    let dtype = if int { DataType::Int64 } else { DataType::Float64 };
+                    let dtype = if int {
+                        DataType::Int64
+                    } else {
+                        DataType::Float64
+                    };
                     Column::Tensor(shape, dtype, Vec::new())
                 }
                 (stated, shape) => {
@@ -310,6 +324,10 @@ fn unfit(file: &str, number: usize, name: &str, column: &Column, value: &Value) 
         Column::Tensor(shape, dtype, _) => format!("{} of shape {shape:?}", dtype::word(dtype)),
     };
     let value: String = value.to_string().chars().take(60).collect();
-    Failure::new(format!("{file}, object {number}: `{name}` is {value}, not {word}"))
-        .hint(format!("correct it, or state the type: `dtypes: {{ {name}: string }}`"))
+    Failure::new(format!(
+        "{file}, object {number}: `{name}` is {value}, not {word}"
+    ))
+    .hint(format!(
+        "correct it, or state the type: `dtypes: {{ {name}: string }}`"
+    ))
 }
