@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::stage::{
-    Bound, Cancel, Column, Facts, FileIn, InferContext, InputFacts, Io, Made, Outputs, Silent, Stage,
-    TableFacts,
+    Bound, Cancel, Column, Facts, FileIn, InferContext, InputFacts, Io, Made, Outputs, Silent,
+    Stage, TableFacts,
 };
 use crate::table::{self, Frame};
 
@@ -31,7 +31,10 @@ impl Run {
 
     /// What the stage said of a table before it ran.
     pub fn inferred(&self, port: &str) -> TableFacts {
-        self.inferred[port].table().expect("inferred table facts").clone()
+        self.inferred[port]
+            .table()
+            .expect("inferred table facts")
+            .clone()
     }
 
     /// What the stage said of a table after it ran.
@@ -83,18 +86,32 @@ fn run(
     for (index, (port, frame, axes)) in inputs.iter().enumerate() {
         let path = folder.path().join(format!("in-{index}.parquet"));
         let facts = table::write(&mut frame.clone(), &path).expect("writes");
-        let axes = axes.iter().map(|(n, v)| ((*n).to_owned(), v.clone())).collect();
-        bound.entry((*port).to_owned()).or_default().push(Bound { path, facts, axes });
+        let axes = axes
+            .iter()
+            .map(|(n, v)| ((*n).to_owned(), v.clone()))
+            .collect();
+        bound
+            .entry((*port).to_owned())
+            .or_default()
+            .push(Bound { path, facts, axes });
     }
-    let params = stage.normalize(with).map_err(|c| hinted(c.message, c.hint))?;
+    let params = stage
+        .normalize(with)
+        .map_err(|c| hinted(c.message, c.hint))?;
     let mut found: BTreeMap<String, Vec<FileIn>> = BTreeMap::new();
     for param in stage.files(&params) {
-        let glob = globset::Glob::new(&param.path).expect("a glob").compile_matcher();
-        let inside = |name: &String| glob.is_match(name) || name.starts_with(&format!("{}/", param.path));
+        let glob = globset::Glob::new(&param.path)
+            .expect("a glob")
+            .compile_matcher();
+        let inside =
+            |name: &String| glob.is_match(name) || name.starts_with(&format!("{}/", param.path));
         let mut matching: Vec<&String> = names.iter().filter(|n| inside(n)).collect();
         matching.sort();
         let files = matching.into_iter().map(|name| FileIn {
-            name: name.strip_prefix(&format!("{}/", param.path)).unwrap_or(name).to_owned(),
+            name: name
+                .strip_prefix(&format!("{}/", param.path))
+                .unwrap_or(name)
+                .to_owned(),
             path: root.join(name),
         });
         found.insert(param.param.clone(), files.collect());
@@ -103,7 +120,10 @@ fn run(
         inputs: bound
             .iter()
             .map(|(port, all)| {
-                let facts = |b: &Bound| InputFacts { facts: bare(&b.facts), axes: b.axes.clone() };
+                let facts = |b: &Bound| InputFacts {
+                    facts: bare(&b.facts),
+                    axes: b.axes.clone(),
+                };
                 (port.clone(), all.iter().map(facts).collect())
             })
             .collect(),
@@ -131,7 +151,9 @@ fn run(
         made: BTreeMap::new(),
         notes: BTreeMap::new(),
     };
-    stage.run(&params, &mut io).map_err(|f| hinted(f.message, f.hint))?;
+    stage
+        .run(&params, &mut io)
+        .map_err(|f| hinted(f.message, f.hint))?;
     let made = io.made;
     Ok(Run {
         made,

@@ -135,7 +135,10 @@ fn one_byte(param: &str, text: &str) -> Result<u8, Complaint> {
     match text.as_bytes() {
         [byte] if !matches!(byte, b'\n' | b'\r') => Ok(*byte),
         _ if text == "\\t" => Ok(b'\t'),
-        _ => Err(Complaint::param(param, format!("`{text}` is not one ASCII character"))),
+        _ => Err(Complaint::param(
+            param,
+            format!("`{text}` is not one ASCII character"),
+        )),
     }
 }
 
@@ -171,11 +174,16 @@ fn read(
     let (format, head) = look(params, &first.path)?;
     let sources: Vec<Source> = files
         .iter()
-        .map(|f| Source { name: &f.name, path: &f.path })
+        .map(|f| Source {
+            name: &f.name,
+            path: &f.path,
+        })
         .collect();
     match format {
         Format::Auto | Format::Csv | Format::Tsv => {
-            let csv = params.csv_options(format, &head).map_err(|c| Failure::new(c.message))?;
+            let csv = params
+                .csv_options(format, &head)
+                .map_err(|c| Failure::new(c.message))?;
             text::read_csv(&sources, &csv, &params.text_options(), limit)
         }
         Format::Json | Format::Ndjson => {
@@ -221,7 +229,9 @@ fn complete(
     let source = params.id.as_deref().unwrap_or(ID);
     if frame.has(source) {
         if source != ID && frame.has(ID) {
-            return Err(Failure::new(format!("`{source}` cannot be the `id`: there is a column `id`")));
+            return Err(Failure::new(format!(
+                "`{source}` cannot be the `id`: there is a column `id`"
+            )));
         }
         whole.push_renamed(frame, source, ID)?;
     } else if let Some(missing) = &params.id {
@@ -270,7 +280,11 @@ penguins:
 
     fn ports(_params: Option<&Params>) -> Ports {
         Ports {
-            outputs: vec![Port::new("table", PortType::Table, "The rows of all files.")],
+            outputs: vec![Port::new(
+                "table",
+                PortType::Table,
+                "The rows of all files.",
+            )],
             ..Ports::default()
         }
     }
@@ -290,7 +304,11 @@ penguins:
             return Ok(Outputs::new());
         };
         let named = |path: &PathBuf| FileIn {
-            name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            name: path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
             path: path.clone(),
         };
         let files: Vec<FileIn> = paths.iter().map(named).collect();
@@ -303,7 +321,9 @@ penguins:
             }
         }
         let (frame, counts) = read(params, &files, Some(0)).map_err(failed)?;
-        let mut facts = complete(params, &frame, &files, &counts).map_err(failed)?.facts();
+        let mut facts = complete(params, &frame, &files, &counts)
+            .map_err(failed)?
+            .facts();
         facts.rows = None;
         Ok(Outputs::from([("table".to_owned(), Facts::Table(facts))]))
     }

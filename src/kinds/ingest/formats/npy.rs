@@ -75,7 +75,9 @@ pub(super) fn header(source: &mut impl Read, name: &str) -> Result<Header, Failu
         }
     };
     if length > LONGEST_HEADER {
-        return Err(Failure::new(format!("a header of {length} bytes is no array's")));
+        return Err(Failure::new(format!(
+            "a header of {length} bytes is no array's"
+        )));
     }
     let mut text = vec![0; length];
     source.read_exact(&mut text).map_err(cut)?;
@@ -99,7 +101,10 @@ pub(super) fn header(source: &mut impl Read, name: &str) -> Result<Header, Failu
 fn element(descr: &str) -> Result<(Element, bool), Failure> {
     let unknown = || Failure::new(format!("values of type `{descr}` are not supported"));
     let order = descr.chars().next().ok_or_else(unknown)?;
-    let (code, size) = descr.get(1..).and_then(|d| d.split_at_checked(1)).ok_or_else(unknown)?;
+    let (code, size) = descr
+        .get(1..)
+        .and_then(|d| d.split_at_checked(1))
+        .ok_or_else(unknown)?;
     if code == "O" {
         return Err(Failure::new("the array holds pickled Python objects").hint(
             "a pickle can run code when it is read; save numbers or text, with `allow_pickle=False`",
