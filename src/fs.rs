@@ -17,13 +17,7 @@ pub struct Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "cannot {} {}: {}",
-            self.action,
-            self.path.display(),
-            self.source
-        )
+        write!(f, "cannot {} {}: {}", self.action, self.path.display(), self.source)
     }
 }
 
@@ -47,11 +41,7 @@ pub trait Context<T> {
 
 impl<T, E: Into<io::Error>> Context<T> for std::result::Result<T, E> {
     fn at(self, action: &'static str, path: impl AsRef<Path>) -> Result<T> {
-        self.map_err(|source| Error {
-            action,
-            path: path.as_ref().to_owned(),
-            source: source.into(),
-        })
+        self.map_err(|source| Error { action, path: path.as_ref().to_owned(), source: source.into() })
     }
 }
 
@@ -78,21 +68,11 @@ pub fn create_dir_all(path: impl AsRef<Path>) -> Result<()> {
 pub fn write_atomic(path: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
     use std::io::Write;
     let path = path.as_ref();
-    let folder = path
-        .parent()
-        .filter(|p| !p.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new()
-        .prefix(".tmp-")
-        .tempfile_in(folder)
-        .at("write beside", path)?;
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(folder).at("write beside", path)?;
     file.write_all(bytes).at("write", path)?;
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-    file.as_file()
-        .set_permissions(mode)
-        .at("set permissions of", path)?;
-    file.persist(path)
-        .map_err(|e| e.error)
-        .at("replace", path)?;
+    file.as_file().set_permissions(mode).at("set permissions of", path)?;
+    file.persist(path).map_err(|e| e.error).at("replace", path)?;
     Ok(())
 }

@@ -1,3 +1,7 @@
 //! The `sulcus` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(sulcus::cli::main().code())
+}

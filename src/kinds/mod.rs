@@ -1,10 +1,12 @@
 //! The stage kinds, one file each, grouped by family. A new kind is its file and a line in `KINDS`.
 
+mod command;
 #[cfg(feature = "tables")]
-pub mod ingest;
+mod ingest;
 #[cfg(feature = "tables")]
-pub mod table;
-
+mod model;
+#[cfg(feature = "tables")]
+mod table;
 #[cfg(all(test, feature = "tables"))]
 mod testing;
 
@@ -12,12 +14,21 @@ use crate::stage::Stage;
 
 /// Every built-in kind.
 pub static KINDS: &[&dyn Stage] = &[
+    &command::CommandKind,
     #[cfg(feature = "tables")]
     &ingest::arrays::Arrays,
     #[cfg(feature = "tables")]
     &ingest::images::Images,
+    #[cfg(feature = "models")]
+    &ingest::model_file::IngestModel,
     #[cfg(feature = "tables")]
     &ingest::table::Table,
+    #[cfg(feature = "models")]
+    &model::build::Build,
+    #[cfg(feature = "models")]
+    &model::infer::Infer,
+    #[cfg(feature = "models")]
+    &model::train::Train,
     #[cfg(feature = "tables")]
     &table::sample::Sample,
     #[cfg(feature = "tables")]

@@ -1,9 +1,9 @@
 //! A kind's contract: ports, parameters, documentation.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What flows through a port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PortType {
     /// A Parquet table.

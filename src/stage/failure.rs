@@ -18,22 +18,12 @@ pub struct Complaint {
 impl Complaint {
     /// A complaint about the parameter at path `at` inside `with`.
     pub fn param(at: impl Into<String>, message: impl Into<String>) -> Self {
-        Complaint {
-            message: message.into(),
-            at: Some(at.into()),
-            within: None,
-            hint: None,
-        }
+        Complaint { message: message.into(), at: Some(at.into()), within: None, hint: None }
     }
 
     /// A complaint about the input port `port`.
     pub fn port(port: &str, message: impl Into<String>) -> Self {
-        Complaint {
-            message: message.into(),
-            at: Some(format!("in.{port}")),
-            within: None,
-            hint: None,
-        }
+        Complaint { message: message.into(), at: Some(format!("in.{port}")), within: None, hint: None }
     }
 
     /// The same complaint with a hint.
@@ -63,20 +53,12 @@ pub struct Failure {
 impl Failure {
     /// A failure with this message.
     pub fn new(message: impl Into<String>) -> Self {
-        Failure {
-            message: message.into(),
-            hint: None,
-            cancelled: false,
-        }
+        Failure { message: message.into(), hint: None, cancelled: false }
     }
 
     /// The answer to a cancelled run.
     pub fn cancelled() -> Self {
-        Failure {
-            message: "cancelled".to_owned(),
-            hint: None,
-            cancelled: true,
-        }
+        Failure { message: "cancelled".to_owned(), hint: None, cancelled: true }
     }
 
     /// The same failure with a hint.

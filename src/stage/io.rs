@@ -87,6 +87,8 @@ pub struct Io<'a> {
     pub threads: usize,
     /// Execution providers in order of preference; the first that works is used.
     pub providers: Vec<String>,
+    /// The graph runtime's library, for kinds that run graphs.
+    pub library: Option<PathBuf>,
     /// Environment variables declared for this stage.
     pub env: BTreeMap<String, String>,
     /// Whom to tell.
@@ -105,8 +107,7 @@ impl Io<'_> {
     /// # Errors
     /// If the port is not bound.
     pub fn input(&self, port: &str) -> Result<&Bound, Failure> {
-        self.optional(port)
-            .ok_or_else(|| Failure::new(format!("input port `{port}` is not bound")))
+        self.optional(port).ok_or_else(|| Failure::new(format!("input port `{port}` is not bound")))
     }
 
     /// The single artefact at an optional `port`.
@@ -131,13 +132,7 @@ impl Io<'_> {
 
     /// States that the output at `port` is finished at `path`.
     pub fn put(&mut self, port: &str, path: impl AsRef<Path>, facts: Facts) {
-        self.made.insert(
-            port.to_owned(),
-            Made {
-                path: path.as_ref().to_owned(),
-                facts,
-            },
-        );
+        self.made.insert(port.to_owned(), Made { path: path.as_ref().to_owned(), facts });
     }
 
     /// Records how it ran, for people (not part of the key).
@@ -150,10 +145,6 @@ impl Io<'_> {
     /// # Errors
     /// [`Failure::cancelled`].
     pub fn check_cancelled(&self) -> Result<(), Failure> {
-        if self.cancel.is_cancelled() {
-            Err(Failure::cancelled())
-        } else {
-            Ok(())
-        }
+        if self.cancel.is_cancelled() { Err(Failure::cancelled()) } else { Ok(()) }
     }
 }

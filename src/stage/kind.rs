@@ -48,10 +48,7 @@ impl InferContext {
     /// Facts of the single artefact at `port`, [`Facts::Opaque`] if there is none.
     pub fn input(&self, port: &str) -> &Facts {
         const OPAQUE: &Facts = &Facts::Opaque;
-        self.inputs
-            .get(port)
-            .and_then(|all| all.first())
-            .map_or(OPAQUE, |i| &i.facts)
+        self.inputs.get(port).and_then(|all| all.first()).map_or(OPAQUE, |i| &i.facts)
     }
 }
 
@@ -139,12 +136,7 @@ fn parse<K: Kind>(params: &Value) -> Result<K::Params, Complaint> {
     serde_path_to_error::deserialize(deserializer).map_err(|error| {
         let path = error.path().to_string();
         let message = error.into_inner().to_string();
-        Complaint {
-            message,
-            at: (path != ".").then_some(path),
-            within: None,
-            hint: None,
-        }
+        Complaint { message, at: (path != ".").then_some(path), within: None, hint: None }
     })
 }
 
@@ -192,9 +184,7 @@ impl<K: Kind> Stage for K {
     }
 
     fn reads(&self, params: &Value, context: &InferContext) -> BTreeMap<String, Reads> {
-        parse::<K>(params)
-            .map(|p| K::reads(&p, context))
-            .unwrap_or_default()
+        parse::<K>(params).map(|p| K::reads(&p, context)).unwrap_or_default()
     }
 
     fn infer(&self, params: &Value, context: &InferContext) -> Result<Outputs, Complaint> {
@@ -215,4 +205,10 @@ pub trait RuntimeHost: Send + Sync {
     /// # Errors
     /// If none of `providers` works here: what to install.
     fn identity(&self, providers: &[String]) -> Result<String, Failure>;
+
+    /// Where the runtime's library is, fetched if it is nowhere.
+    ///
+    /// # Errors
+    /// If it is nowhere and cannot be fetched.
+    fn library(&self) -> Result<std::path::PathBuf, Failure>;
 }

@@ -1,1 +1,27 @@
-//! ONNX graphs as data.
+//! ONNX graphs as data: read and check them, infer shapes, differentiate, build training graphs.
+//!
+//! Everything made here is a plain `ai.onnx` graph that a stock ONNX Runtime runs.
+//!
+//! ```
+//! use onnx_graph::{architectures, loss::Loss, train};
+//!
+//! let spec = architectures::Spec { input: vec![4], classes: 3, hidden: vec![8], activation: "Relu".into(), scale: 1.0 };
+//! let model = architectures::build("mlp", &spec, 0)?;
+//! let sgd = train::Sgd { momentum: 0.9, weight_decay: 0.0, nesterov: false };
+//! let training = train::training(&model, Loss::CrossEntropy, sgd)?;
+//! assert_eq!(training.states.len(), 4); // two weights, two biases
+//! # Ok::<(), onnx_graph::error::Error>(())
+//! ```
+
+pub mod architectures;
+pub mod build;
+pub mod error;
+pub mod grad;
+pub mod loss;
+pub mod model;
+pub mod ops;
+pub mod proto;
+pub mod random;
+pub mod shape;
+pub mod tensor;
+pub mod train;

@@ -3,6 +3,8 @@
 pub mod arrays;
 mod formats;
 pub mod images;
+#[cfg(feature = "models")]
+pub mod model_file;
 pub mod table;
 
 use crate::stage::{Column, Complaint, Failure};

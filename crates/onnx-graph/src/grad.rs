@@ -1,0 +1,138 @@
+//! Reverse-mode differentiation: walks a graph backward and emits plain ONNX nodes.
+//!
+//! The walk does broadcasting, accumulation and error context; each op gives only its own rule.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::build::{Attr, Builder};
+use crate::error::{Error, Result};
+use crate::model::node_label;
+use crate::ops::{self, Gradient};
+use crate::proto::{GraphProto, NodeProto};
+use crate::shape::{Dim, Info, Infos, infer};
+
+/// The backward part of a graph.
+#[derive(Debug)]
+pub struct Backward {
+    /// The forward nodes, with outputs added that the backward part needs.
+    pub forward: Vec<NodeProto>,
+    /// The backward nodes, in order.
+    pub nodes: Vec<NodeProto>,
+    /// Constants of the backward nodes.
+    pub constants: Vec<crate::proto::TensorProto>,
+    /// For each value asked for, the name of its gradient.
+    pub gradients: Vec<String>,
+}
+
+/// Differentiates `graph` from `seeds` (value → name of its gradient) back to the values `wrt`.
+///
+/// # Errors
+/// The node that cannot be differentiated, or a value that nothing depends on.
+pub fn backward(
+    graph: &GraphProto,
+    seeds: &[(&str, &str)],
+    wrt: &[&str],
+    builder: Builder,
+) -> Result<Backward> {
+    let infos = infer(graph)?;
+    let mut walk = Walk { b: builder, infos: &infos, sums: HashMap::new() };
+    for (value, gradient) in seeds {
+        walk.sums.entry((*value).to_owned()).or_default().push((*gradient).to_owned());
+    }
+    let needed = depends(graph, wrt);
+    let mut forward = graph.node.clone();
+    for node in forward.iter_mut().rev() {
+        if node.output.first().is_some_and(|y| needed.contains(y)) {
+            walk.node(node, &needed)
+                .map_err(|e| Error::new(format!("gradient of {}: {e}", node_label(node))))?;
+        }
+    }
+    let mut gradients = Vec::with_capacity(wrt.len());
+    for value in wrt {
+        let sum = walk.sum(value);
+        gradients.push(sum.ok_or_else(|| Error::new(format!("the loss does not depend on `{value}`")))?);
+    }
+    Ok(Backward { forward, nodes: walk.b.nodes, constants: walk.b.constants, gradients })
+}
+
+/// The values that depend on one of `wrt`, and these themselves.
+fn depends(graph: &GraphProto, wrt: &[&str]) -> HashSet<String> {
+    let mut found: HashSet<String> = wrt.iter().map(|v| (*v).to_owned()).collect();
+    for node in &graph.node {
+        if node.input.iter().any(|x| found.contains(x)) {
+            found.extend(node.output.iter().cloned());
+        }
+    }
+    found
+}
+
+struct Walk<'a> {
+    b: Builder,
+    infos: &'a Infos,
+    /// Gradients that arrived at a value from those that read it.
+    sums: HashMap<String, Vec<String>>,
+}
+
+impl Walk<'_> {
+    fn node(&mut self, node: &mut NodeProto, needed: &HashSet<String>) -> Result<()> {
+        let Some(dy) = node.output.first().cloned().and_then(|y| self.sum(&y)) else { return Ok(()) };
+        let inputs: Vec<Info> = node
+            .input
+            .iter()
+            .map(|x| self.infos.get(x).cloned().ok_or_else(|| Error::new(format!("`{x}` is not known"))))
+            .collect::<Result<_>>()?;
+        let output = node.output.first().and_then(|y| self.infos.get(y)).cloned();
+        let op = ops::find(node)?;
+        let gradients = op.gradient(&mut Gradient { b: &mut self.b, node, inputs: &inputs, dy: &dy })?;
+        for (i, ((x, info), gradient)) in node.input.iter().zip(&inputs).zip(gradients).enumerate() {
+            let Some(gradient) = gradient.filter(|_| needed.contains(x)) else { continue };
+            let gradient = match (op.name(), &output) {
+                // Of Gemm only the addend is broadcast; its factors are matrices.
+                ("Gemm", _) if i < 2 => gradient,
+                ("Add" | "Sub" | "Mul" | "MatMul" | "Gemm", Some(y)) => {
+                    self.reduce(&gradient, x, info, y, op.name())?
+                }
+                _ => gradient,
+            };
+            self.sums.entry(x.clone()).or_default().push(gradient);
+        }
+        Ok(())
+    }
+
+    /// The sum of all gradients that arrived at a value.
+    fn sum(&mut self, value: &str) -> Option<String> {
+        let parts = self.sums.get(value)?.clone();
+        let total = match &parts[..] {
+            [only] => only.clone(),
+            parts => {
+                let names: Vec<&str> = parts.iter().map(String::as_str).collect();
+                self.b.node("Sum", &names, [])
+            }
+        };
+        self.sums.insert(value.to_owned(), vec![total.clone()]);
+        Some(total)
+    }
+
+    /// Sums a gradient over the axes along which its value was broadcast.
+    fn reduce(&mut self, gradient: &str, name: &str, x: &Info, y: &Info, op: &str) -> Result<String> {
+        let (from, mut to) = (x.rank(name)?.to_vec(), y.rank("its output")?.to_vec());
+        if op == "MatMul" {
+            // The last two axes of a product are its own; only stacks are broadcast.
+            to.truncate(to.len().saturating_sub(2));
+            to.extend_from_slice(&from[from.len() - 2..]);
+        }
+        let missing = to.len() - from.len();
+        let spread = |i: usize| i < missing || (from[i - missing] == Dim::Size(1) && to[i] != Dim::Size(1));
+        let axes: Vec<i64> = (0..to.len()).filter(|i| spread(*i)).map(|i| i as i64).collect();
+        if axes.is_empty() {
+            return Ok(gradient.to_owned());
+        }
+        let axes = self.b.ints(&axes);
+        let summed = self.b.node("ReduceSum", &[gradient, &axes], [("keepdims", Attr::Int(1))]);
+        if missing == 0 {
+            return Ok(summed);
+        }
+        let lost = self.b.ints(&(0..missing as i64).collect::<Vec<i64>>());
+        Ok(self.b.node("Squeeze", &[&summed, &lost], []))
+    }
+}

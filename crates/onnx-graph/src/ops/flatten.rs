@@ -1,0 +1,39 @@
+//! `Flatten` to a matrix. Gradient: reshape back.
+
+use super::{Gradient, Op, input, product};
+use crate::error::{Error, Result};
+use crate::model::int_attribute;
+use crate::proto::NodeProto;
+use crate::shape::Info;
+
+/// All axes before `axis` become the rows, the others the columns.
+pub struct Flatten;
+
+impl Op for Flatten {
+    fn name(&self) -> &'static str {
+        "Flatten"
+    }
+
+    fn infer(
+        &self,
+        node: &NodeProto,
+        inputs: &[Info],
+        _constant: &dyn Fn(usize) -> Option<Vec<i64>>,
+    ) -> Result<Vec<Info>> {
+        let x = input(inputs, 0)?;
+        let dims = x.rank("its input")?;
+        let axis = int_attribute(node, "axis", 1);
+        let at = if axis < 0 { axis + dims.len() as i64 } else { axis };
+        let at = usize::try_from(at)
+            .ok()
+            .filter(|a| *a <= dims.len())
+            .ok_or_else(|| Error::new(format!("there is no axis {axis}")))?;
+        Ok(vec![Info::new(x.ty, vec![product(&dims[..at]), product(&dims[at..])])])
+    }
+
+    fn gradient(&self, g: &mut Gradient) -> Result<Vec<Option<String>>> {
+        let x = g.x(0);
+        let shape = g.b.node("Shape", &[&x], []);
+        Ok(vec![Some(g.b.node("Reshape", &[g.dy, &shape], []))])
+    }
+}

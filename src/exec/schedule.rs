@@ -1,0 +1,442 @@
+//! The loop: start what is ready, wait for what ends, until nothing is left.
+//!
+//! A step goes `waiting → ready → running → done | failed`, or `waiting → blocked` when one before it
+//! failed. Only this thread changes states; workers execute steps and report back.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, RwLock};
+use std::time::{Duration, Instant};
+
+use super::perform::{Failed, perform};
+use super::resolve::{Outputs, Resolved, Resolver};
+use super::{Event, Observer, Preview};
+use crate::plan::StepId;
+use crate::stage::{Cancel, Digest, Failure};
+
+/// How to run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Steps (or threads of steps) at once.
+    pub jobs: usize,
+    /// After a failure, go on with what does not depend on it.
+    pub keep_going: bool,
+    /// Amounts of named resources.
+    pub resources: BTreeMap<String, f64>,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, Default)]
+pub struct Summary {
+    /// Steps that were executed, in the order of their end.
+    pub executed: Vec<StepId>,
+    /// Steps whose result was known.
+    pub cached: Vec<StepId>,
+    /// Steps that failed.
+    pub failed: Vec<StepId>,
+    /// Steps that could not run because one before them failed.
+    pub blocked: Vec<StepId>,
+    /// True if the run was stopped.
+    pub cancelled: bool,
+    /// Key and outputs of every step that has a result.
+    pub results: HashMap<StepId, (Digest, Outputs)>,
+}
+
+/// What a worker reports.
+struct Report {
+    step: StepId,
+    attempt: u64,
+    result: Result<Done, Failed>,
+}
+
+enum Done {
+    Known(Digest, Outputs),
+    Executed(Digest, Outputs, f64),
+}
+
+type Results = RwLock<HashMap<StepId, (Digest, Outputs)>>;
+
+/// Brings `steps` (in order, with all that they read) up to date. `force` names steps that are
+/// executed whatever is known.
+pub fn run(
+    resolver: &Resolver,
+    steps: &[StepId],
+    preview: Preview,
+    force: &(dyn Fn(StepId) -> bool + Sync),
+    options: &Options,
+    cancel: &Cancel,
+    observer: &dyn Observer,
+) -> Summary {
+    let results: Results = RwLock::new(preview.cached);
+    std::thread::scope(|scope| {
+        let (to_workers, jobs) = channel::<(StepId, u64, Cancel)>();
+        let jobs = Arc::new(std::sync::Mutex::new(jobs));
+        let (to_loop, reports) = channel::<Report>();
+        for _ in 0..options.jobs.max(1) {
+            let (jobs, to_loop, results) = (Arc::clone(&jobs), to_loop.clone(), &results);
+            scope.spawn(move || work(resolver, force, &jobs, &to_loop, results, observer));
+        }
+        let mut state = Loop::new(resolver, steps, options, &results, observer);
+        state.run(&to_workers, &reports, cancel);
+        state.summary
+    })
+    .with_results(results)
+}
+
+impl Summary {
+    fn with_results(mut self, results: Results) -> Self {
+        self.results = results.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        self
+    }
+}
+
+struct Running {
+    cancel: Cancel,
+    slots: usize,
+    deadline: Option<Instant>,
+    timed_out: bool,
+}
+
+struct Loop<'a> {
+    resolver: &'a Resolver<'a>,
+    options: &'a Options,
+    results: &'a Results,
+    observer: &'a dyn Observer,
+    waiting: HashMap<StepId, usize>,
+    downstream: HashMap<StepId, Vec<StepId>>,
+    ready: BTreeSet<(usize, StepId)>,
+    place: HashMap<StepId, usize>,
+    running: HashMap<StepId, Running>,
+    free: usize,
+    resources: BTreeMap<String, f64>,
+    stopping: bool,
+    summary: Summary,
+}
+
+impl<'a> Loop<'a> {
+    fn new(
+        resolver: &'a Resolver,
+        steps: &[StepId],
+        options: &'a Options,
+        results: &'a Results,
+        observer: &'a dyn Observer,
+    ) -> Self {
+        let mut state = Loop {
+            resolver,
+            options,
+            results,
+            observer,
+            waiting: HashMap::with_capacity(steps.len()),
+            downstream: HashMap::with_capacity(steps.len()),
+            ready: BTreeSet::new(),
+            place: steps.iter().enumerate().map(|(place, id)| (*id, place)).collect(),
+            running: HashMap::new(),
+            free: options.jobs.max(1),
+            resources: options.resources.clone(),
+            stopping: false,
+            summary: Summary::default(),
+        };
+        for &id in steps {
+            if read(results, id).is_some() {
+                state.restore(id);
+                continue;
+            }
+            let open = resolver.plan.steps[id].upstream.iter().filter(|s| read(results, **s).is_none());
+            let mut count = 0;
+            for &source in open {
+                state.downstream.entry(source).or_default().push(id);
+                count += 1;
+            }
+            state.waiting.insert(id, count);
+            if count == 0 {
+                state.ready.insert((state.place[&id], id));
+            }
+        }
+        state
+    }
+
+    fn run(&mut self, workers: &Sender<(StepId, u64, Cancel)>, reports: &Receiver<Report>, cancel: &Cancel) {
+        loop {
+            if cancel.is_cancelled() && !self.summary.cancelled {
+                self.summary.cancelled = true;
+                self.stopping = true;
+                self.running.values().for_each(|r| r.cancel.cancel());
+            }
+            if !self.stopping {
+                self.start_ready(workers);
+            }
+            if self.running.is_empty() {
+                break;
+            }
+            let patience = self.running.values().filter_map(|r| r.deadline).min();
+            let patience = patience.map_or(Duration::from_millis(50), |d| {
+                d.saturating_duration_since(Instant::now()).min(Duration::from_millis(50))
+            });
+            match reports.recv_timeout(patience) {
+                Ok(report) => self.end(report, workers),
+                Err(RecvTimeoutError::Timeout) => self.stop_late(),
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        let mut left: Vec<StepId> = self.waiting.keys().copied().collect();
+        left.sort_by_key(|id| self.place[id]);
+        for id in left {
+            if !self.summary.failed.contains(&id) && !self.summary.blocked.contains(&id) {
+                self.summary.blocked.push(id);
+                if !self.summary.cancelled {
+                    self.observer.event(Event::Blocked(id));
+                }
+            }
+        }
+    }
+
+    /// Starts every ready step for which slots and resources are free.
+    fn start_ready(&mut self, workers: &Sender<(StepId, u64, Cancel)>) {
+        let candidates: Vec<(usize, StepId)> =
+            self.ready.iter().copied().take(self.free.max(1) * 64).collect();
+        for (place, id) in candidates {
+            if self.free == 0 {
+                break;
+            }
+            let options = &self.resolver.plan.steps[id].options;
+            let slots =
+                usize::try_from(options.threads.unwrap_or(1)).unwrap_or(1).min(self.options.jobs.max(1));
+            if slots > self.free || !self.fits(id) {
+                continue;
+            }
+            self.ready.remove(&(place, id));
+            self.free -= slots;
+            self.take(id, -1.0);
+            let cancel = Cancel::default();
+            let deadline = options.timeout.map(|t| Instant::now() + t);
+            self.running.insert(id, Running { cancel: cancel.clone(), slots, deadline, timed_out: false });
+            let _ = workers.send((id, 1, cancel));
+        }
+    }
+
+    fn fits(&self, id: StepId) -> bool {
+        self.resolver.plan.steps[id].options.resources.iter().all(|(name, amount)| {
+            let total = self.options.resources.get(name).copied().unwrap_or(f64::INFINITY);
+            let free = self.resources.get(name).copied().unwrap_or(f64::INFINITY);
+            // A step that asks for more than there is runs alone rather than never.
+            *amount <= free + 1e-9 || (*amount > total && free >= total - 1e-9)
+        })
+    }
+
+    fn take(&mut self, id: StepId, sign: f64) {
+        for (name, amount) in &self.resolver.plan.steps[id].options.resources {
+            if let (Some(free), Some(total)) =
+                (self.resources.get_mut(name), self.options.resources.get(name))
+            {
+                *free += sign * amount.min(*total);
+            }
+        }
+    }
+
+    fn stop_late(&mut self) {
+        let now = Instant::now();
+        for running in self.running.values_mut().filter(|r| r.deadline.is_some_and(|d| d <= now)) {
+            running.timed_out = true;
+            running.deadline = None;
+            running.cancel.cancel();
+        }
+    }
+
+    fn end(&mut self, report: Report, workers: &Sender<(StepId, u64, Cancel)>) {
+        let Report { step: id, attempt, result } = report;
+        let options = &self.resolver.plan.steps[id].options;
+        let timed_out = self.running.get(&id).is_some_and(|r| r.timed_out);
+        let result = match result {
+            Err(failed) if timed_out => {
+                let seconds = options.timeout.unwrap_or_default().as_secs_f64();
+                let failure = Failure::new(format!("stopped after its timeout of {seconds} s"))
+                    .hint("raise `timeout`, or give it less to do");
+                Err(Failed { failure, log: failed.log })
+            }
+            other => other,
+        };
+        if let Err(failed) = &result
+            && !failed.failure.cancelled
+            && attempt <= options.retries.unwrap_or(0)
+            && !self.stopping
+        {
+            self.observer.event(Event::Retrying {
+                step: id,
+                attempt: attempt + 1,
+                message: &failed.failure.message,
+            });
+            let cancel = Cancel::default();
+            if let Some(running) = self.running.get_mut(&id) {
+                running.cancel = cancel.clone();
+                running.timed_out = false;
+                running.deadline = options.timeout.map(|t| Instant::now() + t);
+            }
+            let _ = workers.send((id, attempt + 1, cancel));
+            return;
+        }
+        if let Some(running) = self.running.remove(&id) {
+            self.free += running.slots;
+            self.take(id, 1.0);
+        }
+        self.waiting.remove(&id);
+        match result {
+            Ok(Done::Known(key, outputs)) => {
+                write(self.results, id, (key, outputs));
+                self.restore(id);
+                self.release(id);
+            }
+            Ok(Done::Executed(key, outputs, seconds)) => {
+                let before = self.resolver.memory.last(&self.resolver.plan.steps[id].name);
+                let same = |b: &Outputs| {
+                    b.len() == outputs.len()
+                        && b.iter().zip(outputs.iter()).all(|(x, y)| x.content() == y.content())
+                };
+                let unchanged = before.as_ref().is_some_and(same);
+                write(self.results, id, (key, outputs));
+                self.summary.executed.push(id);
+                self.observer.event(Event::Executed { step: id, seconds, unchanged });
+                self.release(id);
+            }
+            Err(failed) => self.fail(id, &failed),
+        }
+    }
+
+    fn fail(&mut self, id: StepId, failed: &Failed) {
+        if failed.failure.cancelled {
+            self.observer.event(Event::Stopped(id));
+            self.summary.blocked.push(id);
+            return;
+        }
+        self.summary.failed.push(id);
+        let Failure { message, hint, .. } = &failed.failure;
+        self.observer.event(Event::Failed { step: id, message, hint: hint.as_deref(), log: &failed.log });
+        if !self.options.keep_going {
+            self.stopping = true;
+        }
+    }
+
+    /// A known result: its outputs appear in the project if they are not there.
+    fn restore(&mut self, id: StepId) {
+        let Some((_, outputs)) = read(self.results, id) else { return };
+        match restore_outputs(self.resolver, id, &outputs) {
+            Ok(()) => {
+                self.summary.cached.push(id);
+                self.observer.event(Event::Cached(id));
+            }
+            Err(failure) => {
+                self.fail(id, &Failed { failure, log: String::new() });
+            }
+        }
+    }
+
+    fn release(&mut self, id: StepId) {
+        for next in self.downstream.remove(&id).unwrap_or_default() {
+            if let Some(count) = self.waiting.get_mut(&next) {
+                *count -= 1;
+                if *count == 0 {
+                    self.ready.insert((self.place[&next], next));
+                }
+            }
+        }
+    }
+}
+
+/// Makes a known step's outputs appear in the project where they are missing or different.
+pub(super) fn restore_outputs(resolver: &Resolver, id: StepId, outputs: &Outputs) -> Result<(), Failure> {
+    let (plan, session) = (resolver.plan, resolver.session);
+    for (port, out) in plan.steps[id].outputs.iter().zip(outputs.iter()) {
+        let path = plan.output_path(id, port);
+        let path = path.as_str();
+        if out.ty == crate::stage::PortType::Dir {
+            let tree = session.store.tree(&out.object).unwrap_or_default();
+            let same = |(name, digest, _, _): &(String, Digest, u64, bool)| {
+                session.index.digest(&format!("{path}/{name}")).is_ok_and(|(d, _)| d == *digest)
+            };
+            let count = walkdir::WalkDir::new(session.root.join(path))
+                .into_iter()
+                .flatten()
+                .filter(|e| !e.file_type().is_dir())
+                .count();
+            if count != tree.files.len() || !tree.files.iter().all(same) {
+                session.store.place_tree(&out.object, path, &session.index)?;
+            }
+        } else if !session.index.digest(path).is_ok_and(|(digest, _)| digest == out.object) {
+            session.store.place(&out.object, out.bytes, path, false, &session.index)?;
+        }
+    }
+    Ok(())
+}
+
+fn read(results: &Results, id: StepId) -> Option<(Digest, Outputs)> {
+    let guard = results.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+    guard.get(&id).map(|(key, outputs)| (*key, Arc::clone(outputs)))
+}
+
+fn write(results: &Results, id: StepId, value: (Digest, Outputs)) {
+    results.write().unwrap_or_else(std::sync::PoisonError::into_inner).insert(id, value);
+}
+
+fn work(
+    resolver: &Resolver,
+    force: &(dyn Fn(StepId) -> bool + Sync),
+    jobs: &std::sync::Mutex<Receiver<(StepId, u64, Cancel)>>,
+    to_loop: &Sender<Report>,
+    results: &Results,
+    observer: &dyn Observer,
+) {
+    loop {
+        let job = jobs.lock().unwrap_or_else(std::sync::PoisonError::into_inner).recv();
+        let Ok((step, attempt, cancel)) = job else { return };
+        let result = bring_up(resolver, step, attempt > 1 || force(step), results, &cancel, observer);
+        if to_loop.send(Report { step, attempt, result }).is_err() {
+            return;
+        }
+    }
+}
+
+/// Finds the step's result or executes it, under the lock of its key.
+fn bring_up(
+    resolver: &Resolver,
+    id: StepId,
+    force: bool,
+    results: &Results,
+    cancel: &Cancel,
+    observer: &dyn Observer,
+) -> Result<Done, Failed> {
+    let failed = |failure: Failure| Failed { failure, log: String::new() };
+    let outputs = |source: StepId| read(results, source).map(|(_, outputs)| outputs);
+    let Resolved { key, manifest } = resolver.resolve(id, &outputs).map_err(failed)?;
+    let recall = || {
+        let mut damage = |what: String| observer.event(Event::Damaged { step: id, what: &what });
+        resolver.recall(id, &key, &mut damage)
+    };
+    if !force && let Some(known) = recall() {
+        return Ok(Done::Known(key, known));
+    }
+    let mut told = false;
+    let _held = loop {
+        match resolver.session.store.try_lock(&key).map_err(|e| failed(e.into()))? {
+            Ok(held) => break held,
+            Err(holder) => {
+                if !told {
+                    observer.event(Event::Waiting(id, &holder));
+                    told = true;
+                }
+                if cancel.is_cancelled() {
+                    return Err(failed(Failure::cancelled()));
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+    };
+    // Another process may have finished it between the first look and the lock.
+    if (!force || told)
+        && let Some(known) = recall()
+    {
+        return Ok(Done::Known(key, known));
+    }
+    observer.event(Event::Started(id));
+    let resolved = Resolved { key, manifest };
+    let (outputs, seconds) = perform(resolver, id, &resolved, &outputs, cancel, observer)?;
+    Ok(Done::Executed(key, outputs, seconds))
+}

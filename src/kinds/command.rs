@@ -1,0 +1,187 @@
+//! `command`: a shell command with declared reads and writes.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read, Seek};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::stage::{
+    Complaint, Failure, FileForm, FileParam, InferContext, Io, Kind, Outputs, Port, PortType, Ports,
+};
+
+/// How long a command that was asked to stop may take before it is killed.
+const GRACE: Duration = Duration::from_secs(5);
+/// What is read of a command's output; the rest is dropped.
+const OUTPUT_BYTES: u64 = 8 << 20;
+
+/// A shell command with declared reads and writes.
+pub struct CommandKind;
+
+/// Parameters of `command`.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Params {
+    /// The command, given to `sh -c` in the project's root folder.
+    pub run: String,
+    /// Files, folders or globs that it reads. A path that another stage writes makes that stage run first.
+    #[serde(default, deserialize_with = "one_or_many")]
+    pub reads: Vec<String>,
+    /// Files or folders that it writes. They are removed before it runs and kept in the store after it.
+    #[serde(default, deserialize_with = "one_or_many")]
+    pub writes: Vec<String>,
+}
+
+fn one_or_many<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    struct Texts;
+    impl<'de> serde::de::Visitor<'de> for Texts {
+        type Value = Vec<String>;
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a path or a list of paths")
+        }
+        fn visit_str<E>(self, text: &str) -> Result<Vec<String>, E> {
+            Ok(vec![text.to_owned()])
+        }
+        fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut items: A) -> Result<Vec<String>, A::Error> {
+            let mut out = Vec::with_capacity(items.size_hint().unwrap_or(0).min(1 << 16));
+            while let Some(item) = items.next_element()? {
+                out.push(item);
+            }
+            Ok(out)
+        }
+    }
+    deserializer.deserialize_any(Texts)
+}
+
+impl Kind for CommandKind {
+    type Params = Params;
+    const NAME: &'static str = "command";
+    const REVISION: u32 = 1;
+    const ABOUT: &'static str = "A shell command with declared reads and writes.\n\n\
+        The command runs under `sh -c` in the project's root folder. What it prints is kept and shown \
+        if it fails (`sulcus log STAGE` shows it later). It runs again when its text, the bytes of a \
+        file that it reads, or a variable declared under the workflow's `env:` changed; its other \
+        surroundings are not part of the key. When its result is known the written paths are put \
+        back from the store.";
+    const EXAMPLE: &'static str = "\
+count:
+  uses: command
+  with:
+    run: wc -l < data/penguins/penguins.csv > out/rows.txt
+    reads: data/penguins/penguins.csv
+    writes: out/rows.txt
+";
+
+    fn ports(params: Option<&Params>) -> Ports {
+        let output = |path: &String| {
+            let folder = path.ends_with('/');
+            let name = path.trim_start_matches("./").trim_end_matches('/');
+            let ty = if folder { PortType::Dir } else { PortType::File };
+            Port { path: Some(name.to_owned()), ..Port::new(name, ty, "a path that the command writes") }
+        };
+        Ports {
+            outputs: params.map(|p| p.writes.iter().map(output).collect()).unwrap_or_default(),
+            ..Ports::default()
+        }
+    }
+
+    fn files(params: &Params) -> Vec<FileParam> {
+        let read = |(index, path): (usize, &String)| FileParam {
+            param: format!("reads.{index}"),
+            path: path.clone(),
+            form: FileForm::Any,
+            names_matter: true,
+        };
+        params.reads.iter().enumerate().map(read).collect()
+    }
+
+    fn infer(params: &Params, _context: &InferContext) -> Result<Outputs, Complaint> {
+        if params.run.trim().is_empty() {
+            return Err(Complaint::param("run", "the command is empty"));
+        }
+        Ok(Outputs::new())
+    }
+
+    fn run(params: &Params, io: &mut Io) -> Result<(), Failure> {
+        let output =
+            tempfile::tempfile().map_err(|e| Failure::new(format!("cannot make a temporary file: {e}")))?;
+        let mut child = spawn(&params.run, &io.root, &io.env, &output)?;
+        let status = wait(&mut child, io);
+        let log = printed(output);
+        log.lines().for_each(|line| io.progress.log(line));
+        let status = status?;
+        match (status.code(), status.signal()) {
+            (Some(0), _) => Ok(()),
+            (Some(127), _) => Err(Failure::new("the command ended with exit code 127")
+                .hint("the shell did not find a program: is it installed and on PATH?")),
+            (Some(code), _) => Err(Failure::new(format!("the command ended with exit code {code}"))),
+            (None, signal) => {
+                Err(Failure::new(format!("the command was ended by signal {}", signal.unwrap_or(0))))
+            }
+        }
+    }
+}
+
+fn spawn(
+    run: &str,
+    root: &std::path::Path,
+    env: &BTreeMap<String, String>,
+    output: &File,
+) -> Result<Child, Failure> {
+    let cannot = |error: std::io::Error| Failure::new(format!("cannot start the command: {error}"));
+    Command::new("/bin/sh")
+        .args(["-c", run])
+        .current_dir(root)
+        .envs(env)
+        .stdin(Stdio::null())
+        .stdout(output.try_clone().map_err(cannot)?)
+        .stderr(output.try_clone().map_err(cannot)?)
+        .process_group(0)
+        .spawn()
+        .map_err(cannot)
+}
+
+/// Waits for the end of the command; asks it to stop when the run was cancelled. Whatever it left
+/// behind in its process group is killed, so that nothing writes after its outputs were hashed.
+fn wait(child: &mut Child, io: &Io) -> Result<ExitStatus, Failure> {
+    let cannot = |error: std::io::Error| Failure::new(format!("cannot wait for the command: {error}"));
+    let group = Pid::from_child(child);
+    let ended = pidfd_open(group, PidfdFlags::empty()).map_err(|e| cannot(e.into()))?;
+    let mut asked: Option<Instant> = None;
+    loop {
+        let mut watched = [PollFd::new(&ended, PollFlags::IN)];
+        let patience = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+        if poll(&mut watched, Some(&patience)).is_ok_and(|n| n > 0) {
+            break;
+        }
+        match asked {
+            None if io.cancel.is_cancelled() => {
+                let _ = kill_process_group(group, Signal::TERM);
+                asked = Some(Instant::now());
+            }
+            Some(at) if at.elapsed() > GRACE => {
+                let _ = kill_process_group(group, Signal::KILL);
+            }
+            _ => {}
+        }
+    }
+    // The group still exists as long as its leader was not waited for, so its number cannot have been reused.
+    let _ = kill_process_group(group, Signal::KILL);
+    let status = child.wait().map_err(cannot)?;
+    if asked.is_some() { Err(Failure::cancelled()) } else { Ok(status) }
+}
+
+fn printed(mut output: File) -> String {
+    let mut bytes = Vec::new();
+    let read = output.rewind().and_then(|()| output.take(OUTPUT_BYTES).read_to_end(&mut bytes));
+    if read.is_err() {
+        return "(its output could not be read)".to_owned();
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}

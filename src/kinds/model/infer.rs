@@ -1,0 +1,224 @@
+//! `model.infer`: outputs and inner tensors of a model on every row of a table.
+
+use std::collections::BTreeMap;
+
+use onnx_graph::model::Model;
+use onnx_graph::shape::{Info, infer};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::facts;
+use super::train::row_shape;
+use crate::model::{Runtime, Session, Values};
+use crate::stage::{Column, Complaint, Dim, Facts, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads, TableFacts};
+use crate::table::{Frame, Tensor, read, write};
+
+/// Rows of one call into the runtime.
+const BATCH: usize = 256;
+
+/// Outputs and inner tensors of a model on every row of a table.
+pub struct Infer;
+
+/// Parameters of `model.infer`.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Params {
+    /// Column that feeds the model; if not given `input`, else the only tensor column.
+    #[serde(default)]
+    pub input: Option<String>,
+    /// Inner tensors to keep beside the outputs, by their names in the graph.
+    #[serde(default)]
+    pub tensors: Vec<String>,
+    /// Columns of the table to carry over, such as the label.
+    #[serde(default)]
+    pub keep: Vec<String>,
+}
+
+impl Params {
+    /// The columns that are read: `id` where there is one, those kept, and the input.
+    fn columns(&self, table: &TableFacts) -> Result<(String, Vec<String>), Complaint> {
+        let input = facts::input_column(table, self.input.as_deref(), "input")?;
+        let mut kept: Vec<String> = Vec::new();
+        if table.column("id").is_some() {
+            kept.push("id".to_owned());
+        }
+        for (index, name) in self.keep.iter().enumerate() {
+            facts::column(table, name, &format!("keep.{index}"))?;
+            if !kept.contains(name) {
+                kept.push(name.clone());
+            }
+        }
+        Ok((input, kept))
+    }
+}
+
+impl Kind for Infer {
+    type Params = Params;
+    const NAME: &'static str = "model.infer";
+    const REVISION: u32 = 1;
+    const USES_RUNTIME: bool = true;
+    const ABOUT: &'static str = "Outputs and inner tensors of a model on every row of a table.\n\n\
+        The result has the row's `id`, the columns named under `keep`, a tensor column for each output \
+        and inner tensor, and, where the first output is [N, classes], its largest entry as \
+        `prediction`.";
+    const EXAMPLE: &'static str = "\
+answers:
+  uses: model.infer
+  in: { model: train.model, data: split.test }
+  with: { input: image, keep: [label] }
+";
+
+    fn ports(_params: Option<&Params>) -> Ports {
+        Ports {
+            inputs: vec![
+                Port::new("model", PortType::Model, "a model with one float32 input"),
+                Port::new("data", PortType::Table, "rows to run"),
+            ],
+            outputs: vec![Port::new("table", PortType::Table, "id, kept columns, outputs, prediction")],
+            ..Ports::default()
+        }
+    }
+
+    fn reads(params: &Params, context: &InferContext) -> BTreeMap<String, Reads> {
+        let columns = context.input("data").table().and_then(|t| params.columns(t).ok());
+        let reads = columns.map(|(input, kept)| Reads::columns(kept.into_iter().chain([input])));
+        reads.map(|r| BTreeMap::from([("data".to_owned(), r)])).unwrap_or_default()
+    }
+
+    fn infer(params: &Params, context: &InferContext) -> Result<Outputs, Complaint> {
+        let model_input = facts::only_input(context.input("model"))?;
+        let Some(table) = context.input("data").table() else { return Ok(Outputs::new()) };
+        let (input, kept) = params.columns(table)?;
+        if let Some(model_input) = model_input {
+            facts::check_shape(table, &input, model_input)?;
+        }
+        let Some(model) = context.input("model").model().filter(|_| params.tensors.is_empty()) else {
+            return Ok(Outputs::new());
+        };
+        let mut columns: Vec<Column> = kept.iter().filter_map(|n| table.column(n)).map(|c| Column { digest: None, ..c.clone() }).collect();
+        for output in &model.outputs {
+            let size = |d: &Dim| if let Dim::Size(s) = d { Some(*s as usize) } else { None };
+            let Some(shape) = output.shape.iter().skip(1).map(size).collect::<Option<Vec<usize>>>() else {
+                return Ok(Outputs::new());
+            };
+            columns.push(Column { name: output.name.clone(), dtype: format!("tensor({})", output.dtype), shape: Some(shape), digest: None });
+        }
+        if model.outputs.first().is_some_and(|o| o.shape.len() == 2) {
+            columns.push(Column { name: "prediction".to_owned(), dtype: "int64".to_owned(), shape: None, digest: None });
+        }
+        Ok(Outputs::from([("table".to_owned(), Facts::Table(TableFacts { rows: None, columns }))]))
+    }
+
+    fn run(params: &Params, io: &mut Io) -> Result<(), Failure> {
+        let mut model = facts::read(io.input("model")?)?;
+        let first = model.outputs().into_iter().next().map(|(name, _)| name).unwrap_or_default();
+        expose(&mut model, &params.tensors)?;
+        let bound = io.input("data")?;
+        let schema = bound.facts.table().cloned().unwrap_or_default();
+        let (input, kept) = params.columns(&schema).map_err(|c| Failure::new(c.message))?;
+        let wanted: Vec<&str> = kept.iter().map(String::as_str).chain((!kept.contains(&input)).then_some(input.as_str())).collect();
+        let frame = read(bound, Some(&wanted))?;
+        let tensor = frame.tensor_f32(&input)?;
+        let shape = row_shape(&model, &tensor)?;
+        let library = io.library.clone().ok_or_else(|| Failure::new("ONNX Runtime is not here"))?;
+        let runtime = Runtime::load(&library)?;
+        let mut session = Session::new(runtime, &model.to_bytes(), &io.providers, io.threads)?;
+        let outputs = forward(&mut session, &shape, &tensor.values, &mut |done, total| {
+            io.progress.advance("rows", done as u64, Some(total as u64));
+            io.check_cancelled()
+        })?;
+        let mut result = Frame::new();
+        for name in &kept {
+            result.push_column_of(&frame, name)?;
+        }
+        let mut prediction = None;
+        for (name, (dims, values)) in outputs {
+            let row: Vec<usize> = dims.iter().skip(1).map(|d| *d as usize).collect();
+            if name == first && row.len() == 1 {
+                prediction = Some(values.chunks_exact(row[0].max(1)).map(|r| argmax(r) as i64).collect::<Vec<i64>>());
+            }
+            result.push_tensor_f32(&name, Tensor { row_shape: row, values })?;
+        }
+        if let Some(prediction) = prediction {
+            result.push_i64s("prediction", prediction)?;
+        }
+        io.note("execution_provider", session.provider());
+        io.note("onnxruntime", runtime.build());
+        let path = io.create("table", "parquet");
+        let facts = write(&mut result, &path)?;
+        io.put("table", path, facts);
+        Ok(())
+    }
+}
+
+/// Adds inner tensors to the outputs of a model.
+fn expose(model: &mut Model, tensors: &[String]) -> Result<(), Failure> {
+    if tensors.is_empty() {
+        return Ok(());
+    }
+    let wrong = |e: onnx_graph::error::Error| Failure::new(e.to_string());
+    let graph = model.graph().map_err(wrong)?;
+    let infos = infer(graph).map_err(wrong)?;
+    let made: Vec<&str> = graph.node.iter().flat_map(|n| &n.output).map(String::as_str).collect();
+    let mut extra = Vec::new();
+    for name in tensors {
+        if !made.contains(&name.as_str()) {
+            let hint = crate::spec::suggest::did_you_mean(name, made.iter().copied());
+            let hint = hint.unwrap_or_else(|| crate::spec::suggest::known(made.iter().copied()));
+            return Err(Failure::new(format!("the model has no inner tensor `{name}`")).hint(hint));
+        }
+        let info = infos.get(name).cloned().unwrap_or(Info { ty: onnx_graph::tensor::DataType::Float, dims: None });
+        extra.push(info.value(name));
+    }
+    if let Some(graph) = model.0.graph.as_mut() {
+        extra.retain(|value| !graph.output.iter().any(|o| o.name == value.name));
+        graph.output.extend(extra);
+    }
+    Ok(())
+}
+
+type Output = (String, (Vec<i64>, Vec<f32>));
+
+/// Runs a model over rows, batch by batch; every float32 output in the order of the graph.
+pub(super) fn forward(
+    session: &mut Session,
+    row_shape: &[i64],
+    values: &[f32],
+    tell: &mut dyn FnMut(usize, usize) -> Result<(), Failure>,
+) -> Result<Vec<Output>, Failure> {
+    let names = session.outputs();
+    let (input, ..) = session.inputs().into_iter().next().ok_or_else(|| Failure::new("the model has no input"))?;
+    let width = row_shape.iter().product::<i64>().max(1) as usize;
+    let total = values.len() / width;
+    let mut gathered: Vec<(Vec<i64>, Vec<f32>)> = vec![(Vec::new(), Vec::new()); names.len()];
+    for (index, chunk) in values.chunks(BATCH * width).enumerate() {
+        let rows = chunk.len() / width;
+        let shape = std::iter::once(rows as i64).chain(row_shape.iter().copied()).collect();
+        let mut outputs = session.run(vec![(input.clone(), (shape, Values::F32(chunk.to_vec())))])?;
+        for (slot, name) in gathered.iter_mut().zip(&names) {
+            match outputs.remove(name) {
+                Some((dims, Values::F32(part))) if dims.first() == Some(&(rows as i64)) => {
+                    slot.0 = dims;
+                    slot.1.extend(part);
+                }
+                Some((dims, Values::F32(_))) => {
+                    return Err(Failure::new(format!("the output `{name}` of shape {dims:?} does not have one entry a row")));
+                }
+                _ => return Err(Failure::new(format!("the output `{name}` is not float32"))),
+            }
+        }
+        tell((index * BATCH + rows).min(total), total)?;
+    }
+    Ok(names.into_iter().zip(gathered).collect())
+}
+
+/// The index of the largest value, the first if several are equal.
+pub(super) fn argmax(values: &[f32]) -> usize {
+    let mut best = 0;
+    for (index, value) in values.iter().enumerate() {
+        if *value > values[best] {
+            best = index;
+        }
+    }
+    best
+}

@@ -1,0 +1,17 @@
+//! ONNX Runtime: the only module that names `ort`.
+
+mod fetch;
+mod host;
+mod library;
+mod providers;
+mod runtime;
+mod session;
+mod train;
+
+pub use fetch::VERSION;
+pub use host::{Host, Provided};
+pub use library::{Found, Places, find};
+pub use providers::{PROVIDERS, Provider};
+pub use runtime::Runtime;
+pub use session::{Session, Values};
+pub use train::{Progress, Request, Schedule, Trained, train};

@@ -1,0 +1,139 @@
+//! Running a graph.
+
+use std::collections::BTreeMap;
+
+use ort::session::builder::GraphOptimizationLevel;
+use ort::session::{SessionInputValue, SessionInputs};
+use ort::value::{DynValue, Tensor, TensorElementType, ValueType};
+
+use super::providers::Provider;
+use super::runtime::Runtime;
+use crate::stage::Failure;
+
+/// A graph made ready by the runtime.
+pub struct Session {
+    session: ort::session::Session,
+    provider: &'static str,
+}
+
+/// Values of a tensor.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Values {
+    /// 32-bit floats.
+    F32(Vec<f32>),
+    /// 64-bit integers.
+    I64(Vec<i64>),
+}
+
+/// Shape and values.
+pub type Array = (Vec<i64>, Values);
+
+fn failed(context: &str) -> impl Fn(ort::Error) -> Failure + '_ {
+    move |error| {
+        let text = error.to_string();
+        let shown: String = text.lines().next().unwrap_or_default().chars().take(400).collect();
+        Failure::new(format!("{context}: {shown}"))
+    }
+}
+
+impl Session {
+    /// Prepares a model with the first of `providers` that works.
+    ///
+    /// # Errors
+    /// If the runtime does not take the model, or none of the providers works.
+    pub fn new(runtime: &'static Runtime, model: &[u8], providers: &[String], threads: usize) -> Result<Self, Failure> {
+        let mut last = None;
+        for name in providers {
+            let provider = Provider::named(name)?;
+            let chosen = runtime.choose(std::slice::from_ref(name));
+            match chosen.and_then(|_| Self::with(runtime, model, provider, threads)) {
+                Ok(session) => return Ok(session),
+                Err(failure) => last = last.or(Some(failure)),
+            }
+        }
+        Err(last.unwrap_or_else(|| Failure::new("no execution provider is named")))
+    }
+
+    fn with(runtime: &'static Runtime, model: &[u8], provider: &Provider, threads: usize) -> Result<Self, Failure> {
+        let wrong = failed("ONNX Runtime does not take the model");
+        let text = |error: &dyn std::fmt::Display| Failure::new(format!("ONNX Runtime: {error}"));
+        // Spinning threads of several sessions take the cores from each other: off.
+        let mut builder = ort::session::Session::builder(&runtime.environment)
+            .map_err(&wrong)?
+            .with_intra_threads(threads)
+            .map_err(|e| text(&e))?
+            .with_inter_threads(1)
+            .map_err(|e| text(&e))?
+            .with_intra_op_spinning(false)
+            .map_err(|e| text(&e))?
+            .with_deterministic_compute(true)
+            .map_err(|e| text(&e))?
+            .with_optimization_level(GraphOptimizationLevel::All)
+            .map_err(|e| text(&e))?;
+        if let Some(dispatch) = provider.dispatch() {
+            builder = builder.with_execution_providers([dispatch]).map_err(|e| {
+                Failure::new(format!("the execution provider `{}` does not work here: {e}", provider.name))
+                    .hint(format!("it needs {}", provider.install))
+            })?;
+        }
+        let session = builder.commit_from_memory(model).map_err(wrong)?;
+        Ok(Session { session, provider: provider.name })
+    }
+
+    /// The execution provider that was registered.
+    pub fn provider(&self) -> &'static str {
+        self.provider
+    }
+
+    /// Names of the outputs in order.
+    pub fn outputs(&self) -> Vec<String> {
+        self.session.outputs().iter().map(|o| o.name().to_owned()).collect()
+    }
+
+    /// Name, type and shape (−1: any) of each input.
+    pub fn inputs(&self) -> Vec<(String, String, Vec<i64>)> {
+        let describe = |o: &ort::value::Outlet| match o.dtype() {
+            ValueType::Tensor { ty, shape, .. } => (o.name().to_owned(), ty.to_string(), shape.to_vec()),
+            other => (o.name().to_owned(), other.to_string(), Vec::new()),
+        };
+        self.session.inputs().iter().map(describe).collect()
+    }
+
+    /// Runs the graph once; every output that is a float32 or int64 tensor comes back by name.
+    ///
+    /// # Errors
+    /// If the inputs do not fit, or an output has another type.
+    pub fn run(&mut self, inputs: Vec<(String, Array)>) -> Result<BTreeMap<String, Array>, Failure> {
+        let wrong = failed("the graph failed");
+        let mut values: Vec<(String, DynValue)> = Vec::with_capacity(inputs.len());
+        for (name, (shape, array)) in inputs {
+            let value = match array {
+                Values::F32(v) => Tensor::from_array((shape, v)).map_err(&wrong)?.into_dyn(),
+                Values::I64(v) => Tensor::from_array((shape, v)).map_err(&wrong)?.into_dyn(),
+            };
+            values.push((name, value));
+        }
+        let values: Vec<(String, SessionInputValue)> = values.into_iter().map(|(n, v)| (n, v.into())).collect();
+        let outputs = self.session.run(SessionInputs::from(values)).map_err(&wrong)?;
+        let mut out = BTreeMap::new();
+        for (name, value) in outputs.iter() {
+            out.insert(name.to_owned(), array(name, &value)?);
+        }
+        Ok(out)
+    }
+}
+
+fn array(name: &str, value: &ort::value::ValueRef<'_>) -> Result<Array, Failure> {
+    let wrong = failed("an output cannot be read");
+    match value.dtype() {
+        ValueType::Tensor { ty: TensorElementType::Float32, .. } => {
+            let (shape, data) = value.try_extract_tensor::<f32>().map_err(wrong)?;
+            Ok((shape.to_vec(), Values::F32(data.to_vec())))
+        }
+        ValueType::Tensor { ty: TensorElementType::Int64, .. } => {
+            let (shape, data) = value.try_extract_tensor::<i64>().map_err(wrong)?;
+            Ok((shape.to_vec(), Values::I64(data.to_vec())))
+        }
+        other => Err(Failure::new(format!("the output `{name}` is {other}; float32 and int64 tensors are supported"))),
+    }
+}
