@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::stage::{
-    Bound, Cancel, Column, Facts, FileIn, InferContext, InputFacts, Io, Made, Outputs, Silent,
-    Stage, TableFacts,
+    Bound, Cancel, Column, Facts, FileIn, InferContext, InputFacts, Io, Made, Outputs, Silent, Stage,
+    TableFacts,
 };
 use crate::table::{self, Frame};
 
@@ -31,10 +31,7 @@ impl Run {
 
     /// What the stage said of a table before it ran.
     pub fn inferred(&self, port: &str) -> TableFacts {
-        self.inferred[port]
-            .table()
-            .expect("inferred table facts")
-            .clone()
+        self.inferred[port].table().expect("inferred table facts").clone()
     }
 
     /// What the stage said of a table after it ran.
@@ -61,12 +58,7 @@ pub fn run_tables(stage: &dyn Stage, with: Value, inputs: &[Input]) -> Result<Ru
     run(stage, with, &[], inputs)
 }
 
-fn run(
-    stage: &dyn Stage,
-    with: Value,
-    files: &[(&str, &[u8])],
-    inputs: &[Input],
-) -> Result<Run, String> {
+fn run(stage: &dyn Stage, with: Value, files: &[(&str, &[u8])], inputs: &[Input]) -> Result<Run, String> {
     let hinted = |message: String, hint: Option<String>| match hint {
         Some(hint) => format!("{message} ({hint})"),
         None => message,
@@ -86,32 +78,18 @@ fn run(
     for (index, (port, frame, axes)) in inputs.iter().enumerate() {
         let path = folder.path().join(format!("in-{index}.parquet"));
         let facts = table::write(&mut frame.clone(), &path).expect("writes");
-        let axes = axes
-            .iter()
-            .map(|(n, v)| ((*n).to_owned(), v.clone()))
-            .collect();
-        bound
-            .entry((*port).to_owned())
-            .or_default()
-            .push(Bound { path, facts, axes });
+        let axes = axes.iter().map(|(n, v)| ((*n).to_owned(), v.clone())).collect();
+        bound.entry((*port).to_owned()).or_default().push(Bound { path, facts, axes });
     }
-    let params = stage
-        .normalize(with)
-        .map_err(|c| hinted(c.message, c.hint))?;
+    let params = stage.normalize(with).map_err(|c| hinted(c.message, c.hint))?;
     let mut found: BTreeMap<String, Vec<FileIn>> = BTreeMap::new();
     for param in stage.files(&params) {
-        let glob = globset::Glob::new(&param.path)
-            .expect("a glob")
-            .compile_matcher();
-        let inside =
-            |name: &String| glob.is_match(name) || name.starts_with(&format!("{}/", param.path));
+        let glob = globset::Glob::new(&param.path).expect("a glob").compile_matcher();
+        let inside = |name: &String| glob.is_match(name) || name.starts_with(&format!("{}/", param.path));
         let mut matching: Vec<&String> = names.iter().filter(|n| inside(n)).collect();
         matching.sort();
         let files = matching.into_iter().map(|name| FileIn {
-            name: name
-                .strip_prefix(&format!("{}/", param.path))
-                .unwrap_or(name)
-                .to_owned(),
+            name: name.strip_prefix(&format!("{}/", param.path)).unwrap_or(name).to_owned(),
             path: root.join(name),
         });
         found.insert(param.param.clone(), files.collect());
@@ -120,10 +98,7 @@ fn run(
         inputs: bound
             .iter()
             .map(|(port, all)| {
-                let facts = |b: &Bound| InputFacts {
-                    facts: bare(&b.facts),
-                    axes: b.axes.clone(),
-                };
+                let facts = |b: &Bound| InputFacts { facts: bare(&b.facts), axes: b.axes.clone() };
                 (port.clone(), all.iter().map(facts).collect())
             })
             .collect(),
@@ -135,9 +110,7 @@ fn run(
             })
             .collect(),
     };
-    let inferred = stage
-        .infer(&params, &context)
-        .map_err(|c| hinted(c.message, c.hint))?;
+    let inferred = stage.infer(&params, &context).map_err(|c| hinted(c.message, c.hint))?;
     let mut io = Io {
         inputs: bound,
         files: found,
@@ -145,21 +118,16 @@ fn run(
         scratch,
         threads: 1,
         providers: Vec::new(),
+        library: None,
         env: BTreeMap::new(),
         progress: &Silent,
         cancel: Cancel::default(),
         made: BTreeMap::new(),
         notes: BTreeMap::new(),
     };
-    stage
-        .run(&params, &mut io)
-        .map_err(|f| hinted(f.message, f.hint))?;
+    stage.run(&params, &mut io).map_err(|f| hinted(f.message, f.hint))?;
     let made = io.made;
-    Ok(Run {
-        made,
-        inferred,
-        _folder: folder,
-    })
+    Ok(Run { made, inferred, _folder: folder })
 }
 
 /// What the plan knows: schema and rows, no digests.

@@ -38,20 +38,13 @@ impl Frame {
         refuse_nulls(series, "rows")?;
         let (leaf, row_shape) = match series.dtype() {
             DataType::Array(_, width) => {
-                let shape = self
-                    .shapes
-                    .get(name)
-                    .cloned()
-                    .unwrap_or_else(|| vec![*width]);
+                let shape = self.shapes.get(name).cloned().unwrap_or_else(|| vec![*width]);
                 (series.array().map_err(failure)?.get_inner(), shape)
             }
             DataType::List(_) => {
                 let width = list_width(series)?;
                 let trimmed = series.trim_lists_to_normalized_offsets();
-                (
-                    trimmed.as_ref().unwrap_or(series).get_leaf_array(),
-                    vec![width],
-                )
+                (trimmed.as_ref().unwrap_or(series).get_leaf_array(), vec![width])
             }
             _ => (series.clone(), Vec::new()),
         };
@@ -60,9 +53,7 @@ impl Frame {
         let leaf = leaf.cast(&DataType::Float32).map_err(failure)?;
         let values = plain_values(leaf.f32().map_err(failure)?);
         if values.len() != size(&row_shape).saturating_mul(self.rows()) {
-            return Err(Failure::new(format!(
-                "column `{name}` has rows of unequal length"
-            )));
+            return Err(Failure::new(format!("column `{name}` has rows of unequal length")));
         }
         Ok(Tensor { row_shape, values })
     }
@@ -112,14 +103,9 @@ impl Frame {
     pub fn strings(&self, name: &str) -> Result<Vec<String>, Failure> {
         let series = self.series(name)?;
         if let Ok(text) = series.str() {
-            return Ok(text
-                .iter()
-                .map(|v| v.unwrap_or_default().to_owned())
-                .collect());
+            return Ok(text.iter().map(|v| v.unwrap_or_default().to_owned()).collect());
         }
-        (0..series.len())
-            .map(|row| super::preview::cell(series, row, None, usize::MAX))
-            .collect()
+        (0..series.len()).map(|row| super::preview::cell(series, row, None, usize::MAX)).collect()
     }
 }
 
@@ -139,10 +125,7 @@ fn numeric(series: &Series, name: &str) -> Result<(), Failure> {
     if dtype.is_primitive_numeric() || dtype.is_bool() || dtype.is_decimal() {
         return Ok(());
     }
-    Err(Failure::new(format!(
-        "column `{name}` holds {}, not numbers",
-        dtype::word(dtype)
-    )))
+    Err(Failure::new(format!("column `{name}` holds {}, not numbers", dtype::word(dtype))))
 }
 
 fn refuse_nulls(series: &Series, of: &str) -> Result<(), Failure> {

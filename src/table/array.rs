@@ -88,10 +88,7 @@ pub struct ArrayFacts {
 impl ArrayFacts {
     /// Number of bytes of its values; `None` if that overflows.
     pub fn bytes(&self) -> Option<usize> {
-        let count = self
-            .shape
-            .iter()
-            .try_fold(1_usize, |n, d| n.checked_mul(*d))?;
+        let count = self.shape.iter().try_fold(1_usize, |n, d| n.checked_mul(*d))?;
         count.checked_mul(self.element.size())
     }
 
@@ -101,10 +98,9 @@ impl ArrayFacts {
     /// If it has no first axis, or an axis of rows of no values.
     pub fn rows(&self) -> Result<usize, Failure> {
         match self.shape.split_first() {
-            None => Err(Failure::new(format!(
-                "array `{}` is a single value; rows need a first axis",
-                self.name
-            ))),
+            None => {
+                Err(Failure::new(format!("array `{}` is a single value; rows need a first axis", self.name)))
+            }
             Some((_, row)) if !(1..=MOST).contains(&size(row)) => Err(Failure::new(format!(
                 "array `{}` of shape {:?} has rows of no or too many values",
                 self.name, self.shape
@@ -120,11 +116,7 @@ impl ArrayFacts {
         let tensor = !row.is_empty();
         Column {
             name: name.to_owned(),
-            dtype: if tensor {
-                format!("tensor({word})")
-            } else {
-                word.to_owned()
-            },
+            dtype: if tensor { format!("tensor({word})") } else { word.to_owned() },
             shape: tensor.then(|| row.to_vec()),
             digest: None,
         }
@@ -137,12 +129,7 @@ impl Frame {
     ///
     /// # Errors
     /// If the bytes do not fit the facts, text is not Unicode, or the column does not fit the table.
-    pub fn push_array(
-        &mut self,
-        name: &str,
-        facts: &ArrayFacts,
-        bytes: &[u8],
-    ) -> Result<(), Failure> {
+    pub fn push_array(&mut self, name: &str, facts: &ArrayFacts, bytes: &[u8]) -> Result<(), Failure> {
         if facts.bytes() != Some(bytes.len()) {
             return Err(Failure::new(format!(
                 "array `{}` of shape {:?} has {} bytes of values",
@@ -167,9 +154,8 @@ fn series(name: &str, element: Element, bytes: &[u8]) -> Result<Series, Failure>
     }
     let text = |size: usize, decode: &dyn Fn(&[u8]) -> Option<String>| -> Result<Series, Failure> {
         let values: Option<Vec<String>> = bytes.chunks_exact(size.max(1)).map(decode).collect();
-        let values = values.ok_or_else(|| {
-            Failure::new(format!("array `{name}` holds text that is not Unicode"))
-        })?;
+        let values =
+            values.ok_or_else(|| Failure::new(format!("array `{name}` holds text that is not Unicode")))?;
         Ok(Series::new(name.into(), values))
     };
     Ok(match element {
@@ -202,11 +188,7 @@ fn series(name: &str, element: Element, bytes: &[u8]) -> Result<Series, Failure>
             String::from_utf8(cell[..end].to_vec()).ok()
         })?,
         Element::Utf32(size) => text(size.saturating_mul(4), &|cell| {
-            let points = cell
-                .as_chunks::<4>()
-                .0
-                .iter()
-                .map(|b| u32::from_le_bytes(*b));
+            let points = cell.as_chunks::<4>().0.iter().map(|b| u32::from_le_bytes(*b));
             let text: Option<String> = points.map(char::from_u32).collect();
             text.map(|t| t.trim_end_matches('\0').to_owned())
         })?,

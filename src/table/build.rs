@@ -13,11 +13,7 @@ impl Frame {
     /// # Errors
     /// If the name is taken, the number of rows differs, or the shape holds a zero.
     pub fn push_tensor_f32(&mut self, name: &str, tensor: Tensor<f32>) -> Result<(), Failure> {
-        self.push_tensor(
-            name,
-            Series::new(name.into(), tensor.values),
-            &tensor.row_shape,
-        )
+        self.push_tensor(name, Series::new(name.into(), tensor.values), &tensor.row_shape)
     }
 
     /// Appends a column of 64-bit whole numbers.
@@ -25,6 +21,14 @@ impl Frame {
     /// # Errors
     /// If the name is taken or the number of rows differs.
     pub fn push_i64s(&mut self, name: &str, values: Vec<i64>) -> Result<(), Failure> {
+        self.push(Series::new(name.into(), values))
+    }
+
+    /// Appends a column of 64-bit whole numbers, some of them missing.
+    ///
+    /// # Errors
+    /// If the name is taken or the number of rows differs.
+    pub fn push_optional_i64s(&mut self, name: &str, values: Vec<Option<i64>>) -> Result<(), Failure> {
         self.push(Series::new(name.into(), values))
     }
 
@@ -50,6 +54,15 @@ impl Frame {
     /// If the name is taken or the number of rows differs.
     pub fn push_strings<S: AsRef<str>>(&mut self, name: &str, values: &[S]) -> Result<(), Failure> {
         let values: Vec<&str> = values.iter().map(AsRef::as_ref).collect();
+        self.push(Series::new(name.into(), values))
+    }
+
+    /// Appends a column of text, some of it missing.
+    ///
+    /// # Errors
+    /// If the name is taken or the number of rows differs.
+    pub fn push_optional_strings(&mut self, name: &str, values: &[Option<String>]) -> Result<(), Failure> {
+        let values: Vec<Option<&str>> = values.iter().map(Option::as_deref).collect();
         self.push(Series::new(name.into(), values))
     }
 
@@ -99,9 +112,7 @@ impl Frame {
     pub(super) fn push(&mut self, column: Series) -> Result<(), Failure> {
         let name = column.name().to_string();
         if self.has(&name) {
-            return Err(Failure::new(format!(
-                "there are two columns called `{name}`"
-            )));
+            return Err(Failure::new(format!("there are two columns called `{name}`")));
         }
         if self.data.width() == 0 {
             self.data = DataFrame::new(column.len(), vec![column.into()]).map_err(failure)?;
@@ -114,9 +125,7 @@ impl Frame {
                 self.rows()
             )));
         }
-        self.data
-            .with_column(PolarsColumn::from(column))
-            .map_err(failure)?;
+        self.data.with_column(PolarsColumn::from(column)).map_err(failure)?;
         Ok(())
     }
 }

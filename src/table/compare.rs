@@ -24,11 +24,7 @@ pub struct Comparison {
 impl Comparison {
     /// Do both tables hold the same columns with the same values?
     pub fn equal(&self) -> bool {
-        self.left_rows == self.right_rows
-            && self
-                .columns
-                .iter()
-                .all(|(_, c)| *c == ColumnComparison::Equal)
+        self.left_rows == self.right_rows && self.columns.iter().all(|(_, c)| *c == ColumnComparison::Equal)
     }
 }
 
@@ -89,11 +85,7 @@ pub fn compare(left: &Frame, right: &Frame) -> Result<Comparison, Failure> {
     for column in theirs.iter().filter(|c| !left.has(&c.name)) {
         columns.push((column.name.clone(), ColumnComparison::OnlyRight));
     }
-    Ok(Comparison {
-        left_rows: left.rows(),
-        right_rows: right.rows(),
-        columns,
-    })
+    Ok(Comparison { left_rows: left.rows(), right_rows: right.rows(), columns })
 }
 
 fn different(
@@ -103,10 +95,7 @@ fn different(
     theirs: &Column,
 ) -> Result<ColumnComparison, Failure> {
     if (&ours.dtype, &ours.shape) != (&theirs.dtype, &theirs.shape) {
-        return Ok(ColumnComparison::Types {
-            left: type_text(ours),
-            right: type_text(theirs),
-        });
+        return Ok(ColumnComparison::Types { left: type_text(ours), right: type_text(theirs) });
     }
     if left.rows() != right.rows() {
         return Ok(ColumnComparison::Rows);
@@ -139,10 +128,8 @@ fn filled(series: &Series) -> Result<Series, Failure> {
     let present = series.is_not_null();
     let values = values.cast(&DataType::Float64).map_err(failure)?;
     let values = values.f64().map_err(failure)?;
-    let masked = values
-        .iter()
-        .enumerate()
-        .map(|(i, v)| v.filter(|_| present.get(i / width.max(1)) == Some(true)));
+    let masked =
+        values.iter().enumerate().map(|(i, v)| v.filter(|_| present.get(i / width.max(1)) == Some(true)));
     Ok(masked.collect())
 }
 
@@ -171,11 +158,7 @@ fn numbers(a: &Series, b: &Series, width: usize) -> Result<ColumnComparison, Fai
         )
     };
     let (rows, absolute, relative) = gaps;
-    Ok(ColumnComparison::Values {
-        rows,
-        max_absolute: Some(absolute),
-        max_relative: Some(relative),
-    })
+    Ok(ColumnComparison::Values { rows, max_absolute: Some(absolute), max_relative: Some(relative) })
 }
 
 /// Whole numbers of any width, exactly.
@@ -210,11 +193,7 @@ fn gaps<T: Copy>(
         if last.replace(row) != Some(row) {
             rows += 1;
         }
-        let distance = if distance.is_nan() {
-            f64::INFINITY
-        } else {
-            distance
-        };
+        let distance = if distance.is_nan() { f64::INFINITY } else { distance };
         absolute = absolute.max(distance);
         if distance > 0.0 {
             let scale = if scale.is_finite() { scale } else { 1.0 };

@@ -96,12 +96,7 @@ fn hash_values(hasher: &mut Hasher, series: &Series) -> Result<(), Failure> {
             (if v.is_nan() { 0x7fc0_0000 } else { v.to_bits() }).to_le_bytes()
         }),
         DataType::Float64 => numbers!(series.f64(), |v: f64| {
-            (if v.is_nan() {
-                0x7ff8 << 48
-            } else {
-                v.to_bits()
-            })
-            .to_le_bytes()
+            (if v.is_nan() { 0x7ff8 << 48 } else { v.to_bits() }).to_le_bytes()
         }),
         DataType::String => {
             let text = series.str().map_err(failure)?;
@@ -131,9 +126,7 @@ fn hash_values(hasher: &mut Hasher, series: &Series) -> Result<(), Failure> {
         }
         other => {
             let word = dtype::word(other);
-            return Err(Failure::new(format!(
-                "values of type {word} are not supported"
-            )));
+            return Err(Failure::new(format!("values of type {word} are not supported")));
         }
     }
     Ok(())

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 
-use polars::prelude::{
-    ArrowSchema, DataFrame, DataType, ParquetReader, Schema, SchemaExt, SerReader,
-};
+use polars::prelude::{ArrowSchema, DataFrame, DataType, ParquetReader, Schema, SchemaExt, SerReader};
 use polars_parquet::read::FileMetadata;
 
 use super::failure;
@@ -38,22 +36,14 @@ impl Footer {
         let rows = metadata.num_rows as u64;
         let arrow = reader.schema().map_err(failure)?;
         let schema = Schema::from_arrow_schema(&arrow);
-        let width: u64 = schema
-            .iter_values()
-            .map(|d| super::dtype::width(d) as u64)
-            .sum();
+        let width: u64 = schema.iter_values().map(|d| super::dtype::width(d) as u64).sum();
         let claimed = rows.saturating_mul(width);
         if claimed > FREE.max(length.saturating_mul(RATIO)) {
             return Err(Failure::new(format!(
                 "{length} bytes that claim to hold {rows} rows, {claimed} bytes unpacked"
             )));
         }
-        Ok(Footer {
-            reader,
-            shapes: shapes(&arrow, &schema),
-            schema,
-            rows,
-        })
+        Ok(Footer { reader, shapes: shapes(&arrow, &schema), schema, rows })
     }
 
     /// A table of no rows with the file's columns.

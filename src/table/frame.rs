@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use polars::prelude::{
-    Column as PolarsColumn, DataFrame, DataType, IdxCa, IdxSize, NamedFrom, Series,
-};
+use polars::prelude::{Column as PolarsColumn, DataFrame, DataType, IdxCa, IdxSize, NamedFrom, Series};
 
 use super::nearest::column_hint;
 use super::{dtype, failure};
@@ -26,21 +24,14 @@ impl Frame {
 
     /// A table of no rows with this schema; `None` if the schema holds a type that has no plain word.
     pub fn empty(facts: &TableFacts) -> Option<Self> {
-        let shapes = facts
-            .columns
-            .iter()
-            .filter_map(|c| Some((c.name.clone(), c.shape.clone()?)))
-            .collect();
+        let shapes = facts.columns.iter().filter_map(|c| Some((c.name.clone(), c.shape.clone()?))).collect();
         let data = dtype::empty(facts)?;
         Some(Frame { data, shapes })
     }
 
     /// A table of polars columns: nested fixed-size lists become flat ones with a shape, categories
     /// become their text.
-    pub(super) fn adopt(
-        data: DataFrame,
-        mut shapes: BTreeMap<String, Vec<usize>>,
-    ) -> Result<Self, Failure> {
+    pub(super) fn adopt(data: DataFrame, mut shapes: BTreeMap<String, Vec<usize>>) -> Result<Self, Failure> {
         let height = data.height();
         let mut columns = Vec::with_capacity(data.width());
         for column in data.into_columns() {
@@ -66,11 +57,7 @@ impl Frame {
 
     /// Names of the columns, in order.
     pub fn names(&self) -> Vec<&str> {
-        self.data
-            .columns()
-            .iter()
-            .map(|c| c.name().as_str())
-            .collect()
+        self.data.columns().iter().map(|c| c.name().as_str()).collect()
     }
 
     /// Is there a column called `name`?
@@ -97,8 +84,10 @@ impl Frame {
     pub(super) fn series(&self, name: &str) -> Result<&Series, Failure> {
         match self.data.column(name) {
             Ok(column) => Ok(column.as_materialized_series()),
-            Err(_) => Err(Failure::new(format!("there is no column `{name}`"))
-                .hint(column_hint(name, &self.names()))),
+            Err(_) => {
+                Err(Failure::new(format!("there is no column `{name}`"))
+                    .hint(column_hint(name, &self.names())))
+            }
         }
     }
 
@@ -133,22 +122,13 @@ impl Frame {
             return Ok(self.clone());
         }
         let indices: Vec<IdxSize> = indices.iter().map(|i| *i as IdxSize).collect();
-        let data = self
-            .data
-            .take(&IdxCa::new("".into(), indices))
-            .map_err(failure)?;
-        Ok(Frame {
-            data,
-            shapes: self.shapes.clone(),
-        })
+        let data = self.data.take(&IdxCa::new("".into(), indices)).map_err(failure)?;
+        Ok(Frame { data, shapes: self.shapes.clone() })
     }
 
     /// The first `count` rows, or all if there are fewer.
     pub fn head(&self, count: usize) -> Self {
-        Frame {
-            data: self.data.head(Some(count)),
-            shapes: self.shapes.clone(),
-        }
+        Frame { data: self.data.head(Some(count)), shapes: self.shapes.clone() }
     }
 
     /// Appends the rows of `other`, whose columns must be the same, in any order.
@@ -170,19 +150,14 @@ impl Frame {
 
 /// Number of values in a tensor of this shape.
 pub(super) fn size(shape: &[usize]) -> usize {
-    shape
-        .iter()
-        .fold(1, |size, axis| size.saturating_mul(*axis))
+    shape.iter().fold(1, |size, axis| size.saturating_mul(*axis))
 }
 
 /// Are the columns of two tables the same, order aside? If not, the first difference in words.
 pub(super) fn same_columns(ours: &TableFacts, theirs: &TableFacts) -> Result<(), String> {
     for column in &ours.columns {
         let Some(other) = theirs.column(&column.name) else {
-            return Err(format!(
-                "column `{}` is missing in a later part",
-                column.name
-            ));
+            return Err(format!("column `{}` is missing in a later part", column.name));
         };
         if (&column.dtype, &column.shape) != (&other.dtype, &other.shape) {
             return Err(format!(
@@ -193,15 +168,8 @@ pub(super) fn same_columns(ours: &TableFacts, theirs: &TableFacts) -> Result<(),
             ));
         }
     }
-    match theirs
-        .columns
-        .iter()
-        .find(|c| ours.column(&c.name).is_none())
-    {
-        Some(extra) => Err(format!(
-            "column `{}` is missing in an earlier part",
-            extra.name
-        )),
+    match theirs.columns.iter().find(|c| ours.column(&c.name).is_none()) {
+        Some(extra) => Err(format!("column `{}` is missing in an earlier part", extra.name)),
         None => Ok(()),
     }
 }

@@ -35,8 +35,7 @@ pub fn stack(cells: Vec<(Axes, Frame)>) -> Result<Frame, Failure> {
     let mut body = Frame::new();
     for (_, part) in &cells {
         rows.push(part.rows());
-        body.vstack(part)
-            .map_err(|f| f.context("the tables cannot be stacked"))?;
+        body.vstack(part).map_err(|f| f.context("the tables cannot be stacked"))?;
     }
     if axes.is_empty() {
         return Ok(body);
@@ -81,10 +80,8 @@ pub fn gather_facts(inputs: &[InputFacts]) -> Result<Option<TableFacts>, String>
         });
     }
     let alone = tables.len() == 1 && axes.is_empty();
-    columns.extend(tables[0].columns.iter().map(|c| Column {
-        digest: c.digest.filter(|_| alone),
-        ..c.clone()
-    }));
+    columns
+        .extend(tables[0].columns.iter().map(|c| Column { digest: c.digest.filter(|_| alone), ..c.clone() }));
     let rows = tables.iter().map(|t| t.rows).sum();
     Ok(Some(TableFacts { rows, columns }))
 }
@@ -100,10 +97,8 @@ fn axis_values(cells: &[&Axes]) -> Result<Vec<(String, Vec<Value>)>, String> {
     let Some(first) = cells.first() else {
         return Ok(Vec::new());
     };
-    let mut axes: Vec<(String, Vec<Value>)> = first
-        .iter()
-        .map(|(name, _)| (name.clone(), Vec::new()))
-        .collect();
+    let mut axes: Vec<(String, Vec<Value>)> =
+        first.iter().map(|(name, _)| (name.clone(), Vec::new())).collect();
     for cell in cells {
         if cell.len() != axes.len() {
             return Err("the gathered artefacts have different matrix axes".to_owned());
@@ -133,10 +128,7 @@ fn axis_word(values: &[Value]) -> &'static str {
 /// Every cell's value, repeated for its rows.
 fn axis_column(name: &str, values: &[Value], rows: &[usize]) -> Series {
     fn repeat<T: Clone>(values: impl Iterator<Item = T>, rows: &[usize]) -> Vec<T> {
-        values
-            .zip(rows)
-            .flat_map(|(value, count)| std::iter::repeat_n(value, *count))
-            .collect()
+        values.zip(rows).flat_map(|(value, count)| std::iter::repeat_n(value, *count)).collect()
     }
     let all = values.iter();
     match axis_word(values) {

@@ -47,20 +47,15 @@ pub(super) fn guarded<T>(
     let place = format!("cannot read {} as {what}", path.display());
     match caught(decode) {
         Ok(result) => result.map_err(|failure| failure.context(place)),
-        Err(said) => Err(
-            Failure::new(format!("{place}: the file is damaged ({said})"))
-                .hint("make the file again or fetch it again"),
-        ),
+        Err(said) => Err(Failure::new(format!("{place}: the file is damaged ({said})"))
+            .hint("make the file again or fetch it again")),
     }
 }
 
 /// Runs a query; a panic of the query engine is a failure.
 pub(super) fn guarded_query<T>(query: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
-    caught(query).unwrap_or_else(|said| {
-        Err(Failure::new(format!(
-            "the query engine cannot run this query ({said})"
-        )))
-    })
+    caught(query)
+        .unwrap_or_else(|said| Err(Failure::new(format!("the query engine cannot run this query ({said})"))))
 }
 
 /// The result, or the first line of what the panic said.
@@ -74,12 +69,7 @@ fn caught<T>(call: impl FnOnce() -> T) -> Result<T, String> {
             .map(String::as_str)
             .or_else(|| panic.downcast_ref::<&str>().copied())
             .unwrap_or("no message");
-        said.lines()
-            .next()
-            .unwrap_or("")
-            .chars()
-            .take(200)
-            .collect()
+        said.lines().next().unwrap_or("").chars().take(200).collect()
     })
 }
 
@@ -89,9 +79,8 @@ mod tests {
 
     #[test]
     fn a_panic_becomes_a_failure_that_names_the_file() {
-        let result: Result<(), Failure> = guarded("Parquet", Path::new("a.parquet"), || {
-            panic!("index 7 out of range")
-        });
+        let result: Result<(), Failure> =
+            guarded("Parquet", Path::new("a.parquet"), || panic!("index 7 out of range"));
         assert_eq!(
             result.unwrap_err().message,
             "cannot read a.parquet as Parquet: the file is damaged (index 7 out of range)"

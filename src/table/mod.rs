@@ -44,10 +44,5 @@ use crate::stage::Failure;
 /// A polars error as a failure, without the engine's own backtrace or context lines.
 fn failure(error: polars::prelude::PolarsError) -> Failure {
     let text = error.to_string();
-    Failure::new(
-        text.lines()
-            .next()
-            .unwrap_or("unknown table error")
-            .to_owned(),
-    )
+    Failure::new(text.lines().next().unwrap_or("unknown table error").to_owned())
 }

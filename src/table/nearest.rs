@@ -5,12 +5,7 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     let wanted = name.to_lowercase();
     candidates
         .into_iter()
-        .map(|c| {
-            (
-                strsim::normalized_damerau_levenshtein(&wanted, &c.to_lowercase()),
-                c,
-            )
-        })
+        .map(|c| (strsim::normalized_damerau_levenshtein(&wanted, &c.to_lowercase()), c))
         .filter(|(likeness, _)| *likeness >= 0.6)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, c)| c)
@@ -24,11 +19,7 @@ pub(crate) fn column_hint(name: &str, columns: &[&str]) -> String {
         None => {
             let shown: Vec<String> = columns.iter().take(20).map(|c| format!("`{c}`")).collect();
             let more = columns.len().saturating_sub(20);
-            let more = if more > 0 {
-                format!(" and {more} more")
-            } else {
-                String::new()
-            };
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
             format!("the columns are {}{more}", shown.join(", "))
         }
     }
@@ -44,9 +35,6 @@ mod tests {
         assert_eq!(nearest("specis", columns), Some("species"));
         assert_eq!(nearest("Bill_Length", columns), Some("bill_length"));
         assert_eq!(nearest("zzz", columns), None);
-        assert_eq!(
-            column_hint("zzz", &columns),
-            "the columns are `island`, `bill_length`, `species`"
-        );
+        assert_eq!(column_hint("zzz", &columns), "the columns are `island`, `bill_length`, `species`");
     }
 }

@@ -24,10 +24,7 @@ fn leaves(series: &Series) -> Result<(ArrayRef, Option<Bitmap>), Failure> {
     while let DataType::Array(..) = inner.dtype() {
         let level = inner.array().map_err(failure)?;
         if rows.is_none() && level.null_count() > 0 {
-            let text = format!(
-                "column `{}` holds a tensor with a missing slice",
-                series.name()
-            );
+            let text = format!("column `{}` holds a tensor with a missing slice", series.name());
             return Err(Failure::new(text));
         }
         inner = level.get_inner();

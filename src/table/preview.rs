@@ -88,19 +88,14 @@ pub(super) fn cell(
         _ => {
             let text = series.slice(row as i64, 1).cast(&DataType::String);
             let text = text.map_err(failure)?;
-            text.str()
-                .map_err(failure)?
-                .get(0)
-                .unwrap_or_default()
-                .to_owned()
+            text.str().map_err(failure)?.get(0).unwrap_or_default().to_owned()
         }
     })
 }
 
 fn list(values: &Series, shown: usize) -> Result<String, Failure> {
-    let mut text: Vec<String> = (0..values.len().min(shown))
-        .map(|i| cell(values, i, None, shown))
-        .collect::<Result<_, _>>()?;
+    let mut text: Vec<String> =
+        (0..values.len().min(shown)).map(|i| cell(values, i, None, shown)).collect::<Result<_, _>>()?;
     if values.len() > shown {
         text.push("…".to_owned());
     }

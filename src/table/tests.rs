@@ -2,9 +2,7 @@
 
 use std::path::Path;
 
-use polars::prelude::{
-    DataFrame, IntoColumn, NamedFrom, ParquetCompression, ParquetWriter, Series,
-};
+use polars::prelude::{DataFrame, IntoColumn, NamedFrom, ParquetCompression, ParquetWriter, Series};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -28,9 +26,7 @@ fn sample() -> Frame {
     frame.push_i64s("id", vec![7, 8, 9]).unwrap();
     let values = (0..24).map(|v| v as f32 / 2.0).collect();
     let row_shape = vec![2, 2, 2];
-    frame
-        .push_tensor_f32("image", Tensor { row_shape, values })
-        .unwrap();
+    frame.push_tensor_f32("image", Tensor { row_shape, values }).unwrap();
     frame.push_strings("label", &["a", "", "ü"]).unwrap();
     frame.push_f64s("x", vec![0.1, f64::NAN, -0.0]).unwrap();
     frame
@@ -45,20 +41,14 @@ fn single(series: Series) -> Frame {
 #[test]
 fn a_table_comes_back_as_it_was_written_and_its_bytes_are_stable() {
     let folder = tempfile::tempdir().unwrap();
-    let (a, b) = (
-        folder.path().join("a.parquet"),
-        folder.path().join("b.parquet"),
-    );
+    let (a, b) = (folder.path().join("a.parquet"), folder.path().join("b.parquet"));
     let facts = written(&mut sample(), &a);
     written(&mut sample(), &b);
     assert_eq!(std::fs::read(&a).unwrap(), std::fs::read(&b).unwrap());
 
     let frame = read_path(&a, None).unwrap();
     assert_eq!(frame.rows(), 3);
-    assert_eq!(
-        frame.tensor_f32("image").unwrap(),
-        sample().tensor_f32("image").unwrap()
-    );
+    assert_eq!(frame.tensor_f32("image").unwrap(), sample().tensor_f32("image").unwrap());
     assert_eq!(frame.i64s("id").unwrap(), [7, 8, 9]);
     assert_eq!(frame.strings("label").unwrap(), ["a", "", "ü"]);
     assert_eq!(digests(&frame), digests(&sample()));
@@ -79,10 +69,7 @@ fn a_table_comes_back_as_it_was_written_and_its_bytes_are_stable() {
 fn a_big_table_has_several_row_groups() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("big.parquet");
-    let mut frame = single(Series::new(
-        "v".into(),
-        (0..600_000_i64).collect::<Vec<_>>(),
-    ));
+    let mut frame = single(Series::new("v".into(), (0..600_000_i64).collect::<Vec<_>>()));
     written(&mut frame, &path);
     let mut reader = polars::prelude::SerReader::new(std::fs::File::open(&path).unwrap());
     let reader: &mut polars::prelude::ParquetReader<_> = &mut reader;
@@ -101,10 +88,7 @@ fn other_compression_and_row_groups_have_the_same_digests() {
         .finish(&mut data)
         .unwrap();
     let frame = read_path(&path, None).unwrap();
-    assert_eq!(
-        digests(&frame),
-        digests(&sample().select(&["id", "label", "x"]).unwrap())
-    );
+    assert_eq!(digests(&frame), digests(&sample().select(&["id", "label", "x"]).unwrap()));
 }
 
 #[test]
@@ -113,14 +97,9 @@ fn what_lies_under_a_null_and_which_nan_it_is_do_not_matter_but_the_sign_of_zero
     let filled = Series::new("v".into(), [1.0_f32, 99.0, 3.0]);
     let mask = Series::new("m".into(), [true, false, true]);
     let mut hidden = filled.f32().unwrap().clone();
-    hidden.set_validity(Some(
-        mask.bool().unwrap().downcast_as_array().values().clone(),
-    ));
+    hidden.set_validity(Some(mask.bool().unwrap().downcast_as_array().values().clone()));
     use polars::prelude::IntoSeries;
-    assert_eq!(
-        digests(&single(plain)),
-        digests(&single(hidden.into_series()))
-    );
+    assert_eq!(digests(&single(plain)), digests(&single(hidden.into_series())));
 
     let nans = [f32::from_bits(0x7fc0_0001), f32::from_bits(0xffc0_0000)];
     let [a, b] = nans.map(|v| digests(&single(Series::new("v".into(), [v]))));
@@ -214,18 +193,12 @@ fn access_names_column_and_row() {
     let gap = Series::new("gap".into(), [Some(1_i64), None, Some(2)]);
     frame.push(gap).unwrap();
     let failure = frame.tensor_f32("gap").unwrap_err();
-    assert_eq!(
-        failure.message,
-        "column `gap` has 1 missing rows, the first at row 1"
-    );
+    assert_eq!(failure.message, "column `gap` has 1 missing rows, the first at row 1");
     assert!(frame.f64s("gap").unwrap()[1].is_nan());
     let failure = frame.tensor_f32("label").unwrap_err();
     assert_eq!(failure.message, "column `label` holds string, not numbers");
     let failure = frame.i64s("x").unwrap_err();
-    assert_eq!(
-        failure.message,
-        "column `x`, row 0: 0.1 is not a whole number"
-    );
+    assert_eq!(failure.message, "column `x`, row 0: 0.1 is not a whole number");
     assert_eq!(frame.strings("gap").unwrap(), ["1", "", "2"]);
     let lists = Series::new(
         "l".into(),
@@ -237,10 +210,7 @@ fn access_names_column_and_row() {
     );
     frame.push(lists).unwrap();
     let tail = frame.take(&[1, 2]).unwrap().tensor_f32("l").unwrap();
-    assert_eq!(
-        (tail.row_shape, tail.values),
-        (vec![2], vec![3.0, 4.0, 5.0, 6.0])
-    );
+    assert_eq!((tail.row_shape, tail.values), (vec![2], vec![3.0, 4.0, 5.0, 6.0]));
 }
 
 #[test]
@@ -252,10 +222,7 @@ fn preview_shortens_tensors() {
     assert_eq!(preview.facts.rows, Some(3));
     assert_eq!(
         preview.rows,
-        [
-            ["7", "[2×2×2] 0 0.5 1 1.5 2 2.5 …", "a", "0.1"],
-            ["8", "[2×2×2] 4 4.5 5 5.5 6 6.5 …", "", "NaN"]
-        ]
+        [["7", "[2×2×2] 0 0.5 1 1.5 2 2.5 …", "a", "0.1"], ["8", "[2×2×2] 4 4.5 5 5.5 6 6.5 …", "", "NaN"]]
     );
 }
 
@@ -277,15 +244,7 @@ fn comparison_says_how_far_values_differ() {
         max_absolute: Some(max_absolute),
         max_relative: Some(max_relative),
     };
-    let column = |name: &str| {
-        found
-            .columns
-            .iter()
-            .find(|c| c.0 == name)
-            .unwrap()
-            .1
-            .clone()
-    };
+    let column = |name: &str| found.columns.iter().find(|c| c.0 == name).unwrap().1.clone();
     assert_eq!(column("id"), values(1, 3.0, 0.25));
     assert_eq!(column("image"), values(1, 1.0, 1.0 / 6.0));
     assert_eq!(column("label"), ColumnComparison::OnlyLeft);
@@ -308,23 +267,15 @@ fn a_gathered_matrix_has_its_axes_as_columns() {
     assert_eq!(frame.names(), ["seed", "rule", "v"]);
     assert_eq!(frame.i64s("seed").unwrap(), [0, 0, 1, 1]);
     assert_eq!(frame.f64s("v").unwrap(), [0.0, 0.5, 1.0, 0.5]);
-    let inputs: Vec<InputFacts> = bounds
-        .iter()
-        .map(|b| InputFacts {
-            facts: b.facts.clone(),
-            axes: b.axes.clone(),
-        })
-        .collect();
+    let inputs: Vec<InputFacts> =
+        bounds.iter().map(|b| InputFacts { facts: b.facts.clone(), axes: b.axes.clone() }).collect();
     assert_eq!(gather_facts(&inputs).unwrap().unwrap(), frame.facts());
 
     for bound in &mut bounds {
         bound.axes[0].0 = "v".into();
     }
     let failure = gather(&bounds, None).unwrap_err();
-    assert_eq!(
-        failure.message,
-        "the matrix axis `v` has the name of a column"
-    );
+    assert_eq!(failure.message, "the matrix axis `v` has the name of a column");
 }
 
 #[test]
@@ -336,9 +287,7 @@ fn rows_are_taken_and_stacked() {
     assert!(frame.take(&[3]).is_err());
     assert_eq!(frame.head(1).rows(), 1);
     let mut stacked = frame.head(1);
-    stacked
-        .vstack(&turned.select(&["x", "label", "image", "id"]).unwrap())
-        .unwrap();
+    stacked.vstack(&turned.select(&["x", "label", "image", "id"]).unwrap()).unwrap();
     assert_eq!(stacked.i64s("id").unwrap(), [7, 9, 7, 9]);
     let failure = stacked.vstack(&frame.select(&["id"]).unwrap()).unwrap_err();
     assert_eq!(failure.message, "column `image` is missing in a later part");

@@ -108,29 +108,15 @@ fn parse_date(cell: &str) -> Option<i32> {
     };
     let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let lengths = [
-        31,
-        if leap { 29 } else { 28 },
-        31,
-        30,
-        31,
-        30,
-        31,
-        31,
-        30,
-        31,
-        30,
-        31,
-    ];
+    let lengths = [31, if leap { 29 } else { 28 }, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
     let length = *lengths.get(usize::try_from(month - 1).ok()?)?;
     if !(1..=length).contains(&day) {
         return None;
     }
     let before: i64 = lengths.iter().take((month - 1) as usize).sum();
     // Leap days of all years before this one, then before 1970.
-    let leaps = |year: i64| {
-        (year - 1).div_euclid(4) - (year - 1).div_euclid(100) + (year - 1).div_euclid(400)
-    };
+    let leaps =
+        |year: i64| (year - 1).div_euclid(4) - (year - 1).div_euclid(100) + (year - 1).div_euclid(400);
     let days = (year - 1970) * 365 + leaps(year) - leaps(1970) + before + day - 1;
     i32::try_from(days).ok()
 }
@@ -159,8 +145,7 @@ fn parse_datetime(cell: &str) -> Option<i64> {
     }
     let micros = format!("{fraction:0<6}").parse::<i64>().ok()?;
     let seconds = (hour * 60 + minute) * 60 + second;
-    days.checked_mul(DAY)?
-        .checked_add(seconds * 1_000_000 + micros)
+    days.checked_mul(DAY)?.checked_add(seconds * 1_000_000 + micros)
 }
 
 /// A column being filled with text cells.
@@ -189,11 +174,7 @@ impl Filler {
 
     /// Appends one cell; false if its text does not fit.
     pub(super) fn push(&mut self, cell: Option<&str>) -> bool {
-        fn add<T>(
-            to: &mut Vec<Option<T>>,
-            cell: Option<&str>,
-            parse: fn(&str) -> Option<T>,
-        ) -> bool {
+        fn add<T>(to: &mut Vec<Option<T>>, cell: Option<&str>, parse: fn(&str) -> Option<T>) -> bool {
             let value = cell.and_then(|text| parse(text.trim()));
             let fits = value.is_some() == cell.is_some();
             to.push(value);
@@ -224,11 +205,7 @@ impl Filler {
             Filler::Text(values) => Series::new(name, values),
         };
         series.strict_cast(dtype).map_err(|error| {
-            failure(error).context(format!(
-                "column `{}` as {}",
-                series.name(),
-                dtype::word(dtype)
-            ))
+            failure(error).context(format!("column `{}` as {}", series.name(), dtype::word(dtype)))
         })
     }
 }

@@ -44,9 +44,7 @@ impl<'a> Reader<'a> {
             .buffer_capacity(1 << 16)
             .from_reader(file);
         let mut first = StringRecord::new();
-        let some = records
-            .read_record(&mut first)
-            .map_err(|e| damaged(source, &e))?;
+        let some = records.read_record(&mut first).map_err(|e| damaged(source, &e))?;
         if !some {
             return Err(Failure::new(format!("{} is empty", source.name)));
         }
@@ -56,10 +54,7 @@ impl<'a> Reader<'a> {
             (1..=first.len()).map(|n| format!("column_{n}")).collect()
         };
         if let Some(name) = names.first_mut().filter(|n| n.starts_with('\u{feff}')) {
-            *name = name
-                .trim_start_matches('\u{feff}')
-                .trim_matches('"')
-                .to_owned();
+            *name = name.trim_start_matches('\u{feff}').trim_matches('"').to_owned();
         }
         for (index, name) in names.iter().enumerate() {
             if names[..index].contains(name) {
@@ -71,12 +66,7 @@ impl<'a> Reader<'a> {
                 return Err(Failure::new(text).hint("name it, or set `header: false`"));
             }
         }
-        Ok(Reader {
-            source,
-            records,
-            names,
-            first: (!options.header).then_some(first),
-        })
+        Ok(Reader { source, records, names, first: (!options.header).then_some(first) })
     }
 
     /// The next record, or false at the end.
@@ -85,9 +75,7 @@ impl<'a> Reader<'a> {
             *record = first;
             return Ok(true);
         }
-        self.records
-            .read_record(record)
-            .map_err(|e| damaged(self.source, &e))
+        self.records.read_record(record).map_err(|e| damaged(self.source, &e))
     }
 }
 
@@ -97,19 +85,12 @@ fn damaged(source: Source, error: &csv::Error) -> Failure {
         csv::ErrorKind::Io(error) => Failure::new(format!("cannot read {name}: {error}")),
         csv::ErrorKind::Utf8 { pos, .. } => {
             let line = pos.as_ref().map_or(0, csv::Position::line);
-            Failure::new(format!("{name}:{line}: the line is not UTF-8"))
-                .hint("save the file as UTF-8")
+            Failure::new(format!("{name}:{line}: the line is not UTF-8")).hint("save the file as UTF-8")
         }
-        csv::ErrorKind::UnequalLengths {
-            pos,
-            expected_len,
-            len,
-        } => {
+        csv::ErrorKind::UnequalLengths { pos, expected_len, len } => {
             let line = pos.as_ref().map_or(0, csv::Position::line);
-            Failure::new(format!(
-                "{name}:{line}: {len} cells where the first line has {expected_len}"
-            ))
-            .hint("check the delimiter and the quotes of that line")
+            Failure::new(format!("{name}:{line}: {len} cells where the first line has {expected_len}"))
+                .hint("check the delimiter and the quotes of that line")
         }
         _ => Failure::new(format!("{name}: {error}")),
     }
@@ -126,10 +107,7 @@ pub(super) fn read(
         return Err(Failure::new("there are no files to read"));
     };
     let columns = decide(*first, options, text)?;
-    let mut fillers: Vec<Filler> = columns
-        .iter()
-        .filter_map(|c| Filler::of(&c.dtype))
-        .collect();
+    let mut fillers: Vec<Filler> = columns.iter().filter_map(|c| Filler::of(&c.dtype)).collect();
     let mut record = StringRecord::new();
     let mut left = limit.unwrap_or(usize::MAX);
     let mut counts = Vec::with_capacity(sources.len());
@@ -164,11 +142,7 @@ struct Decided {
 }
 
 /// Names and types, from the first rows of the first file and what the user states.
-fn decide(
-    source: Source,
-    options: &CsvOptions,
-    text: &TextOptions,
-) -> Result<Vec<Decided>, Failure> {
+fn decide(source: Source, options: &CsvOptions, text: &TextOptions) -> Result<Vec<Decided>, Failure> {
     let mut reader = Reader::open(source, options)?;
     let mut kinds = vec![Kind::Unknown; reader.names.len()];
     let mut record = StringRecord::new();
@@ -187,10 +161,7 @@ fn decide(
         if names.contains(&name) {
             return Ok(());
         }
-        let text = format!(
-            "{}: `{what}` names `{name}`, which is no column",
-            source.name
-        );
+        let text = format!("{}: `{what}` names `{name}`, which is no column", source.name);
         Err(Failure::new(text).hint(column_hint(name, &names)))
     };
     for name in text.dtypes.keys() {
@@ -210,29 +181,18 @@ fn decide(
             let index = names.iter().position(|n| *n == name).unwrap_or(0);
             let word = stated.map_or(kinds[index].word(), String::as_str);
             let dtype = stated_dtype(name, word)?;
-            Ok(Decided {
-                name: name.to_owned(),
-                dtype,
-                stated: stated.is_some(),
-            })
+            Ok(Decided { name: name.to_owned(), dtype, stated: stated.is_some() })
         })
         .collect()
 }
 
 /// The type that a word in `dtypes` means.
 pub(super) fn stated_dtype(name: &str, word: &str) -> Result<DataType, Failure> {
-    let word = if word == "datetime" {
-        "datetime(us)"
-    } else {
-        word
-    };
-    dtype::parse(word, 0)
-        .filter(|dtype| Filler::of(dtype).is_some())
-        .ok_or_else(|| {
-            Failure::new(format!("`dtypes.{name}`: `{word}` is not a type that text can hold")).hint(
-                "use bool, int8 … int64, uint8 … uint64, float32, float64, string, date or datetime",
-            )
-        })
+    let word = if word == "datetime" { "datetime(us)" } else { word };
+    dtype::parse(word, 0).filter(|dtype| Filler::of(dtype).is_some()).ok_or_else(|| {
+        Failure::new(format!("`dtypes.{name}`: `{word}` is not a type that text can hold"))
+            .hint("use bool, int8 … int64, uint8 … uint64, float32, float64, string, date or datetime")
+    })
 }
 
 /// Where each column stands in this file.
@@ -240,18 +200,14 @@ fn places(reader: &Reader, columns: &[Decided], first: &str) -> Result<Vec<usize
     columns
         .iter()
         .map(|column| {
-            reader
-                .names
-                .iter()
-                .position(|n| *n == column.name)
-                .ok_or_else(|| {
-                    let names: Vec<&str> = reader.names.iter().map(String::as_str).collect();
-                    Failure::new(format!(
-                        "{} has no column `{}`, which {first} has",
-                        reader.source.name, column.name
-                    ))
-                    .hint(column_hint(&column.name, &names))
-                })
+            reader.names.iter().position(|n| *n == column.name).ok_or_else(|| {
+                let names: Vec<&str> = reader.names.iter().map(String::as_str).collect();
+                Failure::new(format!(
+                    "{} has no column `{}`, which {first} has",
+                    reader.source.name, column.name
+                ))
+                .hint(column_hint(&column.name, &names))
+            })
         })
         .collect()
 }
@@ -260,13 +216,9 @@ fn unfit(file: &str, line: u64, column: &Decided, cell: &str, text: &TextOptions
     let cell: String = cell.chars().take(60).collect();
     let word = dtype::word(&column.dtype);
     let name = &column.name;
-    let failure = Failure::new(format!(
-        "{file}:{line}: column `{name}`: `{cell}` is not {word}"
-    ));
+    let failure = Failure::new(format!("{file}:{line}: column `{name}`: `{cell}` is not {word}"));
     if column.stated {
-        failure.hint(format!(
-            "correct the cell or `dtypes.{name}`, or add it to `null_values`"
-        ))
+        failure.hint(format!("correct the cell or `dtypes.{name}`, or add it to `null_values`"))
     } else {
         failure.hint(format!(
             "the first {} rows are {word}; state the type with `dtypes: {{ {name}: {} }}`",

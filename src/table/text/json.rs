@@ -42,10 +42,7 @@ fn rows(source: Source, on_row: &mut OnRow) -> Result<(), Failure> {
         return Ok(());
     }
     let mut ended = None;
-    let array = Array {
-        on_row,
-        ended: &mut ended,
-    };
+    let array = Array { on_row, ended: &mut ended };
     let mut json = serde_json::Deserializer::from_reader(reader);
     let result = array.deserialize(&mut json).and_then(|()| json.end());
     match (ended, result) {
@@ -117,11 +114,7 @@ impl<'de> Visitor<'de> for Array<'_, '_> {
 fn flat(row: Row) -> Row {
     fn add(to: &mut Row, prefix: &str, row: Row) {
         for (name, value) in row {
-            let name = if prefix.is_empty() {
-                name
-            } else {
-                format!("{prefix}.{name}")
-            };
+            let name = if prefix.is_empty() { name } else { format!("{prefix}.{name}") };
             match value {
                 Value::Object(inner) if !inner.is_empty() => add(to, &name, inner),
                 value => {
@@ -157,9 +150,7 @@ impl Shape {
                 let mut inner = items.iter().map(Shape::of);
                 let first = inner.next().unwrap_or(Shape::Scalar(Kind::Text));
                 match inner.fold(first, Shape::or) {
-                    Shape::Scalar(kind @ (Kind::Int | Kind::Float)) => {
-                        Shape::Tensor(vec![items.len()], kind)
-                    }
+                    Shape::Scalar(kind @ (Kind::Int | Kind::Float)) => Shape::Tensor(vec![items.len()], kind),
                     Shape::Tensor(mut shape, kind) => {
                         shape.insert(0, items.len());
                         Shape::Tensor(shape, kind)
@@ -244,14 +235,8 @@ fn decide(source: Source, text: &TextOptions) -> Result<IndexMap<String, Column>
             return Ok(Next::Stop);
         }
         for (name, value) in flat(row) {
-            let null = value
-                .as_str()
-                .is_some_and(|s| text.null_values.iter().any(|n| n == s));
-            let found = if null {
-                Shape::Scalar(Kind::Unknown)
-            } else {
-                Shape::of(&value)
-            };
+            let null = value.as_str().is_some_and(|s| text.null_values.iter().any(|n| n == s));
+            let found = if null { Shape::Scalar(Kind::Unknown) } else { Shape::of(&value) };
             let known = shapes.entry(name).or_insert(Shape::Scalar(Kind::Unknown));
             *known = match (known.clone(), found) {
                 (Shape::Scalar(Kind::Unknown), found) if number == 1 => found,
@@ -270,11 +255,7 @@ fn decide(source: Source, text: &TextOptions) -> Result<IndexMap<String, Column>
             let column = match (stated, shape) {
                 (None, Shape::Tensor(shape, kind)) if size(&shape) > 0 => {
                     let int = kind == Kind::Int;
-                    let dtype = if int {
-                        DataType::Int64
-                    } else {
-                        DataType::Float64
-                    };
+                    let dtype = if int { DataType::Int64 } else { DataType::Float64 };
                     Column::Tensor(shape, dtype, Vec::new())
                 }
                 (stated, shape) => {
@@ -324,10 +305,6 @@ fn unfit(file: &str, number: usize, name: &str, column: &Column, value: &Value) 
         Column::Tensor(shape, dtype, _) => format!("{} of shape {shape:?}", dtype::word(dtype)),
     };
     let value: String = value.to_string().chars().take(60).collect();
-    Failure::new(format!(
-        "{file}, object {number}: `{name}` is {value}, not {word}"
-    ))
-    .hint(format!(
-        "correct it, or state the type: `dtypes: {{ {name}: string }}`"
-    ))
+    Failure::new(format!("{file}, object {number}: `{name}` is {value}, not {word}"))
+        .hint(format!("correct it, or state the type: `dtypes: {{ {name}: string }}`"))
 }

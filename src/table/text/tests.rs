@@ -5,12 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn options() -> (CsvOptions, TextOptions) {
-    let csv = CsvOptions {
-        delimiter: b',',
-        quote: Some(b'"'),
-        header: true,
-        columns: None,
-    };
+    let csv = CsvOptions { delimiter: b',', quote: Some(b'"'), header: true, columns: None };
     let text = TextOptions {
         dtypes: IndexMap::new(),
         infer_rows: 100,
@@ -36,20 +31,12 @@ fn json(text: &str) -> Result<Frame, Failure> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.json");
     std::fs::write(&path, text).unwrap();
-    let source = Source {
-        name: "a.json",
-        path: &path,
-    };
+    let source = Source { name: "a.json", path: &path };
     read_json(&[source], &options().1, None).map(|r| r.0)
 }
 
 fn types(frame: &Frame) -> Vec<String> {
-    frame
-        .facts()
-        .columns
-        .iter()
-        .map(crate::table::frame::type_text)
-        .collect()
+    frame.facts().columns.iter().map(crate::table::frame::type_text).collect()
 }
 
 fn digests(frame: &Frame) -> Vec<crate::stage::Column> {
@@ -58,23 +45,12 @@ fn digests(frame: &Frame) -> Vec<crate::stage::Column> {
 
 #[test]
 fn types_are_the_narrowest_that_fit() {
-    let frame = csv(
-        "\u{feff}i,f,b,d,t,s,zip,none\n1,1.5,true,2024-02-29,2024-02-29T12:30:00.5,x,01067,NA\n\
-                     -2,NA,False,1969-12-31,1970-01-01 00:00,1,7,\n",
-    )
+    let frame = csv("\u{feff}i,f,b,d,t,s,zip,none\n1,1.5,true,2024-02-29,2024-02-29T12:30:00.5,x,01067,NA\n\
+                     -2,NA,False,1969-12-31,1970-01-01 00:00,1,7,\n")
     .unwrap();
     assert_eq!(
         types(&frame),
-        [
-            "int64",
-            "float64",
-            "bool",
-            "date",
-            "datetime(us)",
-            "string",
-            "string",
-            "string"
-        ]
+        ["int64", "float64", "bool", "date", "datetime(us)", "string", "string", "string"]
     );
     assert_eq!(frame.i64s("i").unwrap(), [1, -2]);
     assert_eq!(frame.strings("d").unwrap(), ["2024-02-29", "1969-12-31"]);
@@ -98,18 +74,12 @@ fn what_does_not_fit_is_named_with_file_and_line() {
     assert_eq!(types(&frame), ["float32", "string"]);
 
     let message = |text: &str| csv(text).unwrap_err().message;
-    assert_eq!(
-        message("a,b\n1,2\n3\n"),
-        "a.csv:3: 1 cells where the first line has 2"
-    );
+    assert_eq!(message("a,b\n1,2\n3\n"), "a.csv:3: 1 cells where the first line has 2");
     assert_eq!(message(""), "a.csv is empty");
     assert_eq!(message("a,a\n1,2\n"), "a.csv: two columns are called `a`");
     text.dtypes.insert("c".into(), "int8".into());
     let failure = csv_with("a,b\n1,x\n", &csv_options, &text).unwrap_err();
-    assert_eq!(
-        failure.message,
-        "a.csv: `dtypes` names `c`, which is no column"
-    );
+    assert_eq!(failure.message, "a.csv: `dtypes` names `c`, which is no column");
 }
 
 #[test]
@@ -121,10 +91,7 @@ fn columns_are_kept_in_the_order_asked_and_headers_may_be_absent() {
     csv_options.columns = None;
     csv_options.header = false;
     let frame = csv_with("1,x\n2,y\n", &csv_options, &text).unwrap();
-    assert_eq!(
-        (frame.names(), frame.rows()),
-        (vec!["column_1", "column_2"], 2)
-    );
+    assert_eq!((frame.names(), frame.rows()), (vec!["column_1", "column_2"], 2));
 }
 
 #[test]
@@ -177,10 +144,7 @@ fn json_arrays_and_lines_are_the_same_table() {
     let array = json(&format!("[{}]", rows.join(",\n"))).unwrap();
     assert_eq!(digests(&lines), digests(&array));
     assert_eq!(lines.names(), ["id", "x.mean", "x.n", "pixels", "tags"]);
-    assert_eq!(
-        types(&lines),
-        ["int64", "float64", "int64", "int64[2×2]", "string"]
-    );
+    assert_eq!(types(&lines), ["int64", "float64", "int64", "int64[2×2]", "string"]);
     assert_eq!(lines.tensor_f32("pixels").unwrap().values[5], 5.0);
     assert!(lines.f64s("x.n").unwrap()[1].is_nan());
 }
@@ -196,10 +160,7 @@ fn damaged_json_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.json");
     std::fs::write(&path, "{\"a\": 1}\n{\"a\": \"x\"}\n").unwrap();
-    let source = Source {
-        name: "a.json",
-        path: &path,
-    };
+    let source = Source { name: "a.json", path: &path };
     let failure = read_json(&[source], &text, None).unwrap_err();
     assert_eq!(failure.message, "a.json, object 2: `a` is \"x\", not int64");
 }
