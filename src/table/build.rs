@@ -97,7 +97,7 @@ impl Frame {
             return self.push(values);
         }
         let width = size(row_shape);
-        if width == 0 || values.len() % width != 0 {
+        if width == 0 || !values.len().is_multiple_of(width) {
             return Err(Failure::new(format!(
                 "column `{name}`: {} values do not make rows of shape {row_shape:?}",
                 values.len()

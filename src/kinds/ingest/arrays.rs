@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::formats::{self, ONLY};
 use super::{ID, complaint, id_facts};
 use crate::stage::{
-    Complaint, Facts, Failure, FileForm, FileParam, InferContext, Io, Kind, Outputs, Port,
-    PortType, Ports, TableFacts,
+    Complaint, Facts, Failure, FileForm, FileParam, InferContext, Io, Kind, Outputs, Port, PortType, Ports,
+    TableFacts,
 };
 use crate::table::{self, ArrayFacts, Frame};
 
@@ -68,21 +68,14 @@ impl Params {
                 .hint("give `path: file.npy`, or `arrays: { column: file.npy }`"));
         }
         if self.path.is_none() && !self.columns.is_empty() {
-            return Err(Complaint::param(
-                "columns",
-                "`columns` names arrays of `path`, which is not set",
-            ));
+            return Err(Complaint::param("columns", "`columns` names arrays of `path`, which is not set"));
         }
         Ok(())
     }
 }
 
 /// The array in `held` that is wanted.
-fn pick<'a>(
-    wanted: &Wanted,
-    held: &'a [ArrayFacts],
-    path: &Path,
-) -> Result<&'a ArrayFacts, Failure> {
+fn pick<'a>(wanted: &Wanted, held: &'a [ArrayFacts], path: &Path) -> Result<&'a ArrayFacts, Failure> {
     let file = path.display();
     match (&wanted.array, held) {
         (None, [only]) => Ok(only),
@@ -178,21 +171,14 @@ digits:
 
     fn ports(_params: Option<&Params>) -> Ports {
         Ports {
-            outputs: vec![Port::new(
-                "table",
-                PortType::Table,
-                "One row for every entry of the first axis.",
-            )],
+            outputs: vec![Port::new("table", PortType::Table, "One row for every entry of the first axis.")],
             ..Ports::default()
         }
     }
 
     fn files(params: &Params) -> Vec<FileParam> {
         let path = params.path.iter().map(|path| ("path".to_owned(), path));
-        let arrays = params
-            .arrays
-            .iter()
-            .map(|(c, path)| (format!("arrays.{c}"), path));
+        let arrays = params.arrays.iter().map(|(c, path)| (format!("arrays.{c}"), path));
         path.chain(arrays)
             .map(|(param, path)| FileParam {
                 param,
@@ -205,10 +191,7 @@ digits:
 
     fn infer(params: &Params, context: &InferContext) -> Result<Outputs, Complaint> {
         params.check()?;
-        if Self::files(params)
-            .iter()
-            .any(|f| !context.files.contains_key(&f.param))
-        {
+        if Self::files(params).iter().any(|f| !context.files.contains_key(&f.param)) {
             return Ok(Outputs::new());
         }
         let found = survey(params, &context.files).map_err(|(param, f)| complaint(&param, f))?;
@@ -226,12 +209,7 @@ digits:
         let files: BTreeMap<String, Vec<PathBuf>> = io
             .files
             .iter()
-            .map(|(param, files)| {
-                (
-                    param.clone(),
-                    files.iter().map(|f| f.path.clone()).collect(),
-                )
-            })
+            .map(|(param, files)| (param.clone(), files.iter().map(|f| f.path.clone()).collect()))
             .collect();
         let found = survey(params, &files).map_err(|(_, failure)| failure)?;
         let rows = found.first().map_or(0, |(_, facts)| facts.shape[0]);
@@ -244,17 +222,9 @@ digits:
             let mut bytes = Vec::new();
             for path in files.get(&wanted.param).into_iter().flatten() {
                 let name = wanted.array.as_deref().unwrap_or(ONLY);
-                let name = if wanted.array.is_some() {
-                    name
-                } else {
-                    &facts.name
-                };
+                let name = if wanted.array.is_some() { name } else { &facts.name };
                 let part = formats::values(path, name)?.1;
-                if bytes.is_empty() {
-                    bytes = part
-                } else {
-                    bytes.extend_from_slice(&part)
-                }
+                if bytes.is_empty() { bytes = part } else { bytes.extend_from_slice(&part) }
             }
             frame.push_array(&wanted.column, facts, &bytes)?;
         }
@@ -273,8 +243,7 @@ mod tests {
     use crate::stage::Stage;
 
     fn npy(descr: &str, shape: &str, values: &[u8]) -> Vec<u8> {
-        let header =
-            format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({shape}), }}\n");
+        let header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({shape}), }}\n");
         let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
         bytes.extend((header.len() as u16).to_le_bytes());
         bytes.extend(header.as_bytes());
@@ -301,16 +270,9 @@ mod tests {
     fn files_of_a_glob_are_stacked() {
         let part = |values: &[u8]| npy("|i1", &format!("{}, 2", values.len() / 2), values);
         let with = serde_json::json!({"path": "*.npy", "columns": {"x": "value"}});
-        let run = run_files(
-            &Arrays,
-            with,
-            &[("a.npy", &part(&[1, 2])), ("b.npy", &part(&[3, 4, 5, 255]))],
-        );
+        let run = run_files(&Arrays, with, &[("a.npy", &part(&[1, 2])), ("b.npy", &part(&[3, 4, 5, 255]))]);
         let frame = run.unwrap().table("table");
-        assert_eq!(
-            frame.tensor_f32("x").unwrap().values,
-            [1.0, 2.0, 3.0, 4.0, 5.0, -1.0]
-        );
+        assert_eq!(frame.tensor_f32("x").unwrap().values, [1.0, 2.0, 3.0, 4.0, 5.0, -1.0]);
         assert_eq!(frame.i64s("id").unwrap(), [0, 1, 2]);
     }
 
@@ -322,17 +284,11 @@ mod tests {
         };
         let with = serde_json::json!({"path": "a.npy", "columns": {"x": "valu"}});
         let text = complaint(with, &[("a.npy", &bytes)]);
-        assert!(
-            text.ends_with("a.npy has no array `valu` (did you mean `value`?)"),
-            "{text}"
-        );
+        assert!(text.ends_with("a.npy has no array `valu` (did you mean `value`?)"), "{text}");
         let short = npy("|u1", "2,", &[1, 2]);
         let with = serde_json::json!({"arrays": {"a": "a.npy", "b": "b.npy"}});
         let text = complaint(with, &[("a.npy", &bytes), ("b.npy", &short)]);
-        assert!(
-            text.starts_with("column `a` has 3 rows, column `b` has 2"),
-            "{text}"
-        );
+        assert!(text.starts_with("column `a` has 3 rows, column `b` has 2"), "{text}");
         assert!(complaint(serde_json::json!({}), &[]).starts_with("there is nothing to read"));
         assert!(Arrays.normalize(serde_json::json!({"paths": "a"})).is_err());
     }

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{ID, complaint};
 use crate::stage::{
-    Column, Complaint, Facts, Failure, FileForm, FileIn, FileParam, InferContext, Io, Kind,
-    Outputs, Port, PortType, Ports, TableFacts,
+    Column, Complaint, Facts, Failure, FileForm, FileIn, FileParam, InferContext, Io, Kind, Outputs, Port,
+    PortType, Ports, TableFacts,
 };
 use crate::table::{self, Frame, Tensor};
 
@@ -72,11 +72,7 @@ pub struct Params {
 }
 
 fn is_picture(path: &Path) -> bool {
-    let extension = path
-        .extension()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .to_lowercase();
+    let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     ["png", "jpg", "jpeg"].contains(&extension.as_str())
 }
 
@@ -98,9 +94,7 @@ fn damaged(name: &str, error: image::ImageError) -> Failure {
 
 /// Appends the values of one picture, channel by channel, and gives its height and width.
 fn decode(params: &Params, file: &FileIn, values: &mut Vec<f32>) -> Result<[u32; 2], Failure> {
-    let picture = open(&file.path)?
-        .decode()
-        .map_err(|e| damaged(&file.name, e))?;
+    let picture = open(&file.path)?.decode().map_err(|e| damaged(&file.name, e))?;
     let picture = match params.size {
         Some([height, width]) if (picture.height(), picture.width()) != (height, width) => {
             picture.resize_exact(width, height, FilterType::Triangle)
@@ -142,15 +136,10 @@ fn labels(io: &Io, files: &[FileIn]) -> Result<Vec<String>, Failure> {
     files
         .iter()
         .map(|file| {
-            let found = known
-                .get(file.name.as_str())
-                .or_else(|| known.get(base(&file.name)));
+            let found = known.get(file.name.as_str()).or_else(|| known.get(base(&file.name)));
             found.map(|label| (*label).clone()).ok_or_else(|| {
-                Failure::new(format!(
-                    "the table at `labels` has no row for {}",
-                    file.name
-                ))
-                .hint("its column `file` holds names or paths as in the column `id`")
+                Failure::new(format!("the table at `labels` has no row for {}", file.name))
+                    .hint("its column `file` holds names or paths as in the column `id`")
             })
         })
         .collect()
@@ -165,10 +154,7 @@ fn classes(labels: &[String]) -> Vec<i64> {
     let mut sorted: Vec<&String> = labels.iter().collect();
     sorted.sort();
     sorted.dedup();
-    labels
-        .iter()
-        .map(|l| sorted.partition_point(|s| *s < l) as i64)
-        .collect()
+    labels.iter().map(|l| sorted.partition_point(|s| *s < l) as i64).collect()
 }
 
 impl Kind for Images {
@@ -231,10 +217,7 @@ faces:
                 }
             }
         }
-        if params
-            .size
-            .is_some_and(|s| s.contains(&0) || s.iter().any(|s| *s > LARGEST_SIDE))
-        {
+        if params.size.is_some_and(|s| s.contains(&0) || s.iter().any(|s| *s > LARGEST_SIDE)) {
             let text = format!("height and width lie between 1 and {LARGEST_SIDE}");
             return Err(Complaint::param("size", text));
         }
@@ -267,28 +250,16 @@ faces:
             plain("class", "int64"),
             plain("image", "tensor(float32)"),
         ];
-        columns[4].shape = Some(vec![
-            params.color.channels(),
-            size[0] as usize,
-            size[1] as usize,
-        ]);
+        columns[4].shape = Some(vec![params.color.channels(), size[0] as usize, size[1] as usize]);
         let rows = pictures.map(|p| p.len() as u64);
         let facts = Facts::Table(TableFacts { rows, columns });
         Ok(Outputs::from([("table".to_owned(), facts)]))
     }
 
     fn run(params: &Params, io: &mut Io) -> Result<(), Failure> {
-        let files: Vec<FileIn> = io
-            .files("path")
-            .iter()
-            .filter(|f| is_picture(&f.path))
-            .cloned()
-            .collect();
+        let files: Vec<FileIn> = io.files("path").iter().filter(|f| is_picture(&f.path)).cloned().collect();
         let Some(first) = files.first() else {
-            return Err(Failure::new(format!(
-                "`{}` holds no png or jpeg file",
-                params.path
-            )));
+            return Err(Failure::new(format!("`{}` holds no png or jpeg file", params.path)));
         };
         let mut values = Vec::new();
         let mut size = None;
@@ -303,8 +274,7 @@ faces:
                 ))
                 .hint("state the `size` to resize all pictures to"));
             }
-            io.progress
-                .advance("rows", index as u64 + 1, Some(files.len() as u64));
+            io.progress.advance("rows", index as u64 + 1, Some(files.len() as u64));
         }
         let [height, width] = size.unwrap_or_default();
         let labels = labels(io, &files)?;
@@ -342,11 +312,8 @@ mod tests {
     #[test]
     fn folders_are_labels_and_channels_come_first() {
         let picture = png(3, 2);
-        let files: [(&str, &[u8]); 3] = [
-            ("p/dog/a.png", &picture),
-            ("p/cat/b.PNG", &picture),
-            ("p/notes.txt", b"x"),
-        ];
+        let files: [(&str, &[u8]); 3] =
+            [("p/dog/a.png", &picture), ("p/cat/b.PNG", &picture), ("p/notes.txt", b"x")];
         let with = json!({"path": "p", "scale": "raw"});
         let run = run_files(&Images, with, &files).unwrap();
         let frame = run.table("table");
@@ -357,12 +324,7 @@ mod tests {
         assert_eq!(image.row_shape, [3, 2, 3]);
         assert_eq!(
             image.values[..18],
-            [
-                [255.0; 6],
-                [0., 1., 2., 0., 1., 2.],
-                [0., 0., 0., 1., 1., 1.]
-            ]
-            .concat()
+            [[255.0; 6], [0., 1., 2., 0., 1., 2.], [0., 0., 0., 1., 1., 1.]].concat()
         );
         assert_eq!(run.inferred("table"), frame.facts());
     }
@@ -371,13 +333,8 @@ mod tests {
     fn sizes_must_agree_unless_one_is_stated() {
         let (a, b) = (png(4, 4), png(6, 2));
         let files: [(&str, &[u8]); 2] = [("p/a.png", &a), ("p/b.png", &b)];
-        let text = run_files(&Images, json!({"path": "p"}), &files)
-            .err()
-            .unwrap();
-        assert!(
-            text.starts_with("picture b.png is 2 × 6, a.png is 4 × 4"),
-            "{text}"
-        );
+        let text = run_files(&Images, json!({"path": "p"}), &files).err().unwrap();
+        assert!(text.starts_with("picture b.png is 2 × 6, a.png is 4 × 4"), "{text}");
         let with = json!({"path": "p", "size": [2, 2], "color": "gray"});
         let frame = run_files(&Images, with, &files).unwrap().table("table");
         let image = frame.tensor_f32("image").unwrap();
@@ -390,26 +347,14 @@ mod tests {
         let mut cut = png(40, 40);
         cut.truncate(60);
         let with = || json!({"path": "p", "size": [2, 2]});
-        let text = run_files(&Images, with(), &[("p/a.png", &cut)])
-            .err()
-            .unwrap();
-        assert!(
-            text.starts_with("picture a.png cannot be decoded"),
-            "{text}"
-        );
+        let text = run_files(&Images, with(), &[("p/a.png", &cut)]).err().unwrap();
+        assert!(text.starts_with("picture a.png cannot be decoded"), "{text}");
         // A header of 100,000 × 100,000 pixels.
         let mut bomb = png(1, 1);
         bomb[16..24].copy_from_slice(&[0, 1, 0x86, 0xa0, 0, 1, 0x86, 0xa0]);
-        let text = run_files(&Images, with(), &[("p/a.png", &bomb)])
-            .err()
-            .unwrap();
-        assert!(
-            text.starts_with("picture a.png cannot be decoded"),
-            "{text}"
-        );
-        let text = run_files(&Images, with(), &[("p/a.txt", b"")])
-            .err()
-            .unwrap();
+        let text = run_files(&Images, with(), &[("p/a.png", &bomb)]).err().unwrap();
+        assert!(text.starts_with("picture a.png cannot be decoded"), "{text}");
+        let text = run_files(&Images, with(), &[("p/a.txt", b"")]).err().unwrap();
         assert!(text.starts_with("there is no png or jpeg file"), "{text}");
     }
 
@@ -418,12 +363,7 @@ mod tests {
         let mut labels = Frame::new();
         labels.push_strings("name", &["a.png"]).unwrap();
         let with = json!({"path": "p", "size": [2, 2]});
-        let text = run_tables(&Images, with, &[("labels", labels, &[])])
-            .err()
-            .unwrap();
-        assert!(
-            text.starts_with("the table at `labels` has no column `file`"),
-            "{text}"
-        );
+        let text = run_tables(&Images, with, &[("labels", labels, &[])]).err().unwrap();
+        assert!(text.starts_with("the table at `labels` has no column `file`"), "{text}");
     }
 }

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::{ID, complaint};
 use crate::fs::Context;
 use crate::stage::{
-    Complaint, Facts, Failure, FileForm, FileIn, FileParam, InferContext, Io, Kind, Outputs, Port,
-    PortType, Ports,
+    Complaint, Facts, Failure, FileForm, FileIn, FileParam, InferContext, Io, Kind, Outputs, Port, PortType,
+    Ports,
 };
 use crate::table::text::{self, CsvOptions, Source, TextOptions};
 use crate::table::{self, Frame};
@@ -122,12 +122,7 @@ impl Params {
             "" => None,
             text => Some(one_byte("quote", text)?),
         };
-        Ok(CsvOptions {
-            delimiter,
-            quote,
-            header: self.header,
-            columns: self.columns.clone(),
-        })
+        Ok(CsvOptions { delimiter, quote, header: self.header, columns: self.columns.clone() })
     }
 }
 
@@ -135,10 +130,7 @@ fn one_byte(param: &str, text: &str) -> Result<u8, Complaint> {
     match text.as_bytes() {
         [byte] if !matches!(byte, b'\n' | b'\r') => Ok(*byte),
         _ if text == "\\t" => Ok(b'\t'),
-        _ => Err(Complaint::param(
-            param,
-            format!("`{text}` is not one ASCII character"),
-        )),
+        _ => Err(Complaint::param(param, format!("`{text}` is not one ASCII character"))),
     }
 }
 
@@ -163,27 +155,15 @@ fn look(params: &Params, path: &Path) -> Result<(Format, Vec<u8>), Failure> {
 }
 
 /// Reads the files, or for a schema alone at most `limit` rows of text. Gives also the rows of each file.
-fn read(
-    params: &Params,
-    files: &[FileIn],
-    limit: Option<usize>,
-) -> Result<(Frame, Vec<usize>), Failure> {
+fn read(params: &Params, files: &[FileIn], limit: Option<usize>) -> Result<(Frame, Vec<usize>), Failure> {
     let Some(first) = files.first() else {
         return Err(Failure::new(format!("`{}` names no file", params.path)));
     };
     let (format, head) = look(params, &first.path)?;
-    let sources: Vec<Source> = files
-        .iter()
-        .map(|f| Source {
-            name: &f.name,
-            path: &f.path,
-        })
-        .collect();
+    let sources: Vec<Source> = files.iter().map(|f| Source { name: &f.name, path: &f.path }).collect();
     match format {
         Format::Auto | Format::Csv | Format::Tsv => {
-            let csv = params
-                .csv_options(format, &head)
-                .map_err(|c| Failure::new(c.message))?;
+            let csv = params.csv_options(format, &head).map_err(|c| Failure::new(c.message))?;
             text::read_csv(&sources, &csv, &params.text_options(), limit)
         }
         Format::Json | Format::Ndjson => {
@@ -219,19 +199,12 @@ fn keep(frame: &Frame, params: &Params) -> Result<Frame, Failure> {
 }
 
 /// Adds `id` in front and the file's name, if asked, at the end.
-fn complete(
-    params: &Params,
-    frame: &Frame,
-    files: &[FileIn],
-    counts: &[usize],
-) -> Result<Frame, Failure> {
+fn complete(params: &Params, frame: &Frame, files: &[FileIn], counts: &[usize]) -> Result<Frame, Failure> {
     let mut whole = Frame::new();
     let source = params.id.as_deref().unwrap_or(ID);
     if frame.has(source) {
         if source != ID && frame.has(ID) {
-            return Err(Failure::new(format!(
-                "`{source}` cannot be the `id`: there is a column `id`"
-            )));
+            return Err(Failure::new(format!("`{source}` cannot be the `id`: there is a column `id`")));
         }
         whole.push_renamed(frame, source, ID)?;
     } else if let Some(missing) = &params.id {
@@ -245,9 +218,8 @@ fn complete(
     }
     if let Some(name) = &params.file_column {
         let repeated = files.iter().zip(counts);
-        let values: Vec<&str> = repeated
-            .flat_map(|(file, rows)| std::iter::repeat_n(file.name.as_str(), *rows))
-            .collect();
+        let values: Vec<&str> =
+            repeated.flat_map(|(file, rows)| std::iter::repeat_n(file.name.as_str(), *rows)).collect();
         whole.push_strings(name, &values)?;
     }
     Ok(whole)
@@ -280,11 +252,7 @@ penguins:
 
     fn ports(_params: Option<&Params>) -> Ports {
         Ports {
-            outputs: vec![Port::new(
-                "table",
-                PortType::Table,
-                "The rows of all files.",
-            )],
+            outputs: vec![Port::new("table", PortType::Table, "The rows of all files.")],
             ..Ports::default()
         }
     }
@@ -304,11 +272,7 @@ penguins:
             return Ok(Outputs::new());
         };
         let named = |path: &PathBuf| FileIn {
-            name: path
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned(),
+            name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             path: path.clone(),
         };
         let files: Vec<FileIn> = paths.iter().map(named).collect();
@@ -321,9 +285,7 @@ penguins:
             }
         }
         let (frame, counts) = read(params, &files, Some(0)).map_err(failed)?;
-        let mut facts = complete(params, &frame, &files, &counts)
-            .map_err(failed)?
-            .facts();
+        let mut facts = complete(params, &frame, &files, &counts).map_err(failed)?.facts();
         facts.rows = None;
         Ok(Outputs::from([("table".to_owned(), Facts::Table(facts))]))
     }

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::scores::{Answers, Scores, classes, regression};
 use crate::stage::{
-    Axes, Bound, Column, Complaint, Facts, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports,
-    Reads, TableFacts,
+    Bound, Column, Complaint, Facts, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads,
+    TableFacts,
 };
 use crate::table::{self, Frame};
 
@@ -262,7 +262,7 @@ scores:
 
     fn run(params: &Params, io: &mut Io) -> Result<(), Failure> {
         let bounds = io.many("table");
-        let (mut metrics, mut confusions): (Vec<(Axes, Frame)>, Vec<(Axes, Frame)>) = Default::default();
+        let (mut metrics, mut confusions) = (Vec::new(), Vec::new());
         for (index, bound) in bounds.iter().enumerate() {
             io.check_cancelled()?;
             let (scores, numbered) = score(params, bound)?;

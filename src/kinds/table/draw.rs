@@ -31,15 +31,10 @@ mod tests {
 
     #[test]
     fn draws_are_uniform() {
-        let draws: Vec<f64> = (0..20_000_u64)
-            .map(|i| uniform(1, "t", &i.to_le_bytes()))
-            .collect();
+        let draws: Vec<f64> = (0..20_000_u64).map(|i| uniform(1, "t", &i.to_le_bytes())).collect();
         let mean = draws.iter().sum::<f64>() / 20_000.0;
         // Five standard errors of the mean of uniform draws.
-        assert!(
-            (mean - 0.5).abs() < 5.0 * (1.0 / 12.0_f64 / 20_000.0).sqrt(),
-            "{mean}"
-        );
+        assert!((mean - 0.5).abs() < 5.0 * (1.0 / 12.0_f64 / 20_000.0).sqrt(), "{mean}");
         let mut counts = [0; 7];
         for i in 0..7_000_u64 {
             counts[below(2, "t", &i.to_le_bytes(), 7)] += 1;

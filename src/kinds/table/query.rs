@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::ops::{ControlFlow, Range};
 
 use sqlparser::ast::{
-    Expr, FunctionArguments, GroupByExpr, Ident, JoinConstraint, JoinOperator, ObjectName, Query,
-    Select, SelectFlavor, SelectItem, SetExpr, Statement, TableAlias, TableFactor, Visit, Visitor,
+    Expr, FunctionArguments, GroupByExpr, Ident, JoinConstraint, JoinOperator, ObjectName, Query, Select,
+    SelectFlavor, SelectItem, SetExpr, Statement, TableAlias, TableFactor, Visit, Visitor,
 };
 use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::{Parser, ParserError, ParserOptions};
@@ -49,16 +49,12 @@ pub(super) struct Names {
 impl Names {
     /// Tables that are not common tables of the query itself.
     pub(super) fn bound(&self) -> impl Iterator<Item = &Name> {
-        self.tables
-            .iter()
-            .filter(|t| !self.common.contains(&t.text))
+        self.tables.iter().filter(|t| !self.common.contains(&t.text))
     }
 
     /// Does the query make this name itself?
     pub(super) fn makes(&self, name: &str) -> bool {
-        [&self.made, &self.aliases, &self.common]
-            .iter()
-            .any(|names| names.contains(name))
+        [&self.made, &self.aliases, &self.common].iter().any(|names| names.contains(name))
     }
 
     /// The names of the columns that can be read, `None` if that may be any column. A table's name
@@ -78,13 +74,8 @@ impl Names {
 
 /// Reads a query: exactly one `SELECT`, from named tables.
 pub(super) fn names(text: &str) -> Result<Names, Mistake> {
-    let options = ParserOptions {
-        trailing_commas: true,
-        ..ParserOptions::default()
-    };
-    let parser = Parser::new(&GenericDialect)
-        .with_options(options)
-        .try_with_sql(text);
+    let options = ParserOptions { trailing_commas: true, ..ParserOptions::default() };
+    let parser = Parser::new(&GenericDialect).with_options(options).try_with_sql(text);
     let statements = parser.and_then(|mut parser| parser.parse_statements());
     let statements = statements.map_err(|error| syntax(text, &error))?;
     let [Statement::Query(query)] = statements.as_slice() else {
@@ -92,15 +83,9 @@ pub(super) fn names(text: &str) -> Result<Names, Mistake> {
             1 => "only SELECT is allowed".to_owned(),
             count => format!("one SELECT is needed, there are {count} statements"),
         };
-        return Err(Mistake {
-            message,
-            place: None,
-        });
+        return Err(Mistake { message, place: None });
     };
-    let mut collector = Collector {
-        text,
-        names: Names::default(),
-    };
+    let mut collector = Collector { text, names: Names::default() };
     match query.visit(&mut collector) {
         ControlFlow::Break(mistake) => Err(mistake),
         ControlFlow::Continue(()) => Ok(collector.names),
@@ -114,27 +99,15 @@ fn syntax(text: &str, error: &ParserError) -> Mistake {
         ParserError::RecursionLimitExceeded => "the query is nested too deeply".to_owned(),
     };
     let Some((message, place)) = said.rsplit_once(" at Line: ") else {
-        return Mistake {
-            message: said,
-            place: None,
-        };
+        return Mistake { message: said, place: None };
     };
     let place = place.split_once(", Column: ").and_then(|(line, column)| {
-        let location = Location {
-            line: line.trim().parse().ok()?,
-            column: column.trim().parse().ok()?,
-        };
+        let location = Location { line: line.trim().parse().ok()?, column: column.trim().parse().ok()? };
         let start = offset(text, location)?;
-        let end = text[start..]
-            .chars()
-            .next()
-            .map_or(start, |c| start + c.len_utf8());
+        let end = text[start..].chars().next().map_or(start, |c| start + c.len_utf8());
         Some(start..end)
     });
-    Mistake {
-        message: message.to_owned(),
-        place,
-    }
+    Mistake { message: message.to_owned(), place }
 }
 
 /// The byte at a line and a column, both from 1; columns count characters.
@@ -143,10 +116,7 @@ fn offset(text: &str, at: Location) -> Option<usize> {
     let column = usize::try_from(at.column).ok()?.checked_sub(1)?;
     let start: usize = text.split_inclusive('\n').take(line).map(str::len).sum();
     let rest = text.get(start..)?;
-    let within = rest
-        .char_indices()
-        .nth(column)
-        .map_or(rest.len(), |(byte, _)| byte);
+    let within = rest.char_indices().nth(column).map_or(rest.len(), |(byte, _)| byte);
     Some(start + within)
 }
 
@@ -167,10 +137,7 @@ impl Collector<'_> {
     }
 
     fn refuse(&self, message: impl Into<String>, ident: Option<&Ident>) -> ControlFlow<Mistake> {
-        ControlFlow::Break(Mistake {
-            message: message.into(),
-            place: ident.and_then(|i| self.name(i).place),
-        })
+        ControlFlow::Break(Mistake { message: message.into(), place: ident.and_then(|i| self.name(i).place) })
     }
 
     fn alias(&mut self, alias: Option<&TableAlias>) {
@@ -215,27 +182,19 @@ impl Visitor for Collector<'_> {
 
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<Mistake> {
         if select.into.is_some() {
-            return self.refuse(
-                "SELECT INTO is not allowed: the result is the step's output",
-                None,
-            );
+            return self.refuse("SELECT INTO is not allowed: the result is the step's output", None);
         }
-        if select.flavor != SelectFlavor::Standard || matches!(select.group_by, GroupByExpr::All(_))
-        {
+        if select.flavor != SelectFlavor::Standard || matches!(select.group_by, GroupByExpr::All(_)) {
             self.names.all = true;
         }
         for item in &select.projection {
             match item {
-                SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..) => {
-                    self.names.all = true
-                }
+                SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..) => self.names.all = true,
                 SelectItem::ExprWithAlias { alias, .. } => {
                     self.names.made.insert(alias.value.clone());
                 }
                 SelectItem::ExprWithAliases { aliases, .. } => {
-                    self.names
-                        .made
-                        .extend(aliases.iter().map(|a| a.value.clone()));
+                    self.names.made.extend(aliases.iter().map(|a| a.value.clone()));
                 }
                 SelectItem::UnnamedExpr(_) => {}
             }
@@ -250,13 +209,10 @@ impl Visitor for Collector<'_> {
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<Mistake> {
         match factor {
-            TableFactor::Table {
-                name, alias, args, ..
-            } => {
+            TableFactor::Table { name, alias, args, .. } => {
                 let ident = name.0.last().and_then(|part| part.as_ident());
                 if args.is_some() {
-                    let text =
-                        format!("`{name}(…)` is not allowed: a query reads its input ports only");
+                    let text = format!("`{name}(…)` is not allowed: a query reads its input ports only");
                     return self.refuse(text, ident);
                 }
                 self.alias(alias.as_ref());
@@ -266,10 +222,7 @@ impl Visitor for Collector<'_> {
             }
             TableFactor::UNNEST { alias, .. } => self.alias(alias.as_ref()),
             _ => {
-                return self.refuse(
-                    "this kind of FROM is not supported: name an input port",
-                    None,
-                );
+                return self.refuse("this kind of FROM is not supported: name an input port", None);
             }
         }
         ControlFlow::Continue(())
@@ -283,17 +236,11 @@ impl Visitor for Collector<'_> {
                     self.names.tables.push(name);
                     ControlFlow::Continue(())
                 }
-                None => self.refuse(
-                    format!("`{relation}` is not the name of an input port"),
-                    None,
-                ),
+                None => self.refuse(format!("`{relation}` is not the name of an input port"), None),
             },
             parts => {
                 let first = parts.first().and_then(|part| part.as_ident());
-                self.refuse(
-                    format!("`{relation}` is not the name of an input port"),
-                    first,
-                )
+                self.refuse(format!("`{relation}` is not the name of an input port"), first)
             }
         }
     }
@@ -306,13 +253,8 @@ impl Visitor for Collector<'_> {
                 self.names.columns.push(name);
             }
             Expr::CompoundIdentifier(parts) => {
-                let mut parts = parts
-                    .iter()
-                    .map(|ident| self.name(ident))
-                    .collect::<Vec<_>>();
-                self.names
-                    .columns
-                    .extend(parts.split_off(1.min(parts.len())));
+                let mut parts = parts.iter().map(|ident| self.name(ident)).collect::<Vec<_>>();
+                self.names.columns.extend(parts.split_off(1.min(parts.len())));
                 self.names.qualifiers.extend(parts);
             }
             Expr::Function(function) => {
@@ -362,12 +304,7 @@ mod tests {
         assert_eq!(texts(&names.tables), ["penguins"]);
         assert_eq!(texts(&names.columns), ["bill", "mass"]);
         assert_eq!(texts(&names.qualifiers), ["p"]);
-        for name in names
-            .tables
-            .iter()
-            .chain(&names.columns)
-            .chain(&names.qualifiers)
-        {
+        for name in names.tables.iter().chain(&names.columns).chain(&names.qualifiers) {
             assert_eq!(&query[name.place.clone().unwrap()], name.text);
         }
         assert!(names.makes("b") && names.makes("p") && !names.makes("bill"));
@@ -401,14 +338,8 @@ mod tests {
             assert!(message(query).contains("is not allowed"), "{query}");
         }
         assert_eq!(message("DROP TABLE t"), "only SELECT is allowed");
-        assert_eq!(
-            message("CREATE TABLE u AS SELECT 1"),
-            "only SELECT is allowed"
-        );
-        assert_eq!(
-            message("SELECT 1; SELECT 2"),
-            "one SELECT is needed, there are 2 statements"
-        );
+        assert_eq!(message("CREATE TABLE u AS SELECT 1"), "only SELECT is allowed");
+        assert_eq!(message("SELECT 1; SELECT 2"), "one SELECT is needed, there are 2 statements");
         assert_eq!(message(""), "one SELECT is needed, there are 0 statements");
         assert!(message("SELECT a INTO u FROM t").starts_with("SELECT INTO is not allowed"));
         assert!(message("SELECT * FROM s.t").contains("is not the name of an input port"));
@@ -418,11 +349,7 @@ mod tests {
     fn a_syntax_error_has_its_place() {
         let query = "SELECT a\nFROM t WHERE (b > 1";
         let mistake = names(query).unwrap_err();
-        assert!(
-            mistake.message.starts_with("Expected: )"),
-            "{}",
-            mistake.message
-        );
+        assert!(mistake.message.starts_with("Expected: )"), "{}", mistake.message);
         let mistake = names("SELECT a\nFROM t WHERE > 1").unwrap_err();
         assert_eq!(mistake.place, Some(22..23), "{}", mistake.message);
     }

@@ -5,8 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::draw::{below, bits};
 use crate::stage::{
-    Column, Complaint, Facts, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports,
-    TableFacts,
+    Column, Complaint, Facts, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, TableFacts,
 };
 use crate::table::{self, Frame};
 
@@ -51,8 +50,7 @@ impl Params {
         let size = match (self.n, self.fraction) {
             (Some(_), Some(_)) => {
                 return Err(
-                    Complaint::param("fraction", "`n` and `fraction` are both set")
-                        .hint("keep one of them"),
+                    Complaint::param("fraction", "`n` and `fraction` are both set").hint("keep one of them")
                 );
             }
             (None, None) if !self.replace => {
@@ -87,9 +85,7 @@ impl Params {
 fn draw(params: &Params, draw: u64, rows: usize, size: usize) -> Vec<usize> {
     let key = |number: usize| [draw.to_le_bytes(), (number as u64).to_le_bytes()].concat();
     let mut taken: Vec<usize> = if params.replace {
-        (0..size)
-            .map(|i| below(params.seed, "table.sample", &key(i), rows))
-            .collect()
+        (0..size).map(|i| below(params.seed, "table.sample", &key(i), rows)).collect()
     } else {
         // The rows with the smallest hashes.
         let mut order: Vec<usize> = (0..rows).collect();
@@ -122,11 +118,7 @@ bootstrap:
 
     fn ports(_params: Option<&Params>) -> Ports {
         Ports {
-            inputs: vec![Port::new(
-                "table",
-                PortType::Table,
-                "The rows to draw from.",
-            )],
+            inputs: vec![Port::new("table", PortType::Table, "The rows to draw from.")],
             outputs: vec![Port::new("table", PortType::Table, "The rows drawn.")],
             ..Ports::default()
         }
@@ -153,10 +145,7 @@ bootstrap:
                 digest: None,
             });
         }
-        columns.extend(input.columns.iter().map(|c| Column {
-            digest: None,
-            ..c.clone()
-        }));
+        columns.extend(input.columns.iter().map(|c| Column { digest: None, ..c.clone() }));
         let rows = known.map(|_| size * params.draws);
         let facts = Facts::Table(TableFacts { rows, columns });
         Ok(Outputs::from([("table".to_owned(), facts)]))
@@ -165,9 +154,7 @@ bootstrap:
     fn run(params: &Params, io: &mut Io) -> Result<(), Failure> {
         let frame = table::read(io.input("table")?, None)?;
         let rows = frame.rows();
-        let size = params
-            .size(rows as u64)
-            .map_err(|c| Failure::new(c.message))? as usize;
+        let size = params.size(rows as u64).map_err(|c| Failure::new(c.message))? as usize;
         let mut taken = Vec::with_capacity(size * params.draws as usize);
         for number in 0..params.draws {
             io.check_cancelled()?;

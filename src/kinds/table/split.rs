@@ -92,10 +92,7 @@ impl Params {
         // Room for the rounding of sums such as 0.7 + 0.2 + 0.1.
         const ROUNDING: f64 = 1e-9;
         if sum > 1.0 + ROUNDING {
-            return Err(Complaint::param(
-                "parts",
-                format!("the fractions add up to {sum}, more than 1"),
-            ));
+            return Err(Complaint::param("parts", format!("the fractions add up to {sum}, more than 1")));
         }
         if let Some(last) = ends.last_mut().filter(|end| **end > 1.0 - ROUNDING) {
             *last = 1.0;
@@ -160,14 +157,11 @@ fn by_rank(
 
 fn column(table: &TableFacts, param: &str, name: &str) -> Result<(), Complaint> {
     match table.column(name) {
-        None => Err(
-            Complaint::param(param, format!("the table has no column `{name}`"))
-                .hint(table::column_hint(name, &table.names())),
-        ),
-        Some(column) if column.shape.is_some() => Err(Complaint::param(
-            param,
-            format!("column `{name}` holds tensors"),
-        )),
+        None => Err(Complaint::param(param, format!("the table has no column `{name}`"))
+            .hint(table::column_hint(name, &table.names()))),
+        Some(column) if column.shape.is_some() => {
+            Err(Complaint::param(param, format!("column `{name}` holds tensors")))
+        }
         Some(_) => Ok(()),
     }
 }
@@ -230,10 +224,7 @@ split:
             columns: input
                 .columns
                 .iter()
-                .map(|c| crate::stage::Column {
-                    digest: None,
-                    ..c.clone()
-                })
+                .map(|c| crate::stage::Column { digest: None, ..c.clone() })
                 .collect(),
         };
         let of = |name: &String| (name.clone(), Facts::Table(facts.clone()));
@@ -251,9 +242,7 @@ split:
         let parts = assign(params, &rule, &keys, &strata)?;
         for (index, name) in params.parts.keys().enumerate() {
             io.check_cancelled()?;
-            let rows: Vec<usize> = (0..frame.rows())
-                .filter(|row| parts[*row] == Some(index))
-                .collect();
+            let rows: Vec<usize> = (0..frame.rows()).filter(|row| parts[*row] == Some(index)).collect();
             let mut part: Frame = frame.take(&rows)?;
             let path = io.create(name, "parquet");
             let facts = table::write(&mut part, &path)?;
@@ -274,14 +263,9 @@ mod tests {
     fn split(with: serde_json::Value, ids: &[i64]) -> Result<Vec<Vec<i64>>, String> {
         let mut frame = Frame::new();
         frame.push_i64s("id", ids.to_vec()).unwrap();
-        frame
-            .push_i64s("stratum", ids.iter().map(|i| i % 3).collect())
-            .unwrap();
+        frame.push_i64s("stratum", ids.iter().map(|i| i % 3).collect()).unwrap();
         let run = run_tables(&Split, with, &[("table", frame, &[])])?;
-        Ok(["train", "test"]
-            .iter()
-            .map(|p| run.table(p).i64s("id").unwrap())
-            .collect())
+        Ok(["train", "test"].iter().map(|p| run.table(p).i64s("id").unwrap()).collect())
     }
 
     proptest! {
@@ -318,10 +302,7 @@ mod tests {
         for stratum in 0..3 {
             let count = parts[1].iter().filter(|i| *i % 3 == stratum).count() as f64;
             // Five standard deviations of a binomial count of 2000 draws with p = 0.2.
-            assert!(
-                (count - 400.0).abs() < 5.0 * (2000.0_f64 * 0.2 * 0.8).sqrt(),
-                "{count}"
-            );
+            assert!((count - 400.0).abs() < 5.0 * (2000.0_f64 * 0.2 * 0.8).sqrt(), "{count}");
         }
         assert_ne!(parts, split(with(2), &ids).unwrap());
     }
@@ -339,10 +320,7 @@ mod tests {
     fn mistakes_are_found_before_a_run() {
         let ids = [1, 2, 3];
         let text = |with| split(with, &ids).unwrap_err();
-        assert_eq!(
-            text(json!({"parts": {}})).split(" (").next(),
-            Some("there are no parts")
-        );
+        assert_eq!(text(json!({"parts": {}})).split(" (").next(), Some("there are no parts"));
         let sum = text(json!({"parts": {"train": 0.8, "test": 0.3}}));
         assert!(sum.starts_with("the fractions add up to 1.1"), "{sum}");
         let by = text(json!({"parts": {"train": 0.8, "test": 0.2}, "by": "idd"}));

@@ -35,17 +35,13 @@ fn read_names(params: &Params) -> Result<Names, Complaint> {
 
 /// A complaint about a name in the query.
 fn about(name: &Name, message: String) -> Complaint {
-    Complaint {
-        message,
-        at: Some(QUERY.to_owned()),
-        within: name.place.clone(),
-        hint: None,
-    }
+    Complaint { message, at: Some(QUERY.to_owned()), within: name.place.clone(), hint: None }
 }
 
 /// Every table of the query is a port, and the other way round.
 fn check_tables(names: &Names, ports: &[&str]) -> Result<(), Complaint> {
-    for table in names.bound().filter(|t| !ports.contains(&t.text.as_str())) {
+    let unbound = names.bound().find(|t| !ports.contains(&t.text.as_str()));
+    if let Some(table) = unbound {
         let complaint = about(table, format!("there is no input port `{}`", table.text));
         let hint = match table::nearest(&table.text, ports.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
@@ -57,9 +53,7 @@ fn check_tables(names: &Names, ports: &[&str]) -> Result<(), Complaint> {
     for port in ports {
         if !names.bound().any(|t| t.text == *port) {
             let text = format!("the query does not use the port `{port}`");
-            return Err(
-                Complaint::port(port, text).hint("leave it out, or name it in FROM or JOIN")
-            );
+            return Err(Complaint::port(port, text).hint("leave it out, or name it in FROM or JOIN"));
         }
     }
     Ok(())
@@ -76,21 +70,13 @@ fn locate(names: &Names, tables: &[(String, Frame)], said: &Failure) -> Complain
     };
     let quoted = |name: &&Name| {
         let text = &name.text;
-        [
-            format!("'{text}'"),
-            format!("\"{text}\""),
-            format!("`{text}`"),
-        ]
-        .iter()
-        .any(|q| said.message.contains(q.as_str()))
+        [format!("'{text}'"), format!("\"{text}\""), format!("`{text}`")]
+            .iter()
+            .any(|q| said.message.contains(q.as_str()))
     };
     let mut names = names.columns.iter().chain(&names.qualifiers);
     let candidates: Vec<&Name> = names.clone().filter(unknown).collect();
-    let missing = candidates
-        .iter()
-        .copied()
-        .find(quoted)
-        .or(candidates.first().copied());
+    let missing = candidates.iter().copied().find(quoted).or(candidates.first().copied());
     if let Some(name) = missing {
         let text = format!("there is no column `{}`", name.text);
         return about(name, text).hint(table::column_hint(&name.text, &columns));
@@ -107,11 +93,7 @@ fn locate(names: &Names, tables: &[(String, Frame)], said: &Failure) -> Complain
 fn columns<'a>(bound: &'a Bound, reads: Option<&BTreeSet<String>>) -> Option<Vec<&'a str>> {
     let (facts, reads) = (bound.facts.table()?, reads?);
     let names = facts.names();
-    let mut kept: Vec<&str> = names
-        .iter()
-        .copied()
-        .filter(|n| reads.contains(*n))
-        .collect();
+    let mut kept: Vec<&str> = names.iter().copied().filter(|n| reads.contains(*n)).collect();
     if kept.is_empty() {
         kept.extend(names.first());
     }
@@ -149,11 +131,7 @@ summary:
     fn ports(_params: Option<&Params>) -> Ports {
         Ports {
             any_input: Some(PortType::Table),
-            outputs: vec![Port::new(
-                "table",
-                PortType::Table,
-                "The result of the query.",
-            )],
+            outputs: vec![Port::new("table", PortType::Table, "The result of the query.")],
             ..Ports::default()
         }
     }
@@ -182,8 +160,8 @@ summary:
             };
             tables.push((port.clone(), frame));
         }
-        let schema = table::sql_schema(&tables, &params.query)
-            .map_err(|failure| locate(&names, &tables, &failure))?;
+        let schema =
+            table::sql_schema(&tables, &params.query).map_err(|failure| locate(&names, &tables, &failure))?;
         let mut facts = schema.facts();
         facts.rows = None;
         Ok(Outputs::from([("table".to_owned(), Facts::Table(facts))]))
@@ -195,8 +173,8 @@ summary:
         let mut tables = Vec::new();
         for (port, bounds) in &io.inputs {
             let kept = bounds.first().and_then(|b| columns(b, reads.as_ref()));
-            let frame = table::gather(bounds, kept.as_deref())
-                .map_err(|f| f.context(format!("port `{port}`")))?;
+            let frame =
+                table::gather(bounds, kept.as_deref()).map_err(|f| f.context(format!("port `{port}`")))?;
             tables.push((port.clone(), frame));
         }
         let mut frame = table::sql(&tables, &params.query)?;
@@ -220,22 +198,10 @@ mod tests {
     fn penguins() -> Frame {
         let mut frame = Frame::new();
         frame.push_i64s("id", vec![1, 2, 3, 4]).unwrap();
-        frame
-            .push_strings("species", &["gentoo", "adelie", "gentoo", "chinstrap"])
-            .unwrap();
-        frame
-            .push_f64s("mass", vec![5.0, 3.5, 5.5, f64::NAN])
-            .unwrap();
+        frame.push_strings("species", &["gentoo", "adelie", "gentoo", "chinstrap"]).unwrap();
+        frame.push_f64s("mass", vec![5.0, 3.5, 5.5, f64::NAN]).unwrap();
         let values = (0..16).map(|v| v as f32).collect();
-        frame
-            .push_tensor_f32(
-                "image",
-                Tensor {
-                    row_shape: vec![2, 2],
-                    values,
-                },
-            )
-            .unwrap();
+        frame.push_tensor_f32("image", Tensor { row_shape: vec![2, 2], values }).unwrap();
         frame
     }
 
@@ -245,15 +211,9 @@ mod tests {
 
     fn complaint(query: &str) -> Complaint {
         let facts = Facts::Table(penguins().facts());
-        let inputs = vec![InputFacts {
-            facts,
-            axes: Axes::new(),
-        }];
+        let inputs = vec![InputFacts { facts, axes: Axes::new() }];
         let inputs = BTreeMap::from([("penguins".to_owned(), inputs)]);
-        let context = InferContext {
-            inputs,
-            ..InferContext::default()
-        };
+        let context = InferContext { inputs, ..InferContext::default() };
         Stage::infer(&Sql, &json!({ "query": query }), &context).unwrap_err()
     }
 
@@ -262,10 +222,7 @@ mod tests {
         let query = "SELECT species, COUNT(*) AS n, MAX(id) AS last FROM penguins GROUP BY species";
         let run = run(query, &[("penguins", penguins(), &[])]).unwrap();
         let frame = run.table("table");
-        assert_eq!(
-            frame.strings("species").unwrap(),
-            ["gentoo", "adelie", "chinstrap"]
-        );
+        assert_eq!(frame.strings("species").unwrap(), ["gentoo", "adelie", "chinstrap"]);
         assert_eq!(frame.i64s("last").unwrap(), [3, 2, 4]);
         let mut facts = frame.facts();
         facts.rows = None;
@@ -285,29 +242,16 @@ mod tests {
     #[test]
     fn joins_and_unions_keep_the_order_of_the_left_table() {
         let mut islands = Frame::new();
-        islands
-            .push_strings("species", &["adelie", "gentoo", "gentoo"])
-            .unwrap();
-        islands
-            .push_strings("island", &["dream", "biscoe", "torgersen"])
-            .unwrap();
+        islands.push_strings("species", &["adelie", "gentoo", "gentoo"]).unwrap();
+        islands.push_strings("island", &["dream", "biscoe", "torgersen"]).unwrap();
         let query = "SELECT id, island FROM penguins JOIN islands USING (species)";
-        let inputs = [
-            ("penguins", penguins(), &[][..]),
-            ("islands", islands, &[][..]),
-        ];
+        let inputs = [("penguins", penguins(), &[][..]), ("islands", islands, &[][..])];
         let frame = run(query, &inputs).unwrap().table("table");
         assert_eq!(frame.i64s("id").unwrap(), [1, 1, 2, 3, 3]);
-        assert_eq!(
-            frame.strings("island").unwrap(),
-            ["biscoe", "torgersen", "dream", "biscoe", "torgersen"]
-        );
+        assert_eq!(frame.strings("island").unwrap(), ["biscoe", "torgersen", "dream", "biscoe", "torgersen"]);
         let query = "SELECT species FROM penguins UNION SELECT species FROM islands";
         let frame = run(query, &inputs).unwrap().table("table");
-        assert_eq!(
-            frame.strings("species").unwrap(),
-            ["gentoo", "adelie", "chinstrap"]
-        );
+        assert_eq!(frame.strings("species").unwrap(), ["gentoo", "adelie", "chinstrap"]);
     }
 
     #[test]
@@ -318,13 +262,8 @@ mod tests {
             frame
         };
         let axes: Vec<[(&str, Value); 1]> = vec![[("seed", json!(3))], [("seed", json!(4))]];
-        let inputs = [
-            ("scores", cell(0.5), &axes[0][..]),
-            ("scores", cell(0.75), &axes[1][..]),
-        ];
-        let frame = run("SELECT seed FROM scores WHERE value > 0.6", &inputs)
-            .unwrap()
-            .table("table");
+        let inputs = [("scores", cell(0.5), &axes[0][..]), ("scores", cell(0.75), &axes[1][..])];
+        let frame = run("SELECT seed FROM scores WHERE value > 0.6", &inputs).unwrap().table("table");
         assert_eq!(frame.i64s("seed").unwrap(), [4]);
     }
 
@@ -341,10 +280,7 @@ mod tests {
         let found = complaint(query);
         assert_eq!(found.message, "there is no input port `penguin`");
         assert_eq!(&query[found.within.unwrap()], "penguin");
-        assert_eq!(
-            complaint("SELECT 1 AS a").message,
-            "the query does not use the port `penguins`"
-        );
+        assert_eq!(complaint("SELECT 1 AS a").message, "the query does not use the port `penguins`");
         let types = complaint("SELECT species - 1 AS x FROM penguins");
         assert!(types.message.contains("arithmetic"), "{}", types.message);
     }
@@ -352,16 +288,9 @@ mod tests {
     #[test]
     fn only_named_columns_are_read() {
         let inputs = BTreeMap::from([("t".to_owned(), Vec::new())]);
-        let context = InferContext {
-            inputs,
-            ..InferContext::default()
-        };
-        let reads =
-            |query: &str| Stage::reads(&Sql, &json!({ "query": query }), &context)["t"].clone();
-        assert_eq!(
-            reads("SELECT a FROM t WHERE b > 1"),
-            Reads::columns(["a", "b"])
-        );
+        let context = InferContext { inputs, ..InferContext::default() };
+        let reads = |query: &str| Stage::reads(&Sql, &json!({ "query": query }), &context)["t"].clone();
+        assert_eq!(reads("SELECT a FROM t WHERE b > 1"), Reads::columns(["a", "b"]));
         assert_eq!(reads("SELECT COUNT(*) FROM t"), Reads::columns([""; 0]));
         assert_eq!(reads("SELECT * FROM t"), Reads::All);
         let query = "SELECT COUNT(*) AS n FROM penguins";
@@ -373,19 +302,11 @@ mod tests {
     fn the_result_is_the_same_on_every_run() {
         let mut frame = Frame::new();
         let count = 50_000_i64;
-        frame
-            .push_i64s("k", (0..count).map(|i| (i * 7919) % 997).collect())
-            .unwrap();
-        frame
-            .push_f64s("v", (0..count).map(|i| (i as f64).sin()).collect())
-            .unwrap();
+        frame.push_i64s("k", (0..count).map(|i| (i * 7919) % 997).collect()).unwrap();
+        frame.push_f64s("v", (0..count).map(|i| (i as f64).sin()).collect()).unwrap();
         let query = "SELECT a.k, SUM(a.v) AS s, AVG(b.v) AS m FROM t AS a \
                      JOIN (SELECT DISTINCT k, v FROM t WHERE v > 0.999) AS b ON a.k = b.k GROUP BY a.k";
-        let bytes = || {
-            run(query, &[("t", frame.clone(), &[])])
-                .unwrap()
-                .bytes("table")
-        };
+        let bytes = || run(query, &[("t", frame.clone(), &[])]).unwrap().bytes("table");
         let first = bytes();
         for _ in 0..5 {
             assert!(first == bytes(), "the bytes differ between runs");

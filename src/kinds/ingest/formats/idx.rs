@@ -40,11 +40,7 @@ fn read_header(source: &mut dyn Read) -> Result<ArrayFacts, Failure> {
         source.read_exact(&mut size).map_err(cut)?;
         shape.push(u32::from_be_bytes(size) as usize);
     }
-    Ok(ArrayFacts {
-        name: ONLY.to_owned(),
-        element,
-        shape,
-    })
+    Ok(ArrayFacts { name: ONLY.to_owned(), element, shape })
 }
 
 /// Bytes before the values.

@@ -48,10 +48,7 @@ fn format(path: &Path) -> Result<Format, Failure> {
         [.., b'{'] if length == head.len() => Ok(Format::SafeTensors),
         [0x80, 2..=5, ..] => Err(Failure::new(format!("{} is a pickle", path.display()))
             .hint("a pickle can run code when it is read; save the arrays with numpy.savez")),
-        _ => Err(Failure::new(format!(
-            "{} is none of npy, npz, idx and safetensors",
-            path.display()
-        ))),
+        _ => Err(Failure::new(format!("{} is none of npy, npz, idx and safetensors", path.display()))),
     }
 }
 
@@ -101,9 +98,7 @@ fn promised(facts: &ArrayFacts, most: u64) -> Result<usize, Failure> {
     match facts.bytes() {
         Some(size) if size as u64 <= most => Ok(size),
         size => {
-            let size = size.map_or("more bytes than there are".to_owned(), |s| {
-                format!("{s} bytes")
-            });
+            let size = size.map_or("more bytes than there are".to_owned(), |s| format!("{s} bytes"));
             Err(Failure::new(format!(
                 "shape {:?} of {} needs {size}, the file holds at most {most}",
                 facts.shape,

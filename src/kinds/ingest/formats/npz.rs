@@ -23,16 +23,11 @@ fn member<T>(
     index: usize,
     then: impl FnOnce(&mut zip::read::ZipFile<BufReader<File>>, npy::Header, u64) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    let mut entry = archive
-        .by_index(index)
-        .map_err(|e| Failure::new(format!("member {index} cannot be read: {e}")))?;
-    let file = entry
-        .name()
-        .map_err(|e| Failure::new(format!("member {index}: {e}")))?;
+    let mut entry =
+        archive.by_index(index).map_err(|e| Failure::new(format!("member {index} cannot be read: {e}")))?;
+    let file = entry.name().map_err(|e| Failure::new(format!("member {index}: {e}")))?;
     let name = file.strip_suffix(".npy").unwrap_or(&file).to_owned();
-    let most = entry
-        .size()
-        .min(entry.compressed_size().saturating_mul(DEFLATE_RATIO));
+    let most = entry.size().min(entry.compressed_size().saturating_mul(DEFLATE_RATIO));
     let result = npy::header(&mut entry, &name).and_then(|h| then(&mut entry, h, most));
     result.map_err(|f| f.context(format!("array `{name}`")))
 }
@@ -57,7 +52,5 @@ pub(super) fn values(path: &Path, name: &str) -> Result<(ArrayFacts, Vec<u8>), F
         .index_for_name(&format!("{name}.npy"))
         .or_else(|| archive.index_for_name(name))
         .ok_or_else(|| Failure::new(format!("there is no array `{name}`")))?;
-    member(&mut archive, index, |entry, header, most| {
-        npy::body(entry, header, most)
-    })
+    member(&mut archive, index, |entry, header, most| npy::body(entry, header, most))
 }

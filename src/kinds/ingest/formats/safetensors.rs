@@ -45,11 +45,7 @@ impl Entry {
                 return Err(Failure::new(text));
             }
         };
-        let facts = ArrayFacts {
-            name: name.to_owned(),
-            element,
-            shape: self.shape.clone(),
-        };
+        let facts = ArrayFacts { name: name.to_owned(), element, shape: self.shape.clone() };
         let (start, end) = self.data_offsets;
         let given = end.saturating_sub(start);
         let needed = promised(&facts, given).map_err(|f| f.context(format!("array `{name}`")))?;
@@ -63,8 +59,16 @@ impl Entry {
     }
 }
 
-/// The opened file, its arrays by name, and where the values begin.
-fn entries(path: &Path) -> Result<(BufReader<File>, BTreeMap<String, Entry>, u64), Failure> {
+/// An opened file.
+struct Opened {
+    file: BufReader<File>,
+    arrays: BTreeMap<String, Entry>,
+    /// Where the values begin.
+    before: u64,
+}
+
+/// Opens a file and reads its header.
+fn read_header(path: &Path) -> Result<Opened, Failure> {
     let (mut file, length) = open(path)?;
     let cut = |_| Failure::new("the file ends within its header");
     let mut size = [0; 8];
@@ -80,10 +84,7 @@ fn entries(path: &Path) -> Result<(BufReader<File>, BTreeMap<String, Entry>, u64
     let damaged = |e| Failure::new(format!("the header is damaged: {e}"));
     let header: BTreeMap<String, Value> = serde_json::from_slice(&text).map_err(damaged)?;
     let mut found = BTreeMap::new();
-    for (name, value) in header
-        .into_iter()
-        .filter(|(name, _)| name != "__metadata__")
-    {
+    for (name, value) in header.into_iter().filter(|(name, _)| name != "__metadata__") {
         let entry: Entry = serde_json::from_value(value).map_err(damaged)?;
         if entry.data_offsets.1 > rest - size {
             let text = format!("array `{name}` ends behind the end of the file");
@@ -91,24 +92,19 @@ fn entries(path: &Path) -> Result<(BufReader<File>, BTreeMap<String, Entry>, u64
         }
         found.insert(name, entry);
     }
-    Ok((file, found, 8 + size))
+    Ok(Opened { file, arrays: found, before: 8 + size })
 }
 
 /// What the file holds, by name.
 pub(super) fn headers(path: &Path) -> Result<Vec<ArrayFacts>, Failure> {
-    let (_, entries, _) = entries(path)?;
-    entries
-        .iter()
-        .map(|(name, entry)| entry.facts(name))
-        .collect()
+    let opened = read_header(path)?;
+    opened.arrays.iter().map(|(name, entry)| entry.facts(name)).collect()
 }
 
 /// The values of the array `name`.
 pub(super) fn values(path: &Path, name: &str) -> Result<(ArrayFacts, Vec<u8>), Failure> {
-    let (mut file, entries, before) = entries(path)?;
-    let entry = entries
-        .get(name)
-        .ok_or_else(|| Failure::new(format!("there is no array `{name}`")))?;
+    let Opened { mut file, arrays, before } = read_header(path)?;
+    let entry = arrays.get(name).ok_or_else(|| Failure::new(format!("there is no array `{name}`")))?;
     let facts = entry.facts(name)?;
     let (start, end) = entry.data_offsets;
     file.seek(SeekFrom::Start(before.saturating_add(start)))

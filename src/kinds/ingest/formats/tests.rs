@@ -45,18 +45,10 @@ fn message(bytes: &[u8]) -> String {
 #[test]
 fn fortran_order_and_big_endian_become_row_major_and_little_endian() {
     // The array [[1, 2, 3], [4, 5, 6]] column by column, big-endian.
-    let values: Vec<u8> = [1_i16, 4, 2, 5, 3, 6]
-        .iter()
-        .flat_map(|v| v.to_be_bytes())
-        .collect();
+    let values: Vec<u8> = [1_i16, 4, 2, 5, 3, 6].iter().flat_map(|v| v.to_be_bytes()).collect();
     let (facts, bytes) = read(&npy(1, &header(">i2", true, &[2, 3]), &values)).unwrap();
     assert_eq!((facts.element, facts.shape), (Element::I16, vec![2, 3]));
-    let words: Vec<i16> = bytes
-        .as_chunks()
-        .0
-        .iter()
-        .map(|b| i16::from_le_bytes(*b))
-        .collect();
+    let words: Vec<i16> = bytes.as_chunks().0.iter().map(|b| i16::from_le_bytes(*b)).collect();
     assert_eq!(words, [1, 2, 3, 4, 5, 6]);
 }
 
@@ -64,10 +56,7 @@ fn fortran_order_and_big_endian_become_row_major_and_little_endian() {
 fn idx_files_are_read_plain_and_gzipped() {
     let idx = [0, 0, 0x0b, 2, 0, 0, 0, 2, 0, 0, 0, 1, 0, 7, 1, 0];
     let (facts, bytes) = read(&idx).unwrap();
-    assert_eq!(
-        (facts.element, facts.shape, facts.name.as_str()),
-        (Element::I16, vec![2, 1], ONLY)
-    );
+    assert_eq!((facts.element, facts.shape, facts.name.as_str()), (Element::I16, vec![2, 1], ONLY));
     assert_eq!(bytes, [7, 0, 0, 1]);
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gzip.write_all(&idx).unwrap();
@@ -81,9 +70,7 @@ fn npz_members_are_read_by_name() {
     let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     for (name, value) in [("x.npy", 5_u8), ("y.npy", 6)] {
         archive.start_file(name, options).unwrap();
-        archive
-            .write_all(&npy(2, &header("|u1", false, &[1]), &[value]))
-            .unwrap();
+        archive.write_all(&npy(2, &header("|u1", false, &[1]), &[value])).unwrap();
     }
     let bytes = archive.finish().unwrap().into_inner();
     with_file(&bytes, |path| {
@@ -114,25 +101,13 @@ fn safetensors_are_read_by_name() {
 #[test]
 fn headers_that_promise_what_the_file_cannot_hold_are_refused() {
     let huge = npy(1, &header("<f8", false, &[1 << 40, 1 << 10]), &[0; 8]);
-    assert!(
-        message(&huge).contains("the file holds at most 8"),
-        "{}",
-        message(&huge)
-    );
+    assert!(message(&huge).contains("the file holds at most 8"), "{}", message(&huge));
     let overflow = npy(1, &header("<f8", false, &[usize::MAX, 16]), &[0; 8]);
     assert!(message(&overflow).contains("needs more bytes than there are"));
     let objects = npy(1, &header("|O", false, &[1]), &[0; 8]);
     assert!(message(&objects).ends_with("the array holds pickled Python objects"));
-    let structured = npy(
-        1,
-        "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,), }\n",
-        &[0; 4],
-    );
-    assert!(
-        message(&structured).contains("is damaged"),
-        "{}",
-        message(&structured)
-    );
+    let structured = npy(1, "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,), }\n", &[0; 4]);
+    assert!(message(&structured).contains("is damaged"), "{}", message(&structured));
     assert!(message(b"\x80\x04\x95....").ends_with("is a pickle"));
     assert!(message(b"id,label\n1,2\n").ends_with("is none of npy, npz, idx and safetensors"));
     let long = {
@@ -151,15 +126,9 @@ fn a_zip_member_that_claims_gigabytes_is_refused() {
     let options = zip::write::SimpleFileOptions::default();
     let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     archive.start_file("bomb.npy", options).unwrap();
-    archive
-        .write_all(&npy(1, &header("|u1", false, &[1 << 33]), &[]))
-        .unwrap();
+    archive.write_all(&npy(1, &header("|u1", false, &[1 << 33]), &[])).unwrap();
     let bytes = archive.finish().unwrap().into_inner();
-    assert!(
-        message(&bytes).contains("the file holds at most"),
-        "{}",
-        message(&bytes)
-    );
+    assert!(message(&bytes).contains("the file holds at most"), "{}", message(&bytes));
 }
 
 proptest! {
