@@ -294,3 +294,22 @@ fn rows_are_taken_and_stacked() {
     assert!(stacked.push_i64s("id", vec![0; 4]).is_err());
     assert!(stacked.push_i64s("n", vec![0; 3]).is_err());
 }
+
+#[test]
+fn arrow_files_are_read_and_damage_is_named() {
+    use polars::prelude::{IpcWriter, SerWriter};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.arrow");
+    let mut data = sample().data;
+    IpcWriter::new(std::fs::File::create(&path).unwrap()).finish(&mut data).unwrap();
+    let frame = read_arrow(&path).unwrap();
+    assert_eq!(frame.names(), ["id", "image", "label", "x"]);
+    assert_eq!(frame.facts().columns[1].shape, Some(vec![8]));
+    assert_eq!(arrow_schema_of(&path).unwrap().facts().columns, frame.facts().columns);
+    let bytes = std::fs::read(&path).unwrap();
+    for cut in (0..bytes.len()).step_by(97) {
+        std::fs::write(&path, &bytes[..cut]).unwrap();
+        let failure = read_arrow(&path).unwrap_err();
+        assert!(failure.message.contains("a.arrow as Arrow"), "{}", failure.message);
+    }
+}
