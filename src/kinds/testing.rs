@@ -118,6 +118,7 @@ fn run(stage: &dyn Stage, with: Value, files: &[(&str, &[u8])], inputs: &[Input]
         scratch,
         threads: 1,
         providers: Vec::new(),
+        library: None,
         env: BTreeMap::new(),
         progress: &Silent,
         cancel: Cancel::default(),

@@ -1,6 +1,6 @@
 //! Columns as plain Rust values.
 
-use polars::prelude::{ChunkCast, DataType, Float32Type, Float64Type, Int64Type, Series};
+use polars::prelude::{DataType, Series};
 
 use super::frame::{Frame, size};
 use super::{dtype, failure};

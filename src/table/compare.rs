@@ -186,7 +186,9 @@ fn gaps<T: Copy>(
             (Some(a), Some(b)) => gap(a, b),
             _ => Some((f64::INFINITY, 1.0)),
         };
-        let Some((distance, scale)) = found else { continue };
+        let Some((distance, scale)) = found else {
+            continue;
+        };
         let row = index / width;
         if last.replace(row) != Some(row) {
             rows += 1;

@@ -97,7 +97,7 @@ fn what_lies_under_a_null_and_which_nan_it_is_do_not_matter_but_the_sign_of_zero
     let filled = Series::new("v".into(), [1.0_f32, 99.0, 3.0]);
     let mask = Series::new("m".into(), [true, false, true]);
     let mut hidden = filled.f32().unwrap().clone();
-    hidden.set_validity(&mask.bool().unwrap().downcast_as_array().values().clone());
+    hidden.set_validity(Some(mask.bool().unwrap().downcast_as_array().values().clone()));
     use polars::prelude::IntoSeries;
     assert_eq!(digests(&single(plain)), digests(&single(hidden.into_series())));
 
@@ -293,4 +293,23 @@ fn rows_are_taken_and_stacked() {
     assert_eq!(failure.message, "column `image` is missing in a later part");
     assert!(stacked.push_i64s("id", vec![0; 4]).is_err());
     assert!(stacked.push_i64s("n", vec![0; 3]).is_err());
+}
+
+#[test]
+fn arrow_files_are_read_and_damage_is_named() {
+    use polars::prelude::{IpcWriter, SerWriter};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.arrow");
+    let mut data = sample().data;
+    IpcWriter::new(std::fs::File::create(&path).unwrap()).finish(&mut data).unwrap();
+    let frame = read_arrow(&path).unwrap();
+    assert_eq!(frame.names(), ["id", "image", "label", "x"]);
+    assert_eq!(frame.facts().columns[1].shape, Some(vec![8]));
+    assert_eq!(arrow_schema_of(&path).unwrap().facts().columns, frame.facts().columns);
+    let bytes = std::fs::read(&path).unwrap();
+    for cut in (0..bytes.len()).step_by(97) {
+        std::fs::write(&path, &bytes[..cut]).unwrap();
+        let failure = read_arrow(&path).unwrap_err();
+        assert!(failure.message.contains("a.arrow as Arrow"), "{}", failure.message);
+    }
 }

@@ -7,7 +7,7 @@ use onnx_graph::shape::{Info, infer};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::facts;
+use super::{argmax, facts};
 use super::train::row_shape;
 use crate::model::{Runtime, Session, Values};
 use crate::stage::{
@@ -236,15 +236,4 @@ pub(super) fn forward(
         tell((index * BATCH + rows).min(total), total)?;
     }
     Ok(names.into_iter().zip(gathered).collect())
-}
-
-/// The index of the largest value, the first if several are equal.
-pub(super) fn argmax(values: &[f32]) -> usize {
-    let mut best = 0;
-    for (index, value) in values.iter().enumerate() {
-        if *value > values[best] {
-            best = index;
-        }
-    }
-    best
 }

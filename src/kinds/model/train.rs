@@ -9,7 +9,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::facts;
-use super::infer::{argmax, forward};
+use super::argmax;
+use super::infer::forward;
 use crate::model::{Request, Runtime, Schedule, Session, Values, train};
 use crate::stage::{
     Complaint, Dim, Facts, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads, TableFacts,

@@ -40,7 +40,8 @@ fn about(name: &Name, message: String) -> Complaint {
 
 /// Every table of the query is a port, and the other way round.
 fn check_tables(names: &Names, ports: &[&str]) -> Result<(), Complaint> {
-    for table in names.bound().filter(|t| !ports.contains(&t.text.as_str())) {
+    let unbound = names.bound().find(|t| !ports.contains(&t.text.as_str()));
+    if let Some(table) = unbound {
         let complaint = about(table, format!("there is no input port `{}`", table.text));
         let hint = match table::nearest(&table.text, ports.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),

@@ -44,7 +44,7 @@ fn format(path: &Path) -> Result<Format, Failure> {
         [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Ok(Format::Npy),
         [b'P', b'K', 3 | 5, ..] => Ok(Format::Npz),
         [0x1f, 0x8b, ..] => Ok(Format::IdxGz),
-        [0, 0, 8..=0x0e, 1..=255, ..] => Ok(Format::Idx),
+        [0, 0, 8..=0x0e, axes, ..] if *axes > 0 => Ok(Format::Idx),
         [.., b'{'] if length == head.len() => Ok(Format::SafeTensors),
         [0x80, 2..=5, ..] => Err(Failure::new(format!("{} is a pickle", path.display()))
             .hint("a pickle can run code when it is read; save the arrays with numpy.savez")),
