@@ -9,6 +9,7 @@ use onnx_graph::grad::backward;
 use onnx_graph::loss::Loss;
 use onnx_graph::model::Model;
 use onnx_graph::proto::{FunctionProto, GraphProto, NodeProto, StringStringEntryProto, TensorProto};
+use onnx_graph::reference::{Value, evaluate};
 use onnx_graph::shape::{Dim, Info, infer};
 use onnx_graph::tensor::{DataType, floats, ints};
 use onnx_graph::train::{Sgd, training};
@@ -225,6 +226,8 @@ fn work_on(bytes: &[u8]) {
     let _ = training(&model, Loss::CrossEntropy, sgd);
     if let Ok(graph) = model.graph() {
         let _ = infer(graph);
+        let image = Value::floats(&[1, 1, 8, 8], vec![0.5; 64]).unwrap();
+        let _ = evaluate(graph, &[("input", image)]);
         let _ = backward(graph, &[("logits", "dy")], &["input"], Builder::new("g_"));
     }
 }
