@@ -25,6 +25,8 @@ pub static KINDS: &[&dyn Stage] = &[
     &ingest::table::Table,
     #[cfg(feature = "models")]
     &model::build::Build,
+    #[cfg(feature = "tables")]
+    &model::evaluate::Evaluate,
     #[cfg(feature = "models")]
     &model::infer::Infer,
     #[cfg(feature = "models")]

@@ -24,6 +24,14 @@ impl Frame {
         self.push(Series::new(name.into(), values))
     }
 
+    /// Appends a column of 64-bit whole numbers with empty cells.
+    ///
+    /// # Errors
+    /// If the name is taken or the number of rows differs.
+    pub fn push_optional_i64s(&mut self, name: &str, values: Vec<Option<i64>>) -> Result<(), Failure> {
+        self.push(Series::new(name.into(), values))
+    }
+
     /// Appends a column of 64-bit floats.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "models")]
 pub mod build;
+pub mod evaluate;
 #[cfg(feature = "models")]
 pub mod facts;
 #[cfg(feature = "models")]

@@ -1,0 +1,10 @@
+//! The crate's laws: gradients against finite differences, values against torch, and files from strangers.
+
+#[path = "it/architectures.rs"]
+mod architectures;
+#[path = "it/golden.rs"]
+mod golden;
+#[path = "it/gradients.rs"]
+mod gradients;
+#[path = "it/numeric.rs"]
+mod numeric;
