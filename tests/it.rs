@@ -3,6 +3,8 @@
 mod it {
     mod commands;
     mod dag;
+    mod edits;
+    mod faults;
     mod kinds;
     mod support;
 }

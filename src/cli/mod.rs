@@ -29,6 +29,7 @@ mod time;
 mod ui;
 mod verify;
 mod why;
+mod world;
 
 pub use error::{CliError, Exit};
 

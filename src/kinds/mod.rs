@@ -5,6 +5,7 @@ mod command;
 mod ingest;
 #[cfg(feature = "tables")]
 mod model;
+mod orphans;
 #[cfg(feature = "tables")]
 mod table;
 #[cfg(all(test, feature = "tables"))]
