@@ -4,6 +4,8 @@ mod it {
     mod commands;
     mod dag;
     mod data;
+    mod edits;
+    mod faults;
     mod kinds;
     mod support;
     #[cfg(feature = "tables")]

@@ -7,6 +7,7 @@ mod figure;
 mod ingest;
 #[cfg(feature = "tables")]
 pub mod model;
+mod orphans;
 #[cfg(feature = "tables")]
 mod table;
 #[cfg(all(test, feature = "tables"))]
