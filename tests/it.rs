@@ -4,6 +4,7 @@ mod it {
     mod commands;
     mod dag;
     mod kinds;
+    mod store;
     mod support;
     #[cfg(feature = "tables")]
     mod tables;

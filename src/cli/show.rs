@@ -228,8 +228,9 @@ fn first_rows(table: &Rows, ui: &Ui) {
 
 fn signature(model: &ModelFacts, ui: &Ui) {
     let side = |title: &str, tensors: &[TensorFacts]| {
-        let row =
-            |t: &TensorFacts| vec![format!("  {title}"), t.name.clone(), format!("{} {}", t.dtype, dims(&t.shape))];
+        let row = |t: &TensorFacts| {
+            vec![format!("  {title}"), t.name.clone(), format!("{} {}", t.dtype, dims(&t.shape))]
+        };
         tensors.iter().map(row).collect::<Vec<_>>()
     };
     ui.grid(&[side("input", &model.inputs), side("output", &model.outputs)].concat());

@@ -52,7 +52,9 @@ pub fn differences(before: &Path, now: &Path) -> Option<Vec<String>> {
             Column::Types { left, right } => out.push(format!("column `{name}`: {left} before, {right} now")),
             Column::Values { rows, max_absolute, max_relative } => {
                 let far = match (max_absolute, max_relative) {
-                    (Some(absolute), Some(relative)) => format!(", by at most {absolute:.3e} (relative {relative:.3e})"),
+                    (Some(absolute), Some(relative)) => {
+                        format!(", by at most {absolute:.3e} (relative {relative:.3e})")
+                    }
                     _ => String::new(),
                 };
                 out.push(format!("column `{name}`: {rows} of {} rows differ{far}", found.left_rows));

@@ -133,7 +133,9 @@ fn one(ty: &str, schema: &Value, definitions: &Map<String, Value>) -> String {
         "boolean" => "true or false".to_owned(),
         "null" => "nothing".to_owned(),
         "array" => inner("items").map_or("list".to_owned(), |of| format!("list of {of}")),
-        "object" => inner("additionalProperties").map_or("mapping".to_owned(), |of| format!("mapping to {of}")),
+        "object" => {
+            inner("additionalProperties").map_or("mapping".to_owned(), |of| format!("mapping to {of}"))
+        }
         other => other.to_owned(),
     }
 }
