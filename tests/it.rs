@@ -7,6 +7,7 @@ mod it {
     mod edits;
     mod faults;
     mod kinds;
+    mod store;
     mod support;
     #[cfg(feature = "tables")]
     mod tables;
