@@ -102,6 +102,11 @@ impl Context {
         Memory::read(&self.memory_path())
     }
 
+    /// The journal of the project's runs.
+    pub fn journal_path(&self) -> PathBuf {
+        self.root.join(".sulcus").join("runs.jsonl")
+    }
+
     /// The fingerprint of this request, the workflow's text apart.
     pub fn request(&self) -> Digest {
         let parts = format!(
@@ -125,7 +130,8 @@ pub fn working_folder(global: &Global) -> Result<PathBuf, CliError> {
     folder.map_err(|error| CliError::wrong(format!("cannot work in that folder: {error}")))
 }
 
-fn is_file_name(text: &str) -> bool {
+/// Does a target name a workflow file rather than a stage?
+pub fn is_file_name(text: &str) -> bool {
     text.ends_with(".yaml") || text.ends_with(".yml")
 }
 

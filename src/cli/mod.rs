@@ -4,12 +4,33 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+mod check;
+mod completions;
 mod context;
+mod dag;
+mod diff;
+mod doctor;
+mod draw;
 mod error;
+mod gc;
+mod git;
+mod init;
+pub mod kinds;
+mod log;
+mod look;
+mod metrics;
+mod past;
 mod plan;
+mod reason;
 mod run;
 mod runtime;
+mod show;
+mod status;
+mod tables;
+mod time;
 mod ui;
+mod verify;
+mod why;
 
 pub use error::{CliError, Exit};
 
@@ -75,6 +96,36 @@ enum Command {
     Run(run::RunArgs),
     /// Say what a run would do, step by step
     Plan(WorkflowArgs),
+    /// Say which steps are up to date, and why the others are not; with --quiet by exit code alone
+    Status(WorkflowArgs),
+    /// Say what changed since a stage was executed last
+    Why(WorkflowArgs),
+    /// Draw the graph
+    Dag(dag::DagArgs),
+    /// Show a result: a table's columns and first rows, a model's inputs and outputs, a file's size
+    Show(show::ShowArgs),
+    /// Compare the results with those of a git revision
+    Diff(WorkflowArgs),
+    /// Print the metrics of all stages as one table
+    Metrics(WorkflowArgs),
+    /// List the runs; with a stage, show what it printed
+    Log(WorkflowArgs),
+    /// Find the mistakes of a workflow without running it
+    Check(WorkflowArgs),
+    /// List the kinds of stages; with a kind, show its contract
+    Kinds(kinds::KindsArgs),
+    /// Write a first workflow
+    Init(init::InitArgs),
+    /// Execute steps again and compare with what is recorded, or re-hash the store
+    Verify(verify::VerifyArgs),
+    /// Remove from the store what nobody needs
+    Gc(gc::GcArgs),
+    /// Fetch ONNX Runtime ahead of the first step that needs it
+    Setup,
+    /// Say what works here
+    Doctor,
+    /// Print the completions of a shell
+    Completions(completions::CompletionsArgs),
 }
 
 /// Runs the command line and says how the process should exit.
@@ -90,6 +141,21 @@ pub fn main() -> Exit {
     let result = match &cli.command {
         Command::Run(args) => run::run(&cli.global, args, &ui),
         Command::Plan(args) => plan::plan(&cli.global, args, &ui),
+        Command::Status(args) => status::status(&cli.global, args, &ui),
+        Command::Why(args) => why::why(&cli.global, args, &ui),
+        Command::Dag(args) => dag::dag(&cli.global, args, &ui),
+        Command::Show(args) => show::show(&cli.global, args, &ui),
+        Command::Diff(args) => diff::diff(&cli.global, args, &ui),
+        Command::Metrics(args) => metrics::metrics(&cli.global, args, &ui),
+        Command::Log(args) => log::log(&cli.global, args, &ui),
+        Command::Check(args) => check::check(&cli.global, args, &ui),
+        Command::Kinds(args) => kinds::kinds(&cli.global, args, &ui),
+        Command::Init(args) => init::init(&cli.global, args, &ui),
+        Command::Verify(args) => verify::verify(&cli.global, args, &ui),
+        Command::Gc(args) => gc::gc(&cli.global, args, &ui),
+        Command::Setup => runtime::setup(&cli.global, &ui),
+        Command::Doctor => doctor::doctor(&cli.global, &ui),
+        Command::Completions(args) => completions::completions(args, &ui),
     };
     result.unwrap_or_else(|error| ui.error(&error))
 }

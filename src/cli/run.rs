@@ -14,7 +14,7 @@ use crate::exec::{Memory, Options, Preview, Resolver, Session, Status, Summary, 
 use crate::plan::{Plan, StepId, ancestors, infer_step, select};
 use crate::spec::render;
 use crate::stage::{Cancel, Digest, Facts, FileForm, PortType};
-use crate::store::{Index, LockEntry, LockFile, Stat};
+use crate::store::{Index, LockEntry, LockFile, RunLine, Stat};
 
 /// Arguments of `sulcus run`.
 #[derive(Args, Debug)]
@@ -75,6 +75,7 @@ pub fn run(global: &Global, args: &RunArgs, ui: &Ui) -> Result<Exit, CliError> {
     let summary = execute(&resolver, &steps, seen, &force, &options, &cancel, &watch);
     watch.finish();
     leave_behind(&context, &plan, &steps, &session, &summary, &memory, &request)?;
+    note_run(&context, &summary, begun);
     Ok(report(&plan, &targets, &summary, begun, ui))
 }
 
@@ -181,7 +182,7 @@ fn resources(plan: &Plan, flags: &[String]) -> Result<BTreeMap<String, f64>, Cli
 }
 
 /// The first Ctrl-C (or SIGTERM) stops cleanly, the second at once.
-fn stop_on_signals(cancel: &Cancel) -> Result<(), CliError> {
+pub fn stop_on_signals(cancel: &Cancel) -> Result<(), CliError> {
     use signal_hook::consts::{SIGINT, SIGTERM};
     let cannot = |error: std::io::Error| CliError::failed(format!("cannot listen for signals: {error}"));
     let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM]).map_err(cannot)?;
@@ -233,6 +234,22 @@ fn leave_behind(
     }
     memory.write(&context.memory_path())?;
     Ok(())
+}
+
+/// Adds the run to the journal if it did something. A project that cannot be written has no journal.
+fn note_run(context: &Context, summary: &Summary, begun: Instant) {
+    if summary.executed.is_empty() && summary.failed.is_empty() {
+        return;
+    }
+    let line = RunLine {
+        finished: super::time::now(),
+        workflow: context.relative(),
+        executed: summary.executed.len(),
+        cached: summary.cached.len(),
+        failed: summary.failed.len(),
+        seconds: begun.elapsed().as_secs_f64(),
+    };
+    let _ = line.append(&context.journal_path());
 }
 
 /// Notes every path that the steps depend on or wrote, and every question that they asked.

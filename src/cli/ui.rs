@@ -44,11 +44,18 @@ impl Ui {
         self.json
     }
 
-    /// A line of data.
-    pub fn data(&self, line: &str) {
+    /// A line of data, or several.
+    pub fn data(&self, text: &str) {
         let mut out = anstream::stdout().lock();
         // A reader that went away (`| head`) is no error.
-        let _ = writeln!(out, "{line}");
+        let _ = writeln!(out, "{}", harmless(text));
+    }
+
+    /// Lines of data with their columns aligned.
+    pub fn grid(&self, rows: &[Vec<String>]) {
+        if !rows.is_empty() {
+            self.data(&grid(rows));
+        }
     }
 
     /// A value as one line of JSON.
@@ -103,6 +110,31 @@ impl Ui {
 /// Control characters of hostile names and outputs do not reach the terminal.
 pub fn harmless(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
+}
+
+/// Rows as lines whose columns begin at the same place; the last column is as wide as it likes.
+fn grid(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let wide =
+        |at: usize| rows.iter().filter_map(|r| r.get(at)).map(|c| c.chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(wide).collect();
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// `512 B`, `1.5 kB`, `2.1 GB`.
+pub fn bytes(count: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
+    let mut value = count as f64;
+    let mut unit = 0;
+    while value >= 999.95 && unit + 1 < UNITS.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{count} B") } else { format!("{value:.1} {}", UNITS[unit]) }
 }
 
 /// `0.4s`, `12s`, `3m 05s`, `2h 10m`.

@@ -19,7 +19,7 @@ pub(super) fn fetch(session: &Session, url: &str, digest: &Digest) -> Result<Pat
     }
     let wrong = |message: String| Failure::new(format!("cannot download {url}: {message}"));
     let response = ureq::get(url).call().map_err(|error| wrong(error.to_string()))?;
-    let scratch = session.store.scratch()?;
+    let scratch = session.store.scratch(digest)?;
     let path = scratch.path().join("download");
     let mut file = crate::fs::Context::at(std::fs::File::create(&path), "create", &path)?;
     let mut body = response.into_body().into_with_config().limit(MAX_BYTES).reader();

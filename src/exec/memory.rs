@@ -63,6 +63,11 @@ impl Memory {
         self.steps.get(name).map(|(key, _)| *key)
     }
 
+    /// Key and outputs of every step.
+    pub fn results(&self) -> impl Iterator<Item = &(Digest, Outputs)> {
+        self.steps.values()
+    }
+
     /// Remembers a step.
     pub fn remember(&mut self, name: String, key: Digest, outputs: Outputs) {
         self.steps.insert(name, (key, outputs));

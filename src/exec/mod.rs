@@ -2,16 +2,22 @@
 
 mod download;
 mod event;
+mod failed;
 mod memory;
 mod perform;
 mod preview;
 mod resolve;
+mod restore;
 mod schedule;
 mod session;
+mod verify;
 
 pub use event::{Event, Observer, Quiet};
+pub use failed::{FailedStep, FailedSteps};
 pub use memory::Memory;
 pub use preview::{Preview, Status, preview};
-pub use resolve::{Resolved, Resolver};
+pub use resolve::{Outputs, Resolved, Resolver};
+pub use restore::in_place;
 pub use schedule::{Options, Summary, run};
 pub use session::Session;
+pub use verify::reexecute;

@@ -7,9 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::resolve::{Outputs, Resolved, Resolver};
-use super::{Event, Observer};
+use super::{Event, Observer, Session};
 use crate::plan::{Source, StepId};
-use crate::stage::{Bound, Cancel, Facts, Failure, FileForm, FileIn, Io, Made, Port, PortType, Progress};
+use crate::stage::{
+    Bound, Cancel, Digest, Facts, Failure, FileForm, FileIn, Io, Made, Port, PortType, Progress,
+};
 use crate::store::{Output, Record};
 
 /// Results of steps that took longer are synced to disk at once. Shorter ones are left to the system:
@@ -34,7 +36,7 @@ pub(super) fn perform(
     observer: &dyn Observer,
 ) -> Result<(Outputs, f64), Failed> {
     let progress = StepProgress { step: id, observer, log: Mutex::default(), last: Mutex::new(None) };
-    let result = execute(resolver, id, resolved, outputs, cancel, &progress);
+    let result = execute(resolver, id, &resolved.key, outputs, resolver.session, cancel, &progress);
     let log = progress.log.into_inner().unwrap_or_else(PoisonError::into_inner);
     match result {
         Ok((outputs, seconds, notes)) => {
@@ -48,32 +50,34 @@ pub(super) fn perform(
     }
 }
 
-type Executed = (Outputs, f64, BTreeMap<String, serde_json::Value>);
+/// Outputs, seconds and notes of an executed step.
+pub(super) type Executed = (Outputs, f64, BTreeMap<String, serde_json::Value>);
 
-fn execute(
+/// Runs the kind on the project's inputs; what it makes is kept in `into`, the project or a copy of it.
+pub(super) fn execute(
     resolver: &Resolver,
     id: StepId,
-    resolved: &Resolved,
+    key: &Digest,
     outputs: &dyn Fn(StepId) -> Option<Outputs>,
+    into: &Session,
     cancel: &Cancel,
-    progress: &StepProgress,
+    progress: &dyn Progress,
 ) -> Result<Executed, Failure> {
     let step = &resolver.plan.steps[id];
-    let session = resolver.session;
     let writes_in_project = step.outputs.iter().any(|p| p.path.is_some());
-    let scratch = if writes_in_project { None } else { Some(session.store.scratch()?) };
+    let scratch = if writes_in_project { None } else { Some(into.store.scratch(key)?) };
     for path in step.outputs.iter().filter_map(|p| p.path.as_deref()) {
-        session.index.root().remove(path)?;
-        session.index.root().parent(path)?;
+        into.index.root().remove(path)?;
+        into.index.root().parent(path)?;
     }
     let mut io = Io {
         inputs: bound(resolver, id, outputs)?,
         files: named_files(resolver, id),
-        root: session.root.clone(),
-        scratch: scratch.as_ref().map_or_else(|| session.root.clone(), |s| s.path().to_owned()),
+        root: into.root.clone(),
+        scratch: scratch.as_ref().map_or_else(|| into.root.clone(), |s| s.path().to_owned()),
         threads: usize::try_from(step.options.threads.unwrap_or(1)).unwrap_or(1),
         providers: step.providers.clone(),
-        library: match session.host {
+        library: match into.host {
             Some(host) if step.kind.uses_runtime() => Some(host.library()?),
             _ => None,
         },
@@ -83,7 +87,6 @@ fn execute(
         made: BTreeMap::new(),
         notes: BTreeMap::new(),
     };
-    let _ = resolved;
     let begun = Instant::now();
     let ran = catch_unwind(AssertUnwindSafe(|| step.kind.run(&step.params, &mut io)));
     match ran {
@@ -104,7 +107,7 @@ fn execute(
         }
     }
     let elapsed = begun.elapsed();
-    let outputs = keep_outputs(resolver, id, &io.made, elapsed >= WORTH_A_SYNC)?;
+    let outputs = keep_outputs(resolver, id, &io.made, into, elapsed >= WORTH_A_SYNC)?;
     Ok((Arc::new(outputs), elapsed.as_secs_f64(), io.notes))
 }
 
@@ -170,21 +173,21 @@ fn keep_outputs(
     resolver: &Resolver,
     id: StepId,
     made: &BTreeMap<String, Made>,
+    session: &Session,
     durable: bool,
 ) -> Result<Vec<Output>, Failure> {
     let plan = resolver.plan;
     let step = &plan.steps[id];
-    let session = resolver.session;
     let mut outputs = Vec::with_capacity(step.outputs.len());
     for port in &step.outputs {
         let (object, bytes, ty, facts) = if let Some(path) = port.path.as_deref() {
-            let (ty, object, bytes) = keep_path(resolver, path, durable)?;
+            let (ty, object, bytes) = keep_path(session, path, durable)?;
             (object, bytes, ty, Facts::Opaque)
         } else {
             let made = made.get(&port.name).ok_or_else(|| {
                 Failure::new(format!("`{}` did not make its output `{}`", step.kind.name(), port.name))
             })?;
-            let (object, bytes) = keep_made(resolver, id, port, made, durable)?;
+            let (object, bytes) = keep_made(resolver, id, port, made, session, durable)?;
             (object, bytes, port.ty, made.facts.clone())
         };
         outputs.push(Output { port: port.name.clone(), ty, object, bytes, facts });
@@ -203,9 +206,9 @@ fn keep_made(
     id: StepId,
     port: &Port,
     made: &Made,
+    session: &Session,
     durable: bool,
-) -> Result<(crate::stage::Digest, u64), Failure> {
-    let session = resolver.session;
+) -> Result<(Digest, u64), Failure> {
     if resolver.plan.steps[id].options.cache == Some(false) {
         let path = resolver.plan.output_path(id, port);
         session.index.root().remove(path.as_str())?;
@@ -223,12 +226,7 @@ fn keep_made(
 }
 
 /// Keeps what a command wrote at a path of the project.
-fn keep_path(
-    resolver: &Resolver,
-    path: &str,
-    durable: bool,
-) -> Result<(PortType, crate::stage::Digest, u64), Failure> {
-    let session = resolver.session;
+fn keep_path(session: &Session, path: &str, durable: bool) -> Result<(PortType, Digest, u64), Failure> {
     let Some(stat) = session.index.root().stat_nofollow(path) else {
         return Err(Failure::new(format!("the command did not write `{path}`"))
             .hint("`writes` lists what the command makes"));

@@ -39,6 +39,16 @@ pub struct Preview {
     pub cached: HashMap<StepId, (Digest, Outputs)>,
     /// Keys of the steps that run, where they are known already.
     pub keys: HashMap<StepId, Digest>,
+    /// What the steps that are not cached gave the last time: the guess under which a step behind
+    /// a running one may still be known.
+    pub guessed: HashMap<StepId, Outputs>,
+}
+
+impl Preview {
+    /// The outputs of a step: known, or as they were the last time.
+    pub fn outputs(&self, id: StepId) -> Option<Outputs> {
+        self.cached.get(&id).map(|(_, o)| o).or_else(|| self.guessed.get(&id)).map(Arc::clone)
+    }
 }
 
 /// Looks at `steps` (in order, with all that they read); those in `force` run whatever is known.
@@ -53,41 +63,36 @@ pub fn preview(
 ) -> Result<Preview, (StepId, Failure)> {
     let plan = resolver.plan;
     let mut out = Preview::default();
-    // What the steps gave the last time: the guess under which a step behind a running one may still be known.
-    let mut before: HashMap<StepId, Outputs> = HashMap::new();
     for &id in steps {
         let step = &plan.steps[id];
         let certain = step.upstream.iter().all(|s| out.cached.contains_key(s));
-        let guessed = step.upstream.iter().all(|s| before.contains_key(s));
+        let guessed = step.upstream.iter().all(|s| out.outputs(*s).is_some());
         let mut status = Status::Runs;
         if certain || guessed {
-            let outputs =
-                |s: StepId| out.cached.get(&s).map(|(_, o)| o).or_else(|| before.get(&s)).map(Arc::clone);
-            let resolved = resolver.resolve(id, &outputs).map_err(|failure| (id, failure))?;
+            let resolved = resolver.resolve(id, &|s| out.outputs(s)).map_err(|failure| (id, failure))?;
             let mut damage = |what: String| observer.event(Event::Damaged { step: id, what: &what });
             let known = resolver.recall(id, &resolved.key, &mut damage);
             if certain {
                 out.keys.insert(id, resolved.key);
             }
             match known {
-                Some(outputs) if !force(id) => {
-                    before.insert(id, Arc::clone(&outputs));
-                    if certain {
-                        status = Status::Cached;
-                        out.cached.insert(id, (resolved.key, outputs));
-                    } else {
+                Some(outputs) if certain && !force(id) => {
+                    status = Status::Cached;
+                    out.cached.insert(id, (resolved.key, outputs));
+                }
+                Some(outputs) => {
+                    if !force(id) {
                         status = Status::RunsUnlessUnchanged;
                     }
+                    out.guessed.insert(id, outputs);
                 }
-                Some(outputs) => drop(before.insert(id, outputs)),
                 None => {}
             }
         }
-        if status == Status::Runs
-            && !before.contains_key(&id)
+        if out.outputs(id).is_none()
             && let Some(outputs) = resolver.memory.last(&step.name)
         {
-            before.insert(id, outputs);
+            out.guessed.insert(id, outputs);
         }
         out.status.insert(id, status);
     }

@@ -124,7 +124,7 @@ impl<'a> Resolver<'a> {
         }
         let outputs = match self.memory.outputs(&step.name, key) {
             Some(outputs) => outputs,
-            None => Arc::new(self.session.store.record(key)?.outputs),
+            None => Arc::new(self.session.store.use_record(key)?.outputs),
         };
         let fits = step.outputs.iter().all(|port| outputs.iter().any(|o| o.port == port.name));
         if !fits || outputs.len() != step.outputs.len() {

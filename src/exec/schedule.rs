@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use super::perform::{Failed, perform};
 use super::resolve::{Outputs, Resolved, Resolver};
-use super::{Event, Observer, Preview};
+use super::restore::restore_outputs;
+use super::{Event, FailedSteps, Observer, Preview};
 use crate::plan::StepId;
 use crate::stage::{Cancel, Digest, Failure};
 
@@ -110,6 +111,7 @@ struct Loop<'a> {
     free: usize,
     resources: BTreeMap<String, f64>,
     stopping: bool,
+    failures: FailedSteps,
     summary: Summary,
 }
 
@@ -134,6 +136,7 @@ impl<'a> Loop<'a> {
             free: options.jobs.max(1),
             resources: options.resources.clone(),
             stopping: false,
+            failures: FailedSteps::open(resolver.plan),
             summary: Summary::default(),
         };
         for &id in steps {
@@ -293,6 +296,7 @@ impl<'a> Loop<'a> {
                 };
                 let unchanged = before.as_ref().is_some_and(same);
                 write(self.results, id, (key, outputs));
+                self.failures.clear(&self.resolver.plan.steps[id].name);
                 self.summary.executed.push(id);
                 self.observer.event(Event::Executed { step: id, seconds, unchanged });
                 self.release(id);
@@ -308,6 +312,8 @@ impl<'a> Loop<'a> {
             return;
         }
         self.summary.failed.push(id);
+        // A project that cannot be written loses the log, not the run.
+        let _ = self.failures.keep(&self.resolver.plan.steps[id].name, &failed.failure, &failed.log);
         let Failure { message, hint, .. } = &failed.failure;
         self.observer.event(Event::Failed { step: id, message, hint: hint.as_deref(), log: &failed.log });
         if !self.options.keep_going {
@@ -320,6 +326,7 @@ impl<'a> Loop<'a> {
         let Some((_, outputs)) = read(self.results, id) else { return };
         match restore_outputs(self.resolver, id, &outputs) {
             Ok(()) => {
+                self.failures.clear(&self.resolver.plan.steps[id].name);
                 self.summary.cached.push(id);
                 self.observer.event(Event::Cached(id));
             }
@@ -339,32 +346,6 @@ impl<'a> Loop<'a> {
             }
         }
     }
-}
-
-/// Makes a known step's outputs appear in the project where they are missing or different.
-pub(super) fn restore_outputs(resolver: &Resolver, id: StepId, outputs: &Outputs) -> Result<(), Failure> {
-    let (plan, session) = (resolver.plan, resolver.session);
-    for (port, out) in plan.steps[id].outputs.iter().zip(outputs.iter()) {
-        let path = plan.output_path(id, port);
-        let path = path.as_str();
-        if out.ty == crate::stage::PortType::Dir {
-            let tree = session.store.tree(&out.object).unwrap_or_default();
-            let same = |(name, digest, _, _): &(String, Digest, u64, bool)| {
-                session.index.digest(&format!("{path}/{name}")).is_ok_and(|(d, _)| d == *digest)
-            };
-            let count = walkdir::WalkDir::new(session.root.join(path))
-                .into_iter()
-                .flatten()
-                .filter(|e| !e.file_type().is_dir())
-                .count();
-            if count != tree.files.len() || !tree.files.iter().all(same) {
-                session.store.place_tree(&out.object, path, &session.index)?;
-            }
-        } else if !session.index.digest(path).is_ok_and(|(digest, _)| digest == out.object) {
-            session.store.place(&out.object, out.bytes, path, false, &session.index)?;
-        }
-    }
-    Ok(())
 }
 
 fn read(results: &Results, id: StepId) -> Option<(Digest, Outputs)> {

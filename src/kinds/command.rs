@@ -32,10 +32,23 @@ pub struct Params {
     pub run: String,
     /// Files, folders or globs that it reads. A path that another stage writes makes that stage run first.
     #[serde(default, deserialize_with = "one_or_many")]
+    #[schemars(with = "OneOrMany")]
     pub reads: Vec<String>,
     /// Files or folders that it writes. They are removed before it runs and kept in the store after it.
     #[serde(default, deserialize_with = "one_or_many")]
+    #[schemars(with = "OneOrMany")]
     pub writes: Vec<String>,
+}
+
+/// What a person may write; read by [`one_or_many`].
+#[derive(JsonSchema)]
+#[schemars(inline)]
+#[serde(untagged)]
+enum OneOrMany {
+    #[expect(dead_code, reason = "describes the schema only")]
+    One(String),
+    #[expect(dead_code, reason = "describes the schema only")]
+    Many(Vec<String>),
 }
 
 fn one_or_many<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {

@@ -4,7 +4,7 @@ mod command;
 #[cfg(feature = "tables")]
 mod ingest;
 #[cfg(feature = "tables")]
-mod model;
+pub mod model;
 #[cfg(feature = "tables")]
 mod table;
 #[cfg(all(test, feature = "tables"))]

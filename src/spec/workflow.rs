@@ -72,8 +72,9 @@ pub struct Overrides {
     pub env: HashMap<String, String>,
 }
 
-const TOP_KEYS: &[&str] = &["name", "about", "params", "env", "include", "defaults", "resources", "stages"];
-const STAGE_KEYS: &[&str] = &["uses", "in", "with", "matrix", "needs", "about"];
+pub(super) const TOP_KEYS: &[&str] =
+    &["name", "about", "params", "env", "include", "defaults", "resources", "stages"];
+pub(super) const STAGE_KEYS: &[&str] = &["uses", "in", "with", "matrix", "needs", "about"];
 
 /// Builds a workflow from parsed files, the main one first and the included ones after it.
 pub(super) fn build(

@@ -125,6 +125,15 @@ pub struct Contract {
     pub example: &'static str,
 }
 
+impl Contract {
+    /// The first sentence of what it does, for lists.
+    pub fn first_sentence(&self) -> &'static str {
+        let paragraph = self.about.split("\n\n").next().unwrap_or_default();
+        let end = paragraph.find(". ").map_or(paragraph.len(), |at| at + 1);
+        &paragraph[..end]
+    }
+}
+
 /// How a file parameter names files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileForm {

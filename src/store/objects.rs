@@ -6,7 +6,10 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, openat, renameat, unlinkat};
+use rustix::fs::{
+    AtFlags, CWD, Mode, OFlags, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, linkat, openat, renameat,
+    unlinkat, utimensat,
+};
 
 use super::index::hash;
 use super::lock::Locks;
@@ -71,6 +74,15 @@ impl Store {
         Record::from_bytes(&std::fs::read(self.record_path(key)).ok()?)
     }
 
+    /// The record of `key`, which is in use from now on: it counts as young when the store is cleaned.
+    pub fn use_record(&self, key: &Digest) -> Option<Record> {
+        let record = self.record(key);
+        if record.is_some() {
+            refresh(&self.record_path(key));
+        }
+        record
+    }
+
     /// Keeps the record of `key`.
     ///
     /// # Errors
@@ -100,14 +112,15 @@ impl Store {
         self.locks.try_lock(key)
     }
 
-    /// A private, empty folder on the store's file system.
+    /// A private, empty folder on the store's file system, named after the `key` it is used for.
     ///
     /// # Errors
     /// If it cannot be made.
-    pub fn scratch(&self) -> Result<tempfile::TempDir> {
+    pub fn scratch(&self, key: &Digest) -> Result<tempfile::TempDir> {
         let tmp = self.path.join("tmp");
         fs::create_dir_all(&tmp)?;
-        tempfile::Builder::new().prefix("step-").tempdir_in(&tmp).at("create folder in", tmp)
+        let prefix = format!("step-{}-", &key.hex()[..16]);
+        tempfile::Builder::new().prefix(&prefix).tempdir_in(&tmp).at("create folder in", tmp)
     }
 
     /// Moves a finished file of the scratch folder into the store. `durable` waits for the disk.
@@ -125,6 +138,8 @@ impl Store {
             }
             self.rename_into(file, &object)?;
             index.note_object(&object.to_string_lossy(), stat, digest);
+        } else {
+            refresh(&self.object(&digest));
         }
         Ok((digest, stat.size))
     }
@@ -150,6 +165,7 @@ impl Store {
         let (digest, stat) = hash(&file, &full)?;
         index.note(relative, stat, digest);
         if self.health(&digest, index) == Health::Sound {
+            refresh(&self.object(&digest));
             return Ok((digest, stat.size));
         }
         let object = self.object(&digest);
@@ -343,4 +359,13 @@ impl Store {
             other => other.at("write", to),
         }
     }
+}
+
+/// Sets the access time, and with it the change time, to now; the index, which goes by the
+/// modification time, does not notice. In a store that cannot be written nothing is cleaned either.
+fn refresh(path: &Path) {
+    let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+    let same = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
+    let times = Timestamps { last_access: now, last_modification: same };
+    let _ = utimensat(CWD, path, &times, AtFlags::empty());
 }

@@ -22,6 +22,7 @@ pub mod model;
 pub mod ops;
 pub mod proto;
 pub mod random;
+pub mod reference;
 pub mod shape;
 pub mod tensor;
 pub mod train;

@@ -1,6 +1,7 @@
 //! Reading and writing model files. A file comes from a stranger until it is checked.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path};
 
@@ -65,11 +66,15 @@ impl Model {
         let mut model = decode(&bytes)?;
         let folder = path.parent().unwrap_or(Path::new("."));
         let mut failure = None;
-        visit_tensors(model.0.graph.as_mut(), &mut |tensor| {
+        let mut visit = |tensor: &mut TensorProto| {
             if failure.is_none() && is_external(tensor) {
                 failure = take_in(tensor, folder).err();
             }
-        });
+        };
+        let training = model.0.training_info.iter_mut();
+        let others = training.flat_map(|t| t.initialization.iter_mut().chain(&mut t.algorithm));
+        model.0.graph.iter_mut().chain(others).for_each(|graph| visit_tensors(graph, &mut visit));
+        model.0.functions.iter_mut().for_each(|function| visit_nodes(&mut function.node, &mut visit));
         if let Some(error) = failure {
             return Err(error);
         }
@@ -123,9 +128,10 @@ impl Model {
 
     fn tensors(&self) -> Vec<&TensorProto> {
         let mut all = Vec::new();
-        if let Some(graph) = &self.0.graph {
-            gather(graph, &mut all);
-        }
+        let training = &self.0.training_info;
+        let others = training.iter().flat_map(|t| t.initialization.iter().chain(&t.algorithm));
+        self.0.graph.iter().chain(others).for_each(|graph| gather(graph, &mut all));
+        self.0.functions.iter().for_each(|function| gather_nodes(&function.node, &mut all));
         all
     }
 }
@@ -142,7 +148,11 @@ fn decode(bytes: &[u8]) -> Result<Model> {
 fn gather<'m>(graph: &'m GraphProto, all: &mut Vec<&'m TensorProto>) {
     all.extend(&graph.initializer);
     all.extend(graph.sparse_initializer.iter().flat_map(|s| s.values.iter().chain(&s.indices)));
-    for attribute in graph.node.iter().flat_map(|n| &n.attribute) {
+    gather_nodes(&graph.node, all);
+}
+
+fn gather_nodes<'m>(nodes: &'m [NodeProto], all: &mut Vec<&'m TensorProto>) {
+    for attribute in nodes.iter().flat_map(|n| &n.attribute) {
         all.extend(attribute.t.iter().chain(&attribute.tensors));
         let sparse = attribute.sparse_tensor.iter().chain(&attribute.sparse_tensors);
         all.extend(sparse.flat_map(|s| s.values.iter().chain(&s.indices)));
@@ -150,20 +160,21 @@ fn gather<'m>(graph: &'m GraphProto, all: &mut Vec<&'m TensorProto>) {
     }
 }
 
-fn visit_tensors(graph: Option<&mut GraphProto>, visit: &mut dyn FnMut(&mut TensorProto)) {
-    let Some(graph) = graph else { return };
+fn visit_tensors(graph: &mut GraphProto, visit: &mut dyn FnMut(&mut TensorProto)) {
     graph.initializer.iter_mut().for_each(&mut *visit);
     for sparse in &mut graph.sparse_initializer {
         sparse.values.iter_mut().chain(&mut sparse.indices).for_each(&mut *visit);
     }
-    for attribute in graph.node.iter_mut().flat_map(|n| &mut n.attribute) {
+    visit_nodes(&mut graph.node, visit);
+}
+
+fn visit_nodes(nodes: &mut [NodeProto], visit: &mut dyn FnMut(&mut TensorProto)) {
+    for attribute in nodes.iter_mut().flat_map(|n| &mut n.attribute) {
         attribute.t.iter_mut().chain(&mut attribute.tensors).for_each(&mut *visit);
         for sparse in attribute.sparse_tensor.iter_mut().chain(&mut attribute.sparse_tensors) {
             sparse.values.iter_mut().chain(&mut sparse.indices).for_each(&mut *visit);
         }
-        for graph in attribute.g.iter_mut().chain(&mut attribute.graphs) {
-            visit_tensors(Some(graph), visit);
-        }
+        attribute.g.iter_mut().chain(&mut attribute.graphs).for_each(|g| visit_tensors(g, visit));
     }
 }
 
@@ -194,6 +205,9 @@ fn take_in(tensor: &mut TensorProto, folder: &Path) -> Result<()> {
                 "`{location}` is or stands behind a symbolic link; put the file itself there"
             )));
         }
+        if !meta.is_dir() && !meta.is_file() {
+            return Err(wrong(format!("`{location}` is no plain file")));
+        }
         if meta.is_file() && meta.nlink() > 1 {
             return Err(wrong(format!(
                 "`{location}` is a hard link to a file that has other names; copy it instead"
@@ -204,15 +218,20 @@ fn take_in(tensor: &mut TensorProto, folder: &Path) -> Result<()> {
         entry(key).map(|t| t.parse::<u64>().map_err(|_| wrong(format!("`{key}` is no number")))).transpose()
     };
     let offset = number("offset")?.unwrap_or(0);
-    let size = std::fs::metadata(&path).map_err(|e| wrong(e.to_string()))?.len();
+    let mut file = std::fs::File::open(&path).map_err(|e| wrong(e.to_string()))?;
+    let size = file.metadata().map_err(|e| wrong(e.to_string()))?.len();
     let length = number("length")?.unwrap_or_else(|| size.saturating_sub(offset));
     if offset.checked_add(length).is_none_or(|end| end > size) {
         return Err(wrong(format!(
             "bytes {offset}+{length} lie beyond the end of `{location}` ({size} bytes)"
         )));
     }
-    use std::io::{Read, Seek, SeekFrom};
-    let mut file = std::fs::File::open(&path).map_err(|e| wrong(e.to_string()))?;
+    // A sparse file of any length costs nothing on the disk: what is read is what the shape needs.
+    let bytes = DataType::from_code(tensor.data_type.unwrap_or(0)).bytes();
+    let needed = bytes.and_then(|b| elements(&tensor.dims).ok()?.checked_mul(b)).map(|n| n as u64);
+    if bytes.is_some() && needed != Some(length) {
+        return Err(wrong(format!("`{location}` gives {length} bytes for the shape {:?}", tensor.dims)));
+    }
     file.seek(SeekFrom::Start(offset)).map_err(|e| wrong(e.to_string()))?;
     let mut raw = Vec::new();
     file.take(length).read_to_end(&mut raw).map_err(|e| wrong(e.to_string()))?;
@@ -227,7 +246,7 @@ fn check(model: &Model) -> Result<()> {
         check_tensor(tensor)?;
     }
     match &model.0.graph {
-        Some(graph) => check_expansions(graph),
+        Some(graph) => check_expansions(graph, &mut HashMap::new()),
         None => Ok(()),
     }
 }
@@ -270,33 +289,47 @@ fn check_tensor(tensor: &TensorProto) -> Result<()> {
 }
 
 /// Ops that make a tensor of a shape given by constants could ask for gigabytes in a few bytes.
-fn check_expansions(graph: &GraphProto) -> Result<()> {
-    let constant = |name: &String| {
-        let initializer = graph.initializer.iter().find(|t| t.name.as_ref() == Some(name));
-        let made = || {
-            graph
-                .node
-                .iter()
-                .find(|n| n.op_type.as_deref() == Some("Constant") && n.output.first() == Some(name))
-        };
-        initializer.or_else(|| made().and_then(|n| n.attribute.iter().find_map(|a| a.t.as_ref())))
-    };
+/// `constants` holds those of the graphs around this one.
+fn check_expansions<'m>(graph: &'m GraphProto, constants: &mut HashMap<&'m str, Vec<i64>>) -> Result<()> {
+    // A longer constant is no shape.
+    let short = |t: &TensorProto| elements(&t.dims).is_ok_and(|n| n <= 64);
+    for tensor in graph.initializer.iter().filter(|t| short(t)) {
+        if let (Some(name), Ok(values)) = (tensor.name.as_deref(), read_ints(tensor)) {
+            constants.insert(name, values);
+        }
+    }
     for node in &graph.node {
-        let shape = match node.op_type.as_deref() {
-            Some("ConstantOfShape") => node.input.first(),
-            Some("Expand" | "Tile") => node.input.get(1),
+        let constant = |i: usize| node.input.get(i).and_then(|name| constants.get(name.as_str()));
+        let one = |i: usize| constant(i).and_then(|v| v.first()).copied();
+        let asked = match node.op_type.as_deref() {
+            Some("ConstantOfShape") => constant(0).cloned(),
+            Some("Expand" | "Tile") => constant(1).cloned(),
+            Some("Range") => match (one(0), one(1), one(2)) {
+                (Some(start), Some(limit), Some(step)) if step != 0 => {
+                    let length = (i128::from(limit) - i128::from(start)) / i128::from(step);
+                    Some(vec![i64::try_from(length.max(0)).unwrap_or(i64::MAX)])
+                }
+                _ => None,
+            },
             _ => None,
         };
-        if let Some(dims) = shape.and_then(constant).and_then(|t| read_ints(t).ok())
-            && elements(&dims).is_ok_and(|n| n > MAX_ELEMENTS)
-        {
+        if let Some(dims) = asked.filter(|dims| !elements(dims).is_ok_and(|n| n <= MAX_ELEMENTS)) {
             let label = node_label(node);
             return Err(Error::new(format!(
                 "{label} asks for a tensor of shape {dims:?}: more than {MAX_ELEMENTS} elements"
             )));
         }
-        for attribute in &node.attribute {
-            attribute.g.iter().chain(&attribute.graphs).try_for_each(check_expansions)?;
+        if let (Some("Constant"), [name]) = (node.op_type.as_deref(), &node.output[..]) {
+            for attribute in &node.attribute {
+                let tensor = attribute.t.as_ref().filter(|t| short(t)).and_then(|t| read_ints(t).ok());
+                let list = (!attribute.ints.is_empty()).then(|| attribute.ints.clone());
+                if let Some(values) = tensor.or(list).or(attribute.i.map(|i| vec![i])) {
+                    constants.insert(name, values);
+                }
+            }
+        }
+        for graph in node.attribute.iter().flat_map(|a| a.g.iter().chain(&a.graphs)) {
+            check_expansions(graph, constants)?;
         }
     }
     Ok(())

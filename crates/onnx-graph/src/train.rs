@@ -103,7 +103,7 @@ pub fn training(model: &Model, loss: Loss, sgd: Sgd) -> Result<Training> {
     for extra in [b.constants, back.constants, updates.constants] {
         body.initializer.extend(extra);
     }
-    finish(body, graph, &states, outputs, &loss_name, (&data, loss))
+    finish(body, graph, &states, outputs, &loss_name, (&data, &out, loss))
 }
 
 /// Wraps the body of one step into a loop and gives the graph its inputs and outputs.
@@ -113,7 +113,7 @@ fn finish(
     states: &[State],
     updated: Vec<(String, Option<String>)>,
     loss_name: &str,
-    (data, loss): (&Info, Loss),
+    (data, out, loss): (&Info, &Info, Loss),
 ) -> Result<Training> {
     let float = |dims: &[i64]| Info::new(DataType::Float, dims.iter().map(|d| Dim::Size(*d)).collect());
     let scalar = |ty: DataType| Info::new(ty, Vec::new());
@@ -147,12 +147,14 @@ fn finish(
     loop_outputs.push("losses".to_owned());
     outputs.push(Info::new(DataType::Float, vec![Dim::Name("K".to_owned())]).value("losses"));
 
-    let mut rows = vec![Dim::Name("N".to_owned())];
-    rows.extend(data.dims.as_deref().unwrap_or_default().iter().skip(1).cloned());
-    inputs.push(Info::new(DataType::Float, rows).value("data"));
+    let rows = |of: &Info| {
+        let rest = of.dims.iter().flatten().skip(1).cloned();
+        std::iter::once(Dim::Name("N".to_owned())).chain(rest).collect::<Vec<Dim>>()
+    };
+    inputs.push(Info::new(DataType::Float, rows(data)).value("data"));
     let target = match loss {
         Loss::CrossEntropy => Info::new(DataType::Int64, vec![Dim::Name("N".to_owned())]),
-        Loss::MeanSquaredError => Info { ty: DataType::Float, dims: None },
+        Loss::MeanSquaredError => Info::new(DataType::Float, rows(out)),
     };
     inputs.push(target.value("target"));
     let order = vec![Dim::Name("K".to_owned()), Dim::Name("B".to_owned())];

@@ -17,6 +17,9 @@ pub(super) struct Window {
     pub(super) pads: Vec<i64>,
 }
 
+/// Larger sizes, strides, dilations and pads are refused, so that their products fit into 64 bits.
+const LIMIT: i64 = 1 << 30;
+
 /// Reads a window's attributes; padding by name is refused, since it depends on the input's size.
 pub(super) fn window(node: &NodeProto) -> Result<Window> {
     let auto = attribute(node, "auto_pad").and_then(|a| a.s.as_deref()).unwrap_or(b"NOTSET");
@@ -32,14 +35,23 @@ pub(super) fn window(node: &NodeProto) -> Result<Window> {
         pads: ints_attribute(node, "pads").unwrap_or_else(|| vec![0; 4]),
     };
     let fits = window.strides.len() == 2 && window.dilations.len() == 2 && window.pads.len() == 4;
-    let positive =
-        window.strides.iter().chain(&window.dilations).all(|v| *v > 0) && window.pads.iter().all(|v| *v >= 0);
-    if fits && positive { Ok(window) } else { Err(Error::new("only two spatial dimensions are supported")) }
+    let sizes = window.strides.iter().chain(&window.dilations).all(|v| (1..=LIMIT).contains(v))
+        && window.pads.iter().all(|v| (0..=LIMIT).contains(v));
+    if fits && !sizes {
+        return Err(Error::new("a stride, dilation or pad is impossible"));
+    }
+    if fits { Ok(window) } else { Err(Error::new("only two spatial dimensions are supported")) }
 }
 
 /// The output size along one spatial axis.
 pub(super) fn out_size(size: &Dim, kernel: i64, w: &Window, axis: usize) -> Result<Dim> {
+    if !(1..=LIMIT).contains(&kernel) {
+        return Err(Error::new(format!("a window of {kernel} is impossible")));
+    }
     let Dim::Size(size) = size else { return Ok(Dim::Unknown) };
+    if !(0..=LIMIT).contains(size) {
+        return Err(Error::new(format!("images of {size} pixels along a side are impossible")));
+    }
     let room = size + w.pads[axis] + w.pads[axis + 2] - w.dilations[axis] * (kernel - 1) - 1;
     if room < 0 {
         return Err(Error::new(format!("a window of {kernel} does not fit into {size}")));

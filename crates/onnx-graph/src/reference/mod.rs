@@ -1,0 +1,158 @@
+//! Slow evaluation of graphs, to prove everything else against.
+//!
+//! Every number is computed in float64 by the shortest loops that say what the standard says, whatever
+//! element type the graph states; nothing is rounded to float32 in between. Integers are exact up to
+//! 2⁵³. It covers the ops that this crate supports and those that it emits; a kernel is one function
+//! and a line in `KERNELS`.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use crate::error::{Error, Result};
+use crate::model::{attribute, int_attribute, ints_attribute, node_label};
+use crate::proto::{GraphProto, NodeProto};
+
+mod control;
+mod elementwise;
+mod movement;
+mod products;
+mod reductions;
+mod value;
+mod windows;
+
+pub use value::{MAX_VALUES, Value};
+
+type Kernel = fn(&Call) -> Result<Vec<Value>>;
+
+/// Every op that can be evaluated.
+static KERNELS: &[(&str, Kernel)] = &[
+    ("Add", elementwise::add),
+    ("Cast", elementwise::cast),
+    ("Constant", movement::constant),
+    ("Conv", windows::conv),
+    ("ConvTranspose", windows::conv_transpose),
+    ("Div", elementwise::div),
+    ("Exp", elementwise::exp),
+    ("Expand", movement::expand),
+    ("Flatten", movement::flatten),
+    ("Gather", movement::gather),
+    ("Gemm", products::gemm),
+    ("Greater", elementwise::greater),
+    ("Identity", elementwise::identity),
+    ("LogSoftmax", reductions::log_softmax),
+    ("Loop", control::repeat),
+    ("MatMul", products::matmul),
+    ("MaxPool", windows::max_pool),
+    ("Mul", elementwise::mul),
+    ("Neg", elementwise::neg),
+    ("OneHot", movement::one_hot),
+    ("ReduceMean", reductions::reduce_mean),
+    ("ReduceSum", reductions::reduce_sum),
+    ("Relu", elementwise::relu),
+    ("Reshape", movement::reshape),
+    ("ScatterElements", movement::scatter_elements),
+    ("Shape", movement::shape),
+    ("Sigmoid", elementwise::sigmoid),
+    ("Size", movement::size),
+    ("Slice", movement::slice),
+    ("Softmax", reductions::softmax),
+    ("Squeeze", movement::squeeze),
+    ("Sub", elementwise::sub),
+    ("Sum", elementwise::sum),
+    ("Tanh", elementwise::tanh),
+    ("Transpose", movement::transpose),
+    ("Unsqueeze", movement::unsqueeze),
+];
+
+/// Evaluates `graph` and returns every value in it by name, inner ones too.
+///
+/// # Errors
+/// The node that cannot be evaluated, with the reason; a value that is missing; or a value of more than
+/// [`MAX_VALUES`] elements.
+pub fn evaluate(graph: &GraphProto, inputs: &[(&str, Value)]) -> Result<HashMap<String, Value>> {
+    let mut scope = Scope { values: HashMap::new(), outer: None };
+    for (name, value) in inputs {
+        scope.values.insert((*name).to_owned(), value.clone());
+    }
+    scope.walk(graph)?;
+    Ok(scope.values)
+}
+
+/// The values of a graph, and of the graph around it.
+struct Scope<'s> {
+    values: HashMap<String, Value>,
+    outer: Option<&'s Scope<'s>>,
+}
+
+impl Scope<'_> {
+    fn find(&self, name: &str) -> Option<&Value> {
+        self.values.get(name).or_else(|| self.outer.and_then(|o| o.find(name)))
+    }
+
+    fn walk(&mut self, graph: &GraphProto) -> Result<()> {
+        for tensor in &graph.initializer {
+            // A constant that is also an input is only its default.
+            if let Entry::Vacant(place) = self.values.entry(tensor.name.clone().unwrap_or_default()) {
+                place.insert(Value::of(tensor)?);
+            }
+        }
+        for node in &graph.node {
+            let outputs = self.node(node).map_err(|e| Error::new(format!("{}: {e}", node_label(node))))?;
+            for (name, value) in node.output.iter().zip(outputs) {
+                self.values.insert(name.clone(), value);
+            }
+        }
+        Ok(())
+    }
+
+    fn node(&self, node: &NodeProto) -> Result<Vec<Value>> {
+        let op = node.op_type.as_deref().unwrap_or("");
+        let kernel = KERNELS.iter().find(|(name, _)| *name == op);
+        let (_, kernel) = kernel.ok_or_else(|| Error::new("there is no reference for this op"))?;
+        let mut inputs = Vec::with_capacity(node.input.len());
+        for name in &node.input {
+            let found = self.find(name);
+            if found.is_none() && !name.is_empty() {
+                return Err(Error::new(format!("its input `{name}` has no value")));
+            }
+            inputs.push(found);
+        }
+        kernel(&Call { node, inputs, scope: self })
+    }
+}
+
+/// One node with the values of its inputs.
+struct Call<'a> {
+    node: &'a NodeProto,
+    inputs: Vec<Option<&'a Value>>,
+    scope: &'a Scope<'a>,
+}
+
+impl<'a> Call<'a> {
+    /// Input `i`, if the node has it.
+    fn optional(&self, i: usize) -> Option<&'a Value> {
+        self.inputs.get(i).copied().flatten()
+    }
+
+    /// Input `i`.
+    fn x(&self, i: usize) -> Result<&'a Value> {
+        self.optional(i).ok_or_else(|| Error::new(format!("its input {i} is missing")))
+    }
+
+    fn int(&self, name: &str, default: i64) -> i64 {
+        int_attribute(self.node, name, default)
+    }
+
+    fn ints(&self, name: &str) -> Option<Vec<i64>> {
+        ints_attribute(self.node, name)
+    }
+
+    fn float(&self, name: &str, default: f32) -> f64 {
+        f64::from(attribute(self.node, name).and_then(|a| a.f).unwrap_or(default))
+    }
+
+    /// Axes given as an attribute (older operator sets) or as input 1.
+    fn axes(&self) -> Option<Vec<i64>> {
+        self.ints("axes").or_else(|| self.optional(1).map(Value::to_ints))
+    }
+}

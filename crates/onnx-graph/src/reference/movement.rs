@@ -1,0 +1,187 @@
+//! Ops that move elements or ask for shapes.
+
+use super::Call;
+use super::elementwise::{broadcast, stretched};
+use super::value::{Value, axis, count, each_index, picked, strides};
+use crate::error::{Error, Result};
+use crate::model::attribute;
+use crate::tensor::DataType;
+
+fn sizes(values: &[i64]) -> Result<Vec<usize>> {
+    let sizes: Option<Vec<usize>> = values.iter().map(|v| usize::try_from(*v).ok()).collect();
+    sizes.ok_or_else(|| Error::new(format!("the shape {values:?} is impossible")))
+}
+
+pub(super) fn constant(call: &Call) -> Result<Vec<Value>> {
+    let tensor = attribute(call.node, "value").and_then(|a| a.t.as_ref());
+    Ok(vec![Value::of(tensor.ok_or_else(|| Error::new("it has no tensor"))?)?])
+}
+
+pub(super) fn expand(call: &Call) -> Result<Vec<Value>> {
+    let x = call.x(0)?;
+    let dims = broadcast(&x.dims, &sizes(&call.x(1)?.to_ints())?)?;
+    Ok(vec![stretched(x, &dims)?])
+}
+
+pub(super) fn flatten(call: &Call) -> Result<Vec<Value>> {
+    let x = call.x(0)?;
+    let at = match call.int("axis", 1) {
+        end if end == x.dims.len() as i64 => x.dims.len(),
+        other => axis(other, x.dims.len())?,
+    };
+    let (rows, columns) = x.dims.split_at(at);
+    Ok(vec![x.like(&[count(rows)?, count(columns)?], x.data.clone())?])
+}
+
+/// 0 keeps a size, −1 is what is left.
+pub(super) fn reshape(call: &Call) -> Result<Vec<Value>> {
+    let x = call.x(0)?;
+    let mut wanted = call.x(1)?.to_ints();
+    for (i, size) in wanted.iter_mut().enumerate() {
+        if *size == 0 && call.int("allowzero", 0) == 0 {
+            *size = x.dims.get(i).map_or(0, |d| *d as i64);
+        }
+    }
+    let open = wanted.iter().position(|s| *s == -1);
+    if let Some(open) = open {
+        wanted[open] = 1;
+        wanted[open] = (x.data.len() / count(&sizes(&wanted)?)?.max(1)) as i64;
+    }
+    Ok(vec![x.like(&sizes(&wanted)?, x.data.clone())?])
+}
+
+pub(super) fn squeeze(call: &Call) -> Result<Vec<Value>> {
+    let x = call.x(0)?;
+    let gone: Vec<usize> = match call.axes() {
+        Some(axes) => axes.iter().map(|a| axis(*a, x.dims.len())).collect::<Result<_>>()?,
+        None => (0..x.dims.len()).filter(|i| x.dims[*i] == 1).collect(),
+    };
+    let kept = (0..x.dims.len()).filter(|i| !gone.contains(i)).map(|i| x.dims[i]);
+    Ok(vec![x.like(&kept.collect::<Vec<_>>(), x.data.clone())?])
+}
+
+pub(super) fn unsqueeze(call: &Call) -> Result<Vec<Value>> {
+    let x = call.x(0)?;
+    let axes = call.axes().ok_or_else(|| Error::new("it has no axes"))?;
+    let rank = x.dims.len() + axes.len();
+    let new: Vec<usize> = axes.iter().map(|a| axis(*a, rank)).collect::<Result<_>>()?;
+    let mut old = x.dims.iter().copied();
+    let dims: Vec<usize> =
+        (0..rank).map(|i| if new.contains(&i) { 1 } else { old.next().unwrap_or(1) }).collect();
+    Ok(vec![x.like(&dims, x.data.clone())?])
+}
+
+pub(super) fn transpose(call: &Call) -> Result<Vec<Value>> {
+    let x = call.x(0)?;
+    let rank = x.dims.len();
+    let order = match call.ints("perm") {
+        Some(perm) => perm.iter().map(|a| axis(*a, rank)).collect::<Result<Vec<usize>>>()?,
+        None => (0..rank).rev().collect(),
+    };
+    if order.len() != rank {
+        return Err(Error::new(format!("perm {order:?} does not fit {rank} dimensions")));
+    }
+    let (steps, dims) = (strides(&x.dims), order.iter().map(|a| x.dims[*a]).collect::<Vec<_>>());
+    let y = picked(x, &dims, |index| index.iter().zip(&order).map(|(i, a)| i * steps[*a]).sum())?;
+    Ok(vec![y])
+}
+
+/// Whole slices along one axis, by indices of any shape.
+pub(super) fn gather(call: &Call) -> Result<Vec<Value>> {
+    let (x, indices) = (call.x(0)?, call.x(1)?);
+    let at = axis(call.int("axis", 0), x.dims.len())?;
+    let rows: Vec<usize> = indices.to_ints().iter().map(|i| axis(*i, x.dims[at])).collect::<Result<_>>()?;
+    let (before, after) = (&x.dims[..at], &x.dims[at + 1..]);
+    let dims = [before, &indices.dims, after].concat();
+    let (outer, size, inner) = (count(before)?, x.dims[at], count(after)?);
+    let mut data = Vec::with_capacity(count(&dims)?);
+    for block in 0..outer {
+        for row in &rows {
+            let start = (block * size + row) * inner;
+            data.extend_from_slice(&x.data[start..start + inner]);
+        }
+    }
+    Ok(vec![x.like(&dims, data)?])
+}
+
+/// Forward steps only, which is what this crate emits.
+pub(super) fn slice(call: &Call) -> Result<Vec<Value>> {
+    let x = call.x(0)?;
+    let rank = x.dims.len();
+    let (starts, ends) = (call.x(1)?.to_ints(), call.x(2)?.to_ints());
+    let axes = call.optional(3).map_or_else(|| (0..starts.len() as i64).collect(), Value::to_ints);
+    let steps = call.optional(4).map_or_else(|| vec![1; starts.len()], Value::to_ints);
+    let mut from = vec![(0usize, 1usize); rank];
+    let mut dims = x.dims.clone();
+    for (((start, end), at), step) in starts.iter().zip(&ends).zip(&axes).zip(&steps) {
+        let (at, step) = (axis(*at, rank)?, usize::try_from(*step).unwrap_or(0));
+        if step == 0 {
+            return Err(Error::new("a step below 1 is not known here"));
+        }
+        let size = x.dims[at] as i64;
+        let place = |v: i64| (if v < 0 { v.saturating_add(size) } else { v }).clamp(0, size) as usize;
+        let (start, end) = (place(*start), place(*end));
+        from[at] = (start, step);
+        dims[at] = end.saturating_sub(start).div_ceil(step);
+    }
+    let strides = strides(&x.dims);
+    let y = picked(x, &dims, |index| {
+        index.iter().zip(&from).zip(&strides).map(|((i, (start, step)), s)| (start + i * step) * s).sum()
+    })?;
+    Ok(vec![y])
+}
+
+/// `reduction` must be `add` or absent; an index may occur several times.
+pub(super) fn scatter_elements(call: &Call) -> Result<Vec<Value>> {
+    let (x, indices, updates) = (call.x(0)?, call.x(1)?, call.x(2)?);
+    let at = axis(call.int("axis", 0), x.dims.len())?;
+    let add = match attribute(call.node, "reduction").and_then(|a| a.s.as_deref()) {
+        Some(b"add") => true,
+        None | Some(b"none") => false,
+        Some(_) => return Err(Error::new("this reduction is not known here")),
+    };
+    if indices.dims != updates.dims || indices.dims.len() != x.dims.len() {
+        return Err(Error::new("indices and updates differ in shape"));
+    }
+    let steps = strides(&x.dims);
+    let rows: Vec<usize> = indices.to_ints().iter().map(|i| axis(*i, x.dims[at])).collect::<Result<_>>()?;
+    let (mut data, mut position) = (x.data.clone(), 0);
+    each_index(&indices.dims, |index| {
+        let other: usize =
+            index.iter().zip(&steps).enumerate().map(|(a, (i, s))| if a == at { 0 } else { i * s }).sum();
+        if let Some(to) = data.get_mut(other + rows[position] * steps[at]) {
+            *to = updates.data[position] + if add { *to } else { 0.0 };
+        }
+        position += 1;
+    });
+    Ok(vec![x.like(&x.dims, data)?])
+}
+
+/// Along a new last axis.
+pub(super) fn one_hot(call: &Call) -> Result<Vec<Value>> {
+    let (indices, depth, off_on) = (call.x(0)?, call.x(1)?.only()?, call.x(2)?);
+    let ([off, on], -1) = (&off_on.data[..], call.int("axis", -1)) else {
+        return Err(Error::new("only the last axis and two values are known here"));
+    };
+    let depth = depth.max(0.0) as usize;
+    let dims = [&indices.dims[..], &[depth]].concat();
+    let mut data = Vec::with_capacity(count(&dims)?);
+    for index in indices.to_ints() {
+        let hot = axis(index, depth).ok();
+        data.extend((0..depth).map(|i| if Some(i) == hot { *on } else { *off }));
+    }
+    Ok(vec![off_on.like(&dims, data)?])
+}
+
+pub(super) fn shape(call: &Call) -> Result<Vec<Value>> {
+    let dims = &call.x(0)?.dims;
+    let rank = dims.len() as i64;
+    let place = |v: i64| (if v < 0 { v.saturating_add(rank) } else { v }).clamp(0, rank) as usize;
+    let (start, end) = (place(call.int("start", 0)), place(call.int("end", rank)));
+    let part: Vec<i64> = dims.iter().take(end).skip(start).map(|d| *d as i64).collect();
+    Ok(vec![Value::ints(&[part.len()], &part)?])
+}
+
+pub(super) fn size(call: &Call) -> Result<Vec<Value>> {
+    Ok(vec![Value::new(DataType::Int64, &[], vec![call.x(0)?.data.len() as f64])?])
+}

@@ -1,0 +1,12 @@
+//! The crate's laws: gradients against finite differences, values against torch, and files from strangers.
+
+#[path = "it/architectures.rs"]
+mod architectures;
+#[path = "it/golden.rs"]
+mod golden;
+#[path = "it/gradients.rs"]
+mod gradients;
+#[path = "it/hostile.rs"]
+mod hostile;
+#[path = "it/numeric.rs"]
+mod numeric;

@@ -1,0 +1,8 @@
+//! The integration tests: one binary, one module a group.
+
+mod it {
+    mod commands;
+    mod dag;
+    mod kinds;
+    mod support;
+}
