@@ -182,7 +182,7 @@ fn tables(scores: Scores, numbered: bool) -> Result<(Frame, Frame), Failure> {
     }
     let mut confusion = Frame::new();
     push_classes(&mut confusion, "target", targets, numbered)?;
-    push_classes(&mut confusion, "predicted", predicted, numbered)?;
+    push_classes(&mut confusion, "prediction", predicted, numbered)?;
     confusion.push_i64s("count", counts)?;
     Ok((metrics, confusion))
 }
@@ -201,7 +201,7 @@ Scores predictions against targets.
 is zero has no row. For regression: `rows`, `loss` (mean squared error), `mae` (mean absolute error) and \
 `r2` (1 − squared error ÷ squared deviation from the mean target).
 
-`confusion` has one row for every pair of classes with `target`, `predicted` and `count`; for regression \
+`confusion` has one row for every pair of classes with `target`, `prediction` and `count`; for regression \
 it is empty.
 
 Where the port gathers a matrix, every cell is scored and its axes are columns.";
@@ -253,7 +253,7 @@ scores:
             Facts::Table(TableFacts { rows: None, columns })
         };
         let metrics = [plain("metric", "string"), plain("class", class), plain("value", "float64")];
-        let confusion = [plain("target", class), plain("predicted", class), plain("count", "int64")];
+        let confusion = [plain("target", class), plain("prediction", class), plain("count", "int64")];
         Ok(Outputs::from([
             ("metrics".to_owned(), facts(metrics)),
             ("confusion".to_owned(), facts(confusion)),
