@@ -8,8 +8,8 @@ use onnx_graph::train::{Sgd, Training, training, with_parameters};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::facts;
 use super::argmax;
+use super::facts;
 use super::infer::forward;
 use crate::model::{Request, Runtime, Schedule, Session, Values, train};
 use crate::stage::{
