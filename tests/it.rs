@@ -6,6 +6,7 @@ mod it {
     mod data;
     mod edits;
     mod faults;
+    mod house;
     mod kinds;
     mod store;
     mod support;
