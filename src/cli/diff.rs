@@ -45,7 +45,8 @@ pub fn diff(global: &Global, args: &WorkflowArgs, ui: &Ui) -> Result<Exit, CliEr
             continue;
         }
         ui.data(&change.text());
-        let row = |m: &Metric| vec![format!("    {}", m.name), number(&m.before), "→".to_owned(), number(&m.now)];
+        let row =
+            |m: &Metric| vec![format!("    {}", m.name), number(&m.before), "→".to_owned(), number(&m.now)];
         ui.grid(&metrics.unwrap_or_default().iter().map(row).collect::<Vec<_>>());
     }
     let counts = |wanted: &str| changes.iter().filter(|c| c.what() == wanted).count();
@@ -140,7 +141,8 @@ fn side_by_side(before: &Rows, now: &Rows) -> Vec<Metric> {
     };
     let gone = old.iter().filter(|(name, _)| new.iter().all(|(n, _)| n != name));
     let names = new.iter().chain(gone).map(|(name, _)| name);
-    let metric = |name: &String| Metric { name: name.clone(), before: find(&old, name), now: find(&new, name) };
+    let metric =
+        |name: &String| Metric { name: name.clone(), before: find(&old, name), now: find(&new, name) };
     names.map(metric).filter(|m| m.before != m.now).collect()
 }
 

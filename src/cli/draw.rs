@@ -134,8 +134,8 @@ mod tests {
             }
         };
         let mut found = Vec::new();
-        for row in 0..cells.len() {
-            let Some(column) = cells[row].iter().position(|c| *c == '●') else { continue };
+        for (row, signs) in cells.iter().enumerate() {
+            let Some(column) = signs.iter().position(|c| *c == '●') else { continue };
             found.extend(up(row, column).map(|from| (from, node(row))));
             for step in [-1isize, 1] {
                 let mut place = column;

@@ -86,8 +86,10 @@ fn ignore(path: &Path) -> Result<bool, CliError> {
 }
 
 /// What a first project has.
-const FILES: &[(&str, &str)] =
-    &[("data/fruit.csv", "fruit,grams\napple,182\npear,178\nplum,66\napple,175\nplum,70\n"), (WORKFLOW, FIRST)];
+const FILES: &[(&str, &str)] = &[
+    ("data/fruit.csv", "fruit,grams\napple,182\npear,178\nplum,66\napple,175\nplum,70\n"),
+    (WORKFLOW, FIRST),
+];
 
 #[cfg(feature = "tables")]
 const FIRST: &str = "\

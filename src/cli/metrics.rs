@@ -21,7 +21,8 @@ const MOST: usize = 10_000;
 /// Runs the command.
 pub fn metrics(global: &Global, args: &WorkflowArgs, ui: &Ui) -> Result<Exit, CliError> {
     open(global, args, |opened| {
-        let stages: Vec<StepId> = opened.targets.iter().copied().filter(|id| has_metrics(opened, *id)).collect();
+        let stages: Vec<StepId> =
+            opened.targets.iter().copied().filter(|id| has_metrics(opened, *id)).collect();
         if stages.is_empty() {
             ui.say("Metrics", &format!("no stage has a table at a port called `{PORT}`"));
             return Ok(Exit::Done);
@@ -38,7 +39,7 @@ pub fn metrics(global: &Global, args: &WorkflowArgs, ui: &Ui) -> Result<Exit, Cl
         }
         if ui.json() {
             all.rows.iter().for_each(|row| ui.data_json(&Value::Object(row.clone())));
-        } else {
+        } else if !all.rows.is_empty() {
             ui.grid(&all.shown());
         }
         Ok(Exit::Done)
@@ -65,7 +66,8 @@ pub fn read(store: &Store, out: &Output) -> Result<Rows, CliError> {
             .hint("`sulcus run` makes it again"));
     }
     rows(&path, MOST)?.ok_or_else(|| {
-        CliError::wrong("this build reads no tables").hint("build with the default features: `cargo install --path .`")
+        CliError::wrong("this build reads no tables")
+            .hint("build with the default features: `cargo install --path .`")
     })
 }
 

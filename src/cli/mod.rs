@@ -31,6 +31,7 @@ mod time;
 mod ui;
 mod verify;
 mod why;
+mod world;
 
 pub use error::{CliError, Exit};
 

@@ -9,12 +9,12 @@ use serde_json::json;
 
 use super::context::Context;
 use super::ui::{Ui, seconds};
-use super::{CliError, Exit, Global, WorkflowArgs};
+use super::{CliError, Exit, Global, WorkflowArgs, world};
 use crate::exec::{Memory, Options, Preview, Resolver, Session, Status, Summary, preview, run as execute};
 use crate::plan::{Plan, StepId, ancestors, infer_step, select};
 use crate::spec::render;
-use crate::stage::{Cancel, Digest, Facts, FileForm, PortType};
-use crate::store::{Index, LockEntry, LockFile, RunLine, Stat};
+use crate::stage::{Cancel, Digest, Facts};
+use crate::store::{LockEntry, LockFile, RunLine};
 
 /// Arguments of `sulcus run`.
 #[derive(Args, Debug)]
@@ -47,7 +47,7 @@ pub fn run(global: &Global, args: &RunArgs, ui: &Ui) -> Result<Exit, CliError> {
     let context = Context::new(global, &args.workflow)?;
     let memory = context.memory();
     let request = context.request();
-    if !args.force && is_current(global, &context, &memory, &request)? {
+    if !args.force && world::is_current(global, &context, &memory, &request)? {
         report_current(&memory, begun, ui);
         return Ok(Exit::Done);
     }
@@ -86,42 +86,6 @@ pub fn cores() -> usize {
 
 fn named(plan: &Plan, id: StepId, failure: crate::stage::Failure) -> CliError {
     CliError::from(failure.context(format!("stage `{}`", plan.steps[id].name)))
-}
-
-/// The fast way: the same request, and every path that it depends on unchanged.
-fn is_current(
-    global: &Global,
-    context: &Context,
-    memory: &Memory,
-    request: &Digest,
-) -> Result<bool, CliError> {
-    if memory.request.as_ref() != Some(request) {
-        return Ok(false);
-    }
-    let own = context.root.join(".sulcus");
-    let index = Index::open(&context.root, own.join("index"))?;
-    let host = super::runtime::host(global);
-    let ask = |probe: &str| answer(probe, context, host.as_deref());
-    let current = memory.is_current(request, &index, &ask);
-    if current {
-        // What had to be hashed again is noted, so that the next run needs not.
-        let _ = index.save();
-    }
-    Ok(current)
-}
-
-/// The answer to a question that the memory asks of the world.
-fn answer(probe: &str, context: &Context, host: Option<&dyn crate::stage::RuntimeHost>) -> Option<Digest> {
-    let (what, rest) = probe.split_once(' ')?;
-    match what {
-        "env" => Some(Digest::of(std::env::var(rest).ok()?.as_bytes())),
-        "runtime" => {
-            let providers: Vec<String> = rest.split(',').map(str::to_owned).collect();
-            Some(Digest::of(host?.identity(&providers).ok()?.as_bytes()))
-        }
-        "files" => crate::plan::list_digest(&context.root, rest),
-        _ => None,
-    }
 }
 
 fn report_current(memory: &Memory, begun: Instant, ui: &Ui) {
@@ -227,10 +191,13 @@ fn leave_behind(
     session.index.save()?;
     let complete = steps.iter().all(|id| summary.results.contains_key(id));
     let cacheable = steps.iter().all(|id| plan.steps[*id].options.cache != Some(false));
-    if complete && cacheable {
+    if complete
+        && cacheable
+        && let Some(world) = world::note(context, plan, steps, session, summary)
+    {
         memory.request = Some(*request);
+        (memory.paths, memory.objects, memory.probes) = world;
         memory.wanted = steps.iter().map(|id| plan.steps[*id].name.clone()).collect();
-        note_world(context, plan, steps, session, summary, &mut memory);
     }
     memory.write(&context.memory_path())?;
     Ok(())
@@ -250,59 +217,6 @@ fn note_run(context: &Context, summary: &Summary, begun: Instant) {
         seconds: begun.elapsed().as_secs_f64(),
     };
     let _ = line.append(&context.journal_path());
-}
-
-/// Notes every path that the steps depend on or wrote, and every question that they asked.
-fn note_world(
-    context: &Context,
-    plan: &Plan,
-    steps: &[StepId],
-    session: &Session,
-    summary: &Summary,
-    memory: &mut Memory,
-) {
-    let mut paths: HashSet<String> = plan.workflow.sources.iter().map(|s| s.name.clone()).collect();
-    let mut probes: HashSet<String> = plan.workflow.env.keys().map(|name| format!("env {name}")).collect();
-    for &id in steps {
-        let step = &plan.steps[id];
-        if step.kind.uses_runtime() {
-            probes.insert(format!("runtime {}", step.providers.join(",")));
-        }
-        for binding in &step.files {
-            let sources = binding.found.iter().filter(|f| f.producer.is_none());
-            paths.extend(sources.map(|f| f.path.as_str().to_owned()));
-            let single = binding.found.len() == 1
-                && binding.found[0].path.as_str() == binding.pattern.trim_start_matches("./");
-            if binding.form == FileForm::Folder || !single {
-                probes.insert(format!("files {}", binding.pattern));
-            }
-        }
-        let bound = step.inputs.iter().flat_map(|(_, bindings)| bindings);
-        paths.extend(bound.filter_map(|b| match &b.from {
-            crate::plan::Source::File(path) => Some(path.as_str().to_owned()),
-            _ => None,
-        }));
-        let outputs = summary.results.get(&id).map(|(_, o)| o.as_slice()).unwrap_or_default();
-        for (port, out) in step.outputs.iter().zip(outputs) {
-            let path = plan.output_path(id, port);
-            if out.ty == PortType::Dir {
-                let tree = session.store.tree(&out.object).unwrap_or_default();
-                paths.extend(tree.files.iter().map(|f| format!("{path}/{}", f.0)));
-            } else {
-                paths.insert(path.as_str().to_owned());
-            }
-        }
-    }
-    let state = |path: String| {
-        let stat = Stat::of(&session.index.root().stat(&path).ok()?);
-        let (digest, _) = session.index.digest(&path).ok()?;
-        Some((path, stat, digest))
-    };
-    memory.paths = paths.into_iter().filter_map(state).collect();
-    memory.paths.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-    let host = session.host;
-    memory.probes = probes.into_iter().filter_map(|p| answer(&p, context, host).map(|d| (p, d))).collect();
-    memory.probes.sort_unstable();
 }
 
 fn report(plan: &Plan, targets: &[StepId], summary: &Summary, begun: Instant, ui: &Ui) -> Exit {

@@ -91,6 +91,8 @@ pub(super) struct Found {
     /// Where its bytes are.
     path: PathBuf,
     digest: Digest,
+    /// The digest is of a table's values, not of the file's bytes.
+    by_value: bool,
     bytes: u64,
     facts: Facts,
     /// The files of a folder.
@@ -113,6 +115,7 @@ impl Found {
             shown: place.map_or_else(String::new, |p| p.to_string()),
             path,
             digest: out.content(),
+            by_value: out.content() != out.object,
             bytes: out.bytes,
             facts: out.facts.clone(),
             files: tree.unwrap_or_default().files.into_iter().map(|f| (f.0, f.2)).collect(),
@@ -133,6 +136,7 @@ impl Found {
             shown: shown.to_owned(),
             path: path.to_owned(),
             digest: hashed.finalize().into(),
+            by_value: false,
             bytes: hashed.count(),
             facts: Facts::Opaque,
             files: Vec::new(),
@@ -159,7 +163,7 @@ impl Found {
         ui.data(&format!("{}: {}, {}", self.name, self.ty.name(), bytes(self.bytes)));
         ui.grid(&[
             vec!["  path".to_owned(), self.shown.clone()],
-            vec!["  digest".to_owned(), self.digest.to_string()],
+            vec![format!("  {}", if self.by_value { "values" } else { "digest" }), self.digest.to_string()],
         ]);
         let facts = match (&table, &model) {
             (Some(table), _) => Facts::Table(table.facts.clone()),
@@ -224,8 +228,9 @@ fn first_rows(table: &Rows, ui: &Ui) {
 
 fn signature(model: &ModelFacts, ui: &Ui) {
     let side = |title: &str, tensors: &[TensorFacts]| {
-        let row =
-            |t: &TensorFacts| vec![format!("  {title}"), t.name.clone(), format!("{} {}", t.dtype, dims(&t.shape))];
+        let row = |t: &TensorFacts| {
+            vec![format!("  {title}"), t.name.clone(), format!("{} {}", t.dtype, dims(&t.shape))]
+        };
         tensors.iter().map(row).collect::<Vec<_>>()
     };
     ui.grid(&[side("input", &model.inputs), side("output", &model.outputs)].concat());

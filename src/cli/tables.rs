@@ -52,7 +52,9 @@ pub fn differences(before: &Path, now: &Path) -> Option<Vec<String>> {
             Column::Types { left, right } => out.push(format!("column `{name}`: {left} before, {right} now")),
             Column::Values { rows, max_absolute, max_relative } => {
                 let far = match (max_absolute, max_relative) {
-                    (Some(absolute), Some(relative)) => format!(", by at most {absolute:.3e} (relative {relative:.3e})"),
+                    (Some(absolute), Some(relative)) => {
+                        format!(", by at most {absolute:.3e} (relative {relative:.3e})")
+                    }
                     _ => String::new(),
                 };
                 out.push(format!("column `{name}`: {rows} of {} rows differ{far}", found.left_rows));
@@ -114,14 +116,20 @@ pub fn number(text: &str) -> String {
         Ok(value) if value.is_finite() && text.contains(['.', 'e', 'E']) => {
             let digits = if value == 0.0 { 0 } else { value.abs().log10().floor() as i32 };
             if !(-5..15).contains(&digits) {
-                return format!("{value:.5e}");
+                let shown = format!("{value:.5e}");
+                let (mantissa, exponent) = shown.split_once('e').unwrap_or((&shown, "0"));
+                return format!("{}e{exponent}", without_zeros(mantissa));
             }
             let places = usize::try_from(5 - digits).unwrap_or(0);
-            let shown = format!("{value:.places$}");
-            if shown.contains('.') { shown.trim_end_matches('0').trim_end_matches('.').to_owned() } else { shown }
+            without_zeros(&format!("{value:.places$}")).to_owned()
         }
         _ => text.to_owned(),
     }
+}
+
+/// A decimal number without the zeros at its end.
+fn without_zeros(text: &str) -> &str {
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text }
 }
 
 #[cfg(test)]
@@ -136,6 +144,7 @@ mod tests {
             ("12.50", "12.5"),
             ("1234567.8", "1234568"),
             ("0.0000001234567", "1.23457e-7"),
+            ("1e-7", "1e-7"),
             ("-0.5", "-0.5"),
             ("0.0", "0"),
             ("1.2.3", "1.2.3"),

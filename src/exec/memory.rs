@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::resolve::Outputs;
@@ -23,6 +23,8 @@ pub struct Memory {
     pub request: Option<Digest>,
     /// Paths that were read or written, each in a known state.
     pub paths: Vec<(String, Stat, Digest)>,
+    /// Objects of the wanted steps' outputs, each in a known state.
+    pub objects: Vec<(Digest, Stat)>,
     /// Questions about the world (`glob data/*.csv`, `env HOME`, `runtime cpu`) and what was answered.
     pub probes: Vec<(String, Digest)>,
     /// Steps that were wanted, in order.
@@ -30,7 +32,7 @@ pub struct Memory {
     steps: HashMap<String, (Digest, Outputs)>,
 }
 
-const HEADER: &str = "sulcus-memory 1";
+const HEADER: &str = "sulcus-memory 2";
 
 impl Memory {
     /// Reads the file; a missing or broken one is empty.
@@ -39,8 +41,15 @@ impl Memory {
     }
 
     /// Is everything as it was when `request` was last brought up to date?
-    pub fn is_current(&self, request: &Digest, index: &Index, ask: &dyn Fn(&str) -> Option<Digest>) -> bool {
+    pub fn is_current(
+        &self,
+        request: &Digest,
+        index: &Index,
+        object: &dyn Fn(&Digest) -> PathBuf,
+        ask: &dyn Fn(&str) -> Option<Digest>,
+    ) -> bool {
         self.request.as_ref() == Some(request)
+            && self.objects.iter().all(|(digest, stat)| Stat::read(&object(digest)) == Some(*stat))
             && self.paths.iter().all(|(path, stat, digest)| {
                 let now = index.root().stat(path).map(|s| Stat::of(&s));
                 now.is_ok_and(|now| now == *stat) || index.digest(path).is_ok_and(|(now, _)| now == *digest)
@@ -93,6 +102,9 @@ impl Memory {
         for (path, stat, digest) in &self.paths {
             let _ = writeln!(out, "path {} {} {} {digest} {path}", stat.size, stat.mtime, stat.inode);
         }
+        for (digest, stat) in &self.objects {
+            let _ = writeln!(out, "object {} {} {} {digest}", stat.size, stat.mtime, stat.inode);
+        }
         for (probe, digest) in &self.probes {
             let _ = writeln!(out, "probe {digest} {probe}");
         }
@@ -140,11 +152,14 @@ impl Memory {
                 "request" => memory.request = Some(rest.parse().ok()?),
                 "path" => {
                     let mut parts = rest.splitn(5, ' ');
-                    let size = parts.next()?.parse().ok()?;
-                    let mtime = parts.next()?.parse().ok()?;
-                    let inode = parts.next()?.parse().ok()?;
+                    let stat = stat(&mut parts)?;
                     let digest = parts.next()?.parse().ok()?;
-                    memory.paths.push((parts.next()?.to_owned(), Stat { size, mtime, inode }, digest));
+                    memory.paths.push((parts.next()?.to_owned(), stat, digest));
+                }
+                "object" => {
+                    let mut parts = rest.splitn(4, ' ');
+                    let stat = stat(&mut parts)?;
+                    memory.objects.push((parts.next()?.parse().ok()?, stat));
                 }
                 "probe" => {
                     let (digest, probe) = rest.split_once(' ')?;
@@ -161,6 +176,12 @@ impl Memory {
         }
         Some(memory)
     }
+}
+
+fn stat<'t>(parts: &mut impl Iterator<Item = &'t str>) -> Option<Stat> {
+    let size = parts.next()?.parse().ok()?;
+    let mtime = parts.next()?.parse().ok()?;
+    Some(Stat { size, mtime, inode: parts.next()?.parse().ok()? })
 }
 
 fn output(rest: &str) -> Option<Output> {
@@ -195,6 +216,7 @@ mod tests {
     fn reads_back_and_a_cut_file_is_empty() {
         let mut memory = Memory { request: Some(Digest::of(b"r")), ..Memory::default() };
         memory.paths.push(("a b".to_owned(), Stat { size: 1, mtime: 2, inode: 3 }, Digest::of(b"p")));
+        memory.objects.push((Digest::of(b"o"), Stat { size: 4, mtime: 5, inode: 6 }));
         memory.probes.push(("glob x/*.csv".to_owned(), Digest::of(b"q")));
         memory.wanted.push("s[a=1]".to_owned());
         let output = Output {

@@ -10,6 +10,7 @@ mod resolve;
 mod restore;
 mod schedule;
 mod session;
+mod steady;
 mod verify;
 
 pub use event::{Event, Observer, Quiet};

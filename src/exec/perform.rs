@@ -31,17 +31,18 @@ pub(super) fn perform(
     resolver: &Resolver,
     id: StepId,
     resolved: &Resolved,
-    outputs: &dyn Fn(StepId) -> Option<Outputs>,
+    upstream: &dyn Fn(StepId) -> Option<Outputs>,
     cancel: &Cancel,
     observer: &dyn Observer,
 ) -> Result<(Outputs, f64), Failed> {
     let progress = StepProgress { step: id, observer, log: Mutex::default(), last: Mutex::new(None) };
-    let result = execute(resolver, id, &resolved.key, outputs, resolver.session, cancel, &progress);
+    let result = execute(resolver, id, &resolved.key, upstream, resolver.session, cancel, &progress);
     let log = progress.log.into_inner().unwrap_or_else(PoisonError::into_inner);
     match result {
         Ok((outputs, seconds, notes)) => {
-            let keep = || keep_record(resolver, id, resolved, &outputs, seconds, notes, &log);
-            match keep() {
+            let kept = super::steady::check(resolver, id, resolved, upstream)
+                .and_then(|()| keep_record(resolver, id, resolved, &outputs, seconds, notes, &log));
+            match kept {
                 Ok(()) => Ok((outputs, seconds)),
                 Err(failure) => Err(Failed { failure, log }),
             }

@@ -1,16 +1,23 @@
 //! Outputs in the project: are they there, and putting them back from the store.
 
+use std::time::Duration;
+
 use super::Session;
 use super::resolve::{Outputs, Resolver};
 use crate::plan::StepId;
 use crate::stage::{Digest, Failure, PortType};
-use crate::store::Output;
+use crate::store::{Held, Output};
 
 /// Makes a known step's outputs appear in the project where they are missing or different.
 pub(super) fn restore_outputs(resolver: &Resolver, id: StepId, outputs: &Outputs) -> Result<(), Failure> {
     let (plan, session) = (resolver.plan, resolver.session);
     for (port, out) in plan.steps[id].outputs.iter().zip(outputs.iter()) {
         let path = plan.output_path(id, port);
+        if in_place(session, out, path.as_str()) {
+            continue;
+        }
+        // Another run may be putting the same path back, or be done with it and read it already.
+        let _held = lock_path(session, path.as_str())?;
         if in_place(session, out, path.as_str()) {
             continue;
         }
@@ -21,6 +28,17 @@ pub(super) fn restore_outputs(resolver: &Resolver, id: StepId, outputs: &Outputs
         }
     }
     Ok(())
+}
+
+/// Waits until no other process puts this path back.
+fn lock_path<'s>(session: &'s Session, path: &str) -> Result<Held<'s>, Failure> {
+    let name = Digest::of(format!("restore {}/{path}", session.root.display()).as_bytes());
+    loop {
+        match session.store.try_lock(&name)? {
+            Ok(held) => return Ok(held),
+            Err(_) => std::thread::sleep(Duration::from_millis(2)),
+        }
+    }
 }
 
 /// Does the project have this output at `path`, byte for byte?

@@ -141,7 +141,9 @@ impl<'a> Loop<'a> {
         };
         for &id in steps {
             if read(results, id).is_some() {
-                state.restore(id);
+                if !state.restore(id) {
+                    remove(results, id);
+                }
                 continue;
             }
             let open = resolver.plan.steps[id].upstream.iter().filter(|s| read(results, **s).is_none());
@@ -285,8 +287,11 @@ impl<'a> Loop<'a> {
         match result {
             Ok(Done::Known(key, outputs)) => {
                 write(self.results, id, (key, outputs));
-                self.restore(id);
-                self.release(id);
+                if self.restore(id) {
+                    self.release(id);
+                } else {
+                    remove(self.results, id);
+                }
             }
             Ok(Done::Executed(key, outputs, seconds)) => {
                 let before = self.resolver.memory.last(&self.resolver.plan.steps[id].name);
@@ -321,17 +326,20 @@ impl<'a> Loop<'a> {
         }
     }
 
-    /// A known result: its outputs appear in the project if they are not there.
-    fn restore(&mut self, id: StepId) {
-        let Some((_, outputs)) = read(self.results, id) else { return };
+    /// A known result: its outputs appear in the project if they are not there. If they cannot, the step
+    /// failed, and nothing may run on what stands in their place.
+    fn restore(&mut self, id: StepId) -> bool {
+        let Some((_, outputs)) = read(self.results, id) else { return false };
         match restore_outputs(self.resolver, id, &outputs) {
             Ok(()) => {
                 self.failures.clear(&self.resolver.plan.steps[id].name);
                 self.summary.cached.push(id);
                 self.observer.event(Event::Cached(id));
+                true
             }
             Err(failure) => {
                 self.fail(id, &Failed { failure, log: String::new() });
+                false
             }
         }
     }
@@ -355,6 +363,10 @@ fn read(results: &Results, id: StepId) -> Option<(Digest, Outputs)> {
 
 fn write(results: &Results, id: StepId, value: (Digest, Outputs)) {
     results.write().unwrap_or_else(std::sync::PoisonError::into_inner).insert(id, value);
+}
+
+fn remove(results: &Results, id: StepId) {
+    results.write().unwrap_or_else(std::sync::PoisonError::into_inner).remove(&id);
 }
 
 fn work(

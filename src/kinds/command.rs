@@ -12,6 +12,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::orphans::Guarded;
 use crate::stage::{
     Complaint, Failure, FileForm, FileParam, InferContext, Io, Kind, Outputs, Port, PortType, Ports,
 };
@@ -165,6 +166,7 @@ fn spawn(
 fn wait(child: &mut Child, io: &Io) -> Result<ExitStatus, Failure> {
     let cannot = |error: std::io::Error| Failure::new(format!("cannot wait for the command: {error}"));
     let group = Pid::from_child(child);
+    let guarded = Guarded::new(group);
     let ended = pidfd_open(group, PidfdFlags::empty()).map_err(|e| cannot(e.into()))?;
     let mut asked: Option<Instant> = None;
     loop {
@@ -186,6 +188,7 @@ fn wait(child: &mut Child, io: &Io) -> Result<ExitStatus, Failure> {
     }
     // The group still exists as long as its leader was not waited for, so its number cannot have been reused.
     let _ = kill_process_group(group, Signal::KILL);
+    drop(guarded);
     let status = child.wait().map_err(cannot)?;
     if asked.is_some() { Err(Failure::cancelled()) } else { Ok(status) }
 }

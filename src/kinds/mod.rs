@@ -2,9 +2,12 @@
 
 mod command;
 #[cfg(feature = "tables")]
+mod figure;
+#[cfg(feature = "tables")]
 mod ingest;
 #[cfg(feature = "tables")]
 pub mod model;
+mod orphans;
 #[cfg(feature = "tables")]
 mod table;
 #[cfg(all(test, feature = "tables"))]
@@ -15,6 +18,8 @@ use crate::stage::Stage;
 /// Every built-in kind.
 pub static KINDS: &[&dyn Stage] = &[
     &command::CommandKind,
+    #[cfg(feature = "tables")]
+    &figure::Figure,
     #[cfg(feature = "tables")]
     &ingest::arrays::Arrays,
     #[cfg(feature = "tables")]

@@ -58,12 +58,7 @@ pub fn run_tables(stage: &dyn Stage, with: Value, inputs: &[Input]) -> Result<Ru
     run(stage, with, &[], inputs)
 }
 
-fn run(
-    stage: &dyn Stage,
-    with: Value,
-    files: &[(&str, &[u8])],
-    inputs: &[Input],
-) -> Result<Run, String> {
+fn run(stage: &dyn Stage, with: Value, files: &[(&str, &[u8])], inputs: &[Input]) -> Result<Run, String> {
     let hinted = |message: String, hint: Option<String>| match hint {
         Some(hint) => format!("{message} ({hint})"),
         None => message,
@@ -115,9 +110,7 @@ fn run(
             })
             .collect(),
     };
-    let inferred = stage
-        .infer(&params, &context)
-        .map_err(|c| hinted(c.message, c.hint))?;
+    let inferred = stage.infer(&params, &context).map_err(|c| hinted(c.message, c.hint))?;
     let mut io = Io {
         inputs: bound,
         files: found,
@@ -125,6 +118,7 @@ fn run(
         scratch,
         threads: 1,
         providers: Vec::new(),
+        library: None,
         env: BTreeMap::new(),
         progress: &Silent,
         cancel: Cancel::default(),
@@ -133,11 +127,7 @@ fn run(
     };
     stage.run(&params, &mut io).map_err(|f| hinted(f.message, f.hint))?;
     let made = io.made;
-    Ok(Run {
-        made,
-        inferred,
-        _folder: folder,
-    })
+    Ok(Run { made, inferred, _folder: folder })
 }
 
 /// What the plan knows: schema and rows, no digests.

@@ -41,7 +41,8 @@ const WHEELS: &[Wheel] = &[
 
 /// Larger libraries are refused.
 const MAX_LIBRARY: u64 = 512 << 20;
-const BY_HAND: &str = "install it yourself (`pip install onnxruntime`) or name the library with --onnxruntime";
+const BY_HAND: &str =
+    "install it yourself (`pip install onnxruntime`) or name the library with --onnxruntime";
 
 /// Downloads the pinned wheel into a scratch folder, checks its hash, and puts its library into
 /// `cache/<version>/`. Two processes may do this at once.
@@ -51,9 +52,11 @@ const BY_HAND: &str = "install it yourself (`pip install onnxruntime`) or name t
 pub(super) fn fetch(cache: &Path) -> Result<PathBuf, Failure> {
     let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
     let wheel = WHEELS.iter().find(|w| w.os == os && w.arch == arch);
-    let wheel = wheel.ok_or_else(|| Failure::new(format!("no ONNX Runtime is pinned for {os} on {arch}")).hint(BY_HAND))?;
+    let wheel = wheel
+        .ok_or_else(|| Failure::new(format!("no ONNX Runtime is pinned for {os} on {arch}")).hint(BY_HAND))?;
     fs::create_dir_all(cache)?;
-    let scratch = tempfile::Builder::new().prefix("fetch-").tempdir_in(cache).at("create folder in", cache)?;
+    let scratch =
+        tempfile::Builder::new().prefix("fetch-").tempdir_in(cache).at("create folder in", cache)?;
     let requirements = scratch.path().join("requirements.txt");
     let line = format!("onnxruntime=={VERSION} --hash=sha256:{}\n", wheel.sha256);
     std::fs::write(&requirements, line).at("write", &requirements)?;
@@ -71,7 +74,15 @@ fn download(wheel: &Wheel, folder: &Path, requirements: &Path) -> Result<(), Fai
     let mut tried = Vec::new();
     for python in ["python3", "python"] {
         let output = Command::new(python)
-            .args(["-m", "pip", "download", "--quiet", "--no-input", "--disable-pip-version-check", "--no-deps"])
+            .args([
+                "-m",
+                "pip",
+                "download",
+                "--quiet",
+                "--no-input",
+                "--disable-pip-version-check",
+                "--no-deps",
+            ])
             .args(["--require-hashes", "--only-binary=:all:", "--platform", wheel.tag])
             .args(["--python-version", "311", "--implementation", "cp", "--abi", "cp311", "--dest"])
             .arg(folder)
@@ -82,7 +93,11 @@ fn download(wheel: &Wheel, folder: &Path, requirements: &Path) -> Result<(), Fai
             Ok(output) if output.status.success() => return Ok(()),
             Ok(output) => {
                 let text = String::from_utf8_lossy(&output.stderr).into_owned();
-                let line = text.lines().rev().find(|l| l.contains("ERROR") || l.contains("No module")).unwrap_or("it failed");
+                let line = text
+                    .lines()
+                    .rev()
+                    .find(|l| l.contains("ERROR") || l.contains("No module"))
+                    .unwrap_or("it failed");
                 tried.push(format!("{python}: {}", line.trim()));
             }
             Err(error) => tried.push(format!("{python}: {error}")),
@@ -97,7 +112,9 @@ fn unpack(folder: &Path) -> Result<PathBuf, Failure> {
     let mut entries = std::fs::read_dir(folder).at("list", folder)?.flatten().map(|e| e.path());
     let wheel = entries.find(|p| p.extension().is_some_and(|e| e == "whl"));
     let wheel = wheel.ok_or_else(|| Failure::new("pip downloaded no wheel").hint(BY_HAND))?;
-    let broken = |error: zip::result::ZipError| Failure::new(format!("the wheel cannot be read: {error}")).hint(BY_HAND);
+    let broken = |error: zip::result::ZipError| {
+        Failure::new(format!("the wheel cannot be read: {error}")).hint(BY_HAND)
+    };
     let file = std::fs::File::open(&wheel).at("open", &wheel)?;
     let mut archive = zip::ZipArchive::new(file).map_err(broken)?;
     let is_library = |name: &String| {

@@ -48,7 +48,9 @@ impl Host {
             None => self.fetch()?,
         };
         let mut hasher = blake3::Hasher::new();
-        hasher.update_mmap_rayon(&found.path).map_err(|e| Failure::new(format!("cannot read {}: {e}", found.path.display())))?;
+        hasher
+            .update_mmap_rayon(&found.path)
+            .map_err(|e| Failure::new(format!("cannot read {}: {e}", found.path.display())))?;
         let provided = Provided { found, digest: hasher.finalize().into() };
         *known = Some(provided.clone());
         Ok(provided)
@@ -56,11 +58,16 @@ impl Host {
 
     fn fetch(&self) -> Result<Found, Failure> {
         if self.offline {
-            return Err(Failure::new("ONNX Runtime is not on this machine, and --offline forbids to fetch it")
-                .hint("run `sulcus setup` once online, or name a library with --onnxruntime"));
+            return Err(Failure::new(
+                "ONNX Runtime is not on this machine, and --offline forbids to fetch it",
+            )
+            .hint("run `sulcus setup` once online, or name a library with --onnxruntime"));
         }
         let cache = self.places.cache.as_ref();
-        let cache = cache.ok_or_else(|| Failure::new("there is no cache folder to fetch ONNX Runtime into").hint("set HOME or XDG_CACHE_HOME"))?;
+        let cache = cache.ok_or_else(|| {
+            Failure::new("there is no cache folder to fetch ONNX Runtime into")
+                .hint("set HOME or XDG_CACHE_HOME")
+        })?;
         (self.tell)(&format!("ONNX Runtime {VERSION} with pip into {}", cache.display()));
         let path: PathBuf = fetch(cache)?;
         Ok(Found { path: path.canonicalize().unwrap_or(path), from: "the user cache" })

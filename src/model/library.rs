@@ -31,8 +31,14 @@ pub fn find(places: &Places) -> Option<Found> {
     let file = |path: &PathBuf, from| path.is_file().then(|| found(path, from)).flatten();
     let given = places.explicit.as_ref().and_then(|p| file(p, "--onnxruntime"));
     let variable = || places.variable.as_ref().and_then(|p| file(p, "ORT_DYLIB_PATH"));
-    let cached = || places.cache.as_ref().and_then(|c| in_folder(&c.join(super::fetch::VERSION), "the user cache"));
-    let python = || places.python.iter().find_map(|p| in_folder(&p.join("onnxruntime/capi"), "an installed Python package"));
+    let cached =
+        || places.cache.as_ref().and_then(|c| in_folder(&c.join(super::fetch::VERSION), "the user cache"));
+    let python = || {
+        places
+            .python
+            .iter()
+            .find_map(|p| in_folder(&p.join("onnxruntime/capi"), "an installed Python package"))
+    };
     let platform = if cfg!(target_os = "macos") { "darwin" } else { "linux" };
     let arch = if cfg!(target_arch = "aarch64") { "arm64" } else { "x64" };
     let below = format!("onnxruntime-node/bin/napi-v6/{platform}/{arch}");
@@ -49,7 +55,8 @@ fn in_folder(folder: &Path, from: &'static str) -> Option<Found> {
     let mut names: Vec<PathBuf> = std::fs::read_dir(folder).ok()?.flatten().map(|e| e.path()).collect();
     names.retain(|path| {
         let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-        let library = name.starts_with("libonnxruntime.so") || (name.starts_with("libonnxruntime.") && name.ends_with(".dylib"));
+        let library = name.starts_with("libonnxruntime.so")
+            || (name.starts_with("libonnxruntime.") && name.ends_with(".dylib"));
         library && path.is_file()
     });
     names.sort();

@@ -80,7 +80,8 @@ impl Provider {
     pub fn named(name: &str) -> Result<&'static Provider, Failure> {
         let names = || PROVIDERS.iter().map(|p| p.name);
         PROVIDERS.iter().find(|p| p.name == name).ok_or_else(|| {
-            let hint = crate::spec::suggest::did_you_mean(name, names()).unwrap_or_else(|| crate::spec::suggest::known(names()));
+            let hint = crate::spec::suggest::did_you_mean(name, names())
+                .unwrap_or_else(|| crate::spec::suggest::known(names()));
             Failure::new(format!("there is no execution provider `{name}`")).hint(hint)
         })
     }

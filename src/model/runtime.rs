@@ -29,8 +29,9 @@ impl Runtime {
             Some(runtime) => runtime,
             None => {
                 let wrong = |error: String| {
-                    Failure::new(format!("cannot load ONNX Runtime from {}: {error}", path.display()))
-                        .hint("`sulcus doctor` shows which library is used; `sulcus setup` fetches the pinned one")
+                    Failure::new(format!("cannot load ONNX Runtime from {}: {error}", path.display())).hint(
+                        "`sulcus doctor` shows which library is used; `sulcus setup` fetches the pinned one",
+                    )
                 };
                 let builder = ort::init_from(path).map_err(|e| wrong(e.to_string()))?;
                 let environment = builder.with_telemetry(false).build().map_err(|e| wrong(e.to_string()))?;
@@ -38,7 +39,10 @@ impl Runtime {
             }
         };
         if runtime.path != path {
-            let message = format!("ONNX Runtime is loaded from {} already; one process uses one library", runtime.path.display());
+            let message = format!(
+                "ONNX Runtime is loaded from {} already; one process uses one library",
+                runtime.path.display()
+            );
             return Err(Failure::new(message));
         }
         Ok(runtime)
@@ -64,7 +68,14 @@ impl Runtime {
         }
         let shown: Vec<&str> = missing.iter().map(|p| p.name).collect();
         let needed = missing.first().map_or("", |p| p.install);
-        Err(Failure::new(format!("the execution provider {} is not in this ONNX Runtime ({})", shown.join(", "), self.path.display()))
-            .hint(format!("it needs {needed}. `provider: [{}, cpu]` falls back to the processor", shown.join(", "))))
+        Err(Failure::new(format!(
+            "the execution provider {} is not in this ONNX Runtime ({})",
+            shown.join(", "),
+            self.path.display()
+        ))
+        .hint(format!(
+            "it needs {needed}. `provider: [{}, cpu]` falls back to the processor",
+            shown.join(", ")
+        )))
     }
 }

@@ -41,7 +41,12 @@ impl Session {
     ///
     /// # Errors
     /// If the runtime does not take the model, or none of the providers works.
-    pub fn new(runtime: &'static Runtime, model: &[u8], providers: &[String], threads: usize) -> Result<Self, Failure> {
+    pub fn new(
+        runtime: &'static Runtime,
+        model: &[u8],
+        providers: &[String],
+        threads: usize,
+    ) -> Result<Self, Failure> {
         let mut last = None;
         for name in providers {
             let provider = Provider::named(name)?;
@@ -54,7 +59,12 @@ impl Session {
         Err(last.unwrap_or_else(|| Failure::new("no execution provider is named")))
     }
 
-    fn with(runtime: &'static Runtime, model: &[u8], provider: &Provider, threads: usize) -> Result<Self, Failure> {
+    fn with(
+        runtime: &'static Runtime,
+        model: &[u8],
+        provider: &Provider,
+        threads: usize,
+    ) -> Result<Self, Failure> {
         let wrong = failed("ONNX Runtime does not take the model");
         let text = |error: &dyn std::fmt::Display| Failure::new(format!("ONNX Runtime: {error}"));
         // Spinning threads of several sessions take the cores from each other: off.
@@ -113,7 +123,8 @@ impl Session {
             };
             values.push((name, value));
         }
-        let values: Vec<(String, SessionInputValue)> = values.into_iter().map(|(n, v)| (n, v.into())).collect();
+        let values: Vec<(String, SessionInputValue)> =
+            values.into_iter().map(|(n, v)| (n, v.into())).collect();
         let outputs = self.session.run(SessionInputs::from(values)).map_err(&wrong)?;
         let mut out = BTreeMap::new();
         for (name, value) in outputs.iter() {
@@ -134,6 +145,8 @@ fn array(name: &str, value: &ort::value::ValueRef<'_>) -> Result<Array, Failure>
             let (shape, data) = value.try_extract_tensor::<i64>().map_err(wrong)?;
             Ok((shape.to_vec(), Values::I64(data.to_vec())))
         }
-        other => Err(Failure::new(format!("the output `{name}` is {other}; float32 and int64 tensors are supported"))),
+        other => Err(Failure::new(format!(
+            "the output `{name}` is {other}; float32 and int64 tensors are supported"
+        ))),
     }
 }

@@ -88,8 +88,11 @@ pub fn train(
     let rows = request.data.1.len() / request.data.0.iter().product::<i64>().max(1) as usize;
     let batches = rows / request.batch_size.max(1);
     if batches == 0 {
-        return Err(Failure::new(format!("a batch of {} rows does not fit into {rows} rows of data", request.batch_size))
-            .hint("lower `batch_size`"));
+        return Err(Failure::new(format!(
+            "a batch of {} rows does not fit into {rows} rows of data",
+            request.batch_size
+        ))
+        .hint("lower `batch_size`"));
     }
     let steps = batches * request.epochs;
     let mut session = Session::new(runtime, &request.training.model.to_bytes(), providers, threads)?;
@@ -106,7 +109,10 @@ pub fn train(
             let order: Vec<i64> = chunk.iter().map(|r| *r as i64).collect();
             inputs.push(("data".to_owned(), (shaped(&request.data.0), Values::F32(request.data.1.clone()))));
             inputs.push(("target".to_owned(), (shaped(&request.target.0), request.target.1.clone())));
-            inputs.push(("order".to_owned(), (vec![count as i64, request.batch_size as i64], Values::I64(order))));
+            inputs.push((
+                "order".to_owned(),
+                (vec![count as i64, request.batch_size as i64], Values::I64(order)),
+            ));
             inputs.push(("learning_rate".to_owned(), (vec![count as i64], Values::F32(rates))));
             let mut outputs = session.run(inputs)?;
             let losses = match outputs.remove("losses") {
@@ -114,8 +120,11 @@ pub fn train(
                 _ => return Err(Failure::new("the training graph gave no losses")),
             };
             if let Some(bad) = losses.iter().position(|l| !l.is_finite()) {
-                return Err(Failure::new(format!("the loss is no number any more at step {}", step + bad + 1))
-                    .hint("lower `learning_rate`"));
+                return Err(Failure::new(format!(
+                    "the loss is no number any more at step {}",
+                    step + bad + 1
+                ))
+                .hint("lower `learning_rate`"));
             }
             state = next_state(&request.training.states, outputs)?;
             step += count;
@@ -152,7 +161,9 @@ fn next_state(states: &[State], mut outputs: BTreeMap<String, Array>) -> Result<
     let names = states.iter().flat_map(|s| std::iter::once(&s.value).chain(&s.velocity));
     let mut carried = Carried::new();
     for (input, output) in names {
-        let array = outputs.remove(output).ok_or_else(|| Failure::new(format!("the training graph gave no `{output}`")))?;
+        let array = outputs
+            .remove(output)
+            .ok_or_else(|| Failure::new(format!("the training graph gave no `{output}`")))?;
         carried.insert(input.clone(), array);
     }
     Ok(carried)

@@ -138,7 +138,9 @@ impl<'a> Builder<'a> {
     fn known_params(&mut self, kind: &'static dyn Stage, cell: &Cell) -> bool {
         let properties = self.properties.entry(kind.name()).or_insert_with(|| {
             let schema = kind.contract().schema;
-            let properties = schema.get("properties").and_then(Value::as_object);
+            // Where parameters have several forms, only the kind itself can tell which keys fit.
+            let forms = ["anyOf", "oneOf", "allOf"].iter().any(|key| schema.get(*key).is_some());
+            let properties = schema.get("properties").and_then(Value::as_object).filter(|_| !forms);
             properties.map(|p| p.keys().cloned().collect()).unwrap_or_default()
         });
         let Yaml::Map(entries) = &cell.with.value else {

@@ -139,11 +139,16 @@ fn walk(
     Ok(found)
 }
 
-/// The fingerprint of the list of files that a pattern names, without what steps write.
-pub fn list_digest(root: &Path, pattern: &str) -> Option<Digest> {
+/// The files that a pattern names now, written ones not told apart; `None` if it names nothing.
+pub fn list_sources(root: &Path, pattern: &str) -> Option<Vec<FoundFile>> {
     let param =
         FileParam { param: String::new(), path: pattern.to_owned(), form: FileForm::Any, names_matter: true };
-    let found = find(root, &param, &Written::default()).ok()?;
+    find(root, &param, &Written::default()).ok()
+}
+
+/// The fingerprint of the list of files that a pattern names, without what steps write.
+pub fn list_digest(root: &Path, pattern: &str) -> Option<Digest> {
+    let found = list_sources(root, pattern)?;
     let text: String = found.iter().map(|f| format!("{}\n", f.path)).collect();
     Some(Digest::of(text.as_bytes()))
 }

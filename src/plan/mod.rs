@@ -18,7 +18,7 @@ use crate::spec::{Diagnostic, Node, Span, StageOptions, Workflow};
 use crate::stage::{Axes, Digest, FileForm, Port, Stage};
 
 pub use build::plan;
-pub use files::list_digest;
+pub use files::{list_digest, list_sources};
 pub use infer::{Lookup, context, infer_step};
 pub use path::ProjectPath;
 pub use select::{ancestors, select};

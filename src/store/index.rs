@@ -60,6 +60,8 @@ struct Entries {
     /// Read from the file when first asked for: a run in which nothing changed never asks.
     known: Option<HashMap<String, (Stat, Digest)>>,
     changed: HashMap<String, (Stat, Digest)>,
+    /// What was first answered for each project file: what a run went by.
+    answered: HashMap<String, Digest>,
     hashed: u64,
 }
 
@@ -85,13 +87,27 @@ impl Index {
         let full = || self.root.path().join(relative);
         let stat = Stat::of(&self.root.stat(relative).at("read", full())?);
         if let Some(digest) = self.lookup(relative, stat) {
+            self.answer(relative, digest);
             return Ok((digest, stat));
         }
         let file = self.root.open(relative)?;
         let (digest, stat) = hash(&file, &full())?;
         self.lock().hashed += 1;
         self.note(relative, stat, digest);
+        self.answer(relative, digest);
         Ok((digest, stat))
+    }
+
+    fn answer(&self, relative: &str, digest: Digest) {
+        let mut entries = self.lock();
+        if !entries.answered.contains_key(relative) {
+            entries.answered.insert(relative.to_owned(), digest);
+        }
+    }
+
+    /// The first digest that [`Index::digest`] gave for a path, though its bytes may have changed since.
+    pub fn answered(&self, relative: &str) -> Option<Digest> {
+        self.lock().answered.get(relative).copied()
     }
 
     /// The digest of a file outside the project (the runtime library, an object of a shared store).
@@ -124,7 +140,8 @@ impl Index {
 
     /// Notes that the bytes of a path in this state have this digest.
     pub fn note(&self, name: &str, stat: Stat, digest: Digest) {
-        if !is_racy(stat) {
+        // A line of the index file holds one path.
+        if !is_racy(stat) && !name.contains('\n') {
             self.lock().changed.insert(name.to_owned(), (stat, digest));
         }
     }
@@ -220,7 +237,9 @@ pub(super) fn hash(file: &File, path: &Path) -> Result<(Digest, Stat)> {
     let before = Stat::of(&stat);
     let mut hasher = blake3::Hasher::new();
     if before.size >= LARGE {
-        hasher.update_mmap_rayon(path).at("read", path)?;
+        // By its descriptor: another file may have taken its path meanwhile.
+        let open = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(file));
+        hasher.update_mmap_rayon(open).at("read", path)?;
     } else {
         let mut buffer = Vec::with_capacity(before.size as usize + 1);
         let mut reader = file;

@@ -2,7 +2,7 @@
 
 use std::fs::{File, Permissions};
 use std::io::Write;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -60,8 +60,13 @@ impl Store {
 
     /// Where the object `digest` is, if it is there.
     pub fn object(&self, digest: &Digest) -> PathBuf {
+        Self::object_in(&self.path, digest)
+    }
+
+    /// Where the store at `path` has the object `digest`, if it has it.
+    pub fn object_in(path: &Path, digest: &Digest) -> PathBuf {
         let hex = digest.hex();
-        self.path.join("objects").join(&hex[..2]).join(&hex[2..])
+        path.join("objects").join(&hex[..2]).join(&hex[2..])
     }
 
     fn record_path(&self, key: &Digest) -> PathBuf {
@@ -169,9 +174,16 @@ impl Store {
             return Ok((digest, stat.size));
         }
         let object = self.object(&digest);
-        let linked = stat.size > COPY_UP_TO && self.link_into(&file, &object).is_ok();
-        if !linked {
-            self.publish_from(&object, &file, stat.size, durable)?;
+        if stat.size > COPY_UP_TO && self.link_into(&file, &object).is_ok() {
+            // The same file under a second name, in the state in which it was hashed.
+            index.note_object(&object.to_string_lossy(), stat, digest);
+            return Ok((digest, stat.size));
+        }
+        self.publish_from(&object, &file, stat.size, durable)?;
+        if Stat::of(&rustix::fs::fstat(&file).at("read", &full)?) != stat {
+            let error = std::io::Error::other("it changed while it was read; something still writes to it");
+            let _ = std::fs::remove_file(&object);
+            return Err(error).at("keep", full);
         }
         if let Some(stat) = Stat::read(&object) {
             index.note_object(&object.to_string_lossy(), stat, digest);
@@ -235,12 +247,17 @@ impl Store {
         Tree::parse(&std::fs::read_to_string(self.object(digest)).ok()?)
     }
 
-    /// Puts aside an object whose bytes are not those of its name.
+    /// Puts aside an object whose bytes are not those of its name. One that another process repaired
+    /// meanwhile stays, and so does one that cannot be opened: nothing says that it is damaged.
     ///
     /// # Errors
     /// If it cannot be moved.
     pub fn quarantine(&self, digest: &Digest) -> Result<()> {
         let from = self.object(digest);
+        let Ok(file) = File::open(&from) else { return Ok(()) };
+        if hash(&file, &from).is_ok_and(|(found, _)| found == *digest) {
+            return Ok(());
+        }
         let folder = self.path.join("quarantine");
         fs::create_dir_all(&folder)?;
         match std::fs::rename(&from, folder.join(digest.hex())) {
@@ -261,39 +278,55 @@ impl Store {
         executable: bool,
         index: &Index,
     ) -> Result<()> {
-        let object = self.object(digest);
         let project = index.root();
         let full = project.path().join(relative);
         let (folder, name) = project.parent(relative)?;
         let temporary = format!(".{}.{}.tmp", name, std::process::id());
         let _ = unlinkat(&folder, &temporary, AtFlags::empty());
-        let source = File::open(&object).at("open", &object)?;
-        let mode = Mode::from_raw_mode(if executable { 0o755 } else { 0o644 });
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        let create = || openat(&folder, temporary.as_str(), flags, mode).map(File::from).at("create", &full);
-        let mut target = create()?;
-        let mut done = rustix::fs::ioctl_ficlone(&target, source.as_fd()).is_ok();
-        if !done && bytes > COPY_UP_TO && !executable {
-            let _ = unlinkat(&folder, &temporary, AtFlags::empty());
-            done = linkat(CWD, &object, &folder, temporary.as_str(), AtFlags::empty()).is_ok();
-            if !done {
-                target = create()?;
+        let placed = self.copy_out(digest, bytes, &folder, &temporary, executable, &full).and_then(|()| {
+            let is_dir = |s: rustix::fs::Stat| rustix::fs::FileType::from_raw_mode(s.st_mode).is_dir();
+            if project.stat_nofollow(relative).is_some_and(is_dir) {
+                project.remove(relative)?;
             }
+            renameat(&folder, temporary.as_str(), &folder, name).at("replace", &full)
+        });
+        if placed.is_err() {
+            let _ = unlinkat(&folder, &temporary, AtFlags::empty());
+            return placed;
         }
-        if !done {
-            std::io::copy(&mut &source, &mut target).at("write", &full)?;
-        }
-        if project
-            .stat_nofollow(relative)
-            .is_some_and(|s| rustix::fs::FileType::from_raw_mode(s.st_mode).is_dir())
-        {
-            project.remove(relative)?;
-        }
-        renameat(&folder, temporary.as_str(), &folder, name).at("replace", &full)?;
         if let Ok(stat) = project.stat(relative) {
             index.note(relative, Stat::of(&stat), *digest);
         }
         Ok(())
+    }
+
+    /// Makes the new file `name` of `folder` from an object.
+    fn copy_out(
+        &self,
+        digest: &Digest,
+        bytes: u64,
+        folder: &OwnedFd,
+        name: &str,
+        executable: bool,
+        full: &Path,
+    ) -> Result<()> {
+        let object = self.object(digest);
+        let source = File::open(&object).at("open", &object)?;
+        let mode = Mode::from_raw_mode(if executable { 0o755 } else { 0o644 });
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let create = || openat(folder, name, flags, mode).map(File::from).at("create", full);
+        let mut target = create()?;
+        if rustix::fs::ioctl_ficlone(&target, source.as_fd()).is_ok() {
+            return Ok(());
+        }
+        if bytes > COPY_UP_TO && !executable {
+            let _ = unlinkat(folder, name, AtFlags::empty());
+            if linkat(CWD, &object, folder, name, AtFlags::empty()).is_ok() {
+                return Ok(());
+            }
+            target = create()?;
+        }
+        std::io::copy(&mut &source, &mut target).at("write", full).map(drop)
     }
 
     /// Places a tree: its files appear, others in the folder are removed.

@@ -1,6 +1,6 @@
 //! Columns as plain Rust values.
 
-use polars::prelude::{ChunkCast, DataType, Float32Type, Float64Type, Int64Type, Series};
+use polars::prelude::{DataType, Series};
 
 use super::frame::{Frame, size};
 use super::{dtype, failure};
@@ -105,9 +105,7 @@ impl Frame {
         if let Ok(text) = series.str() {
             return Ok(text.iter().map(|v| v.unwrap_or_default().to_owned()).collect());
         }
-        (0..series.len())
-            .map(|row| super::preview::cell(series, row, None, usize::MAX))
-            .collect()
+        (0..series.len()).map(|row| super::preview::cell(series, row, None, usize::MAX)).collect()
     }
 }
 

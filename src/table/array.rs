@@ -98,10 +98,9 @@ impl ArrayFacts {
     /// If it has no first axis, or an axis of rows of no values.
     pub fn rows(&self) -> Result<usize, Failure> {
         match self.shape.split_first() {
-            None => Err(Failure::new(format!(
-                "array `{}` is a single value; rows need a first axis",
-                self.name
-            ))),
+            None => {
+                Err(Failure::new(format!("array `{}` is a single value; rows need a first axis", self.name)))
+            }
             Some((_, row)) if !(1..=MOST).contains(&size(row)) => Err(Failure::new(format!(
                 "array `{}` of shape {:?} has rows of no or too many values",
                 self.name, self.shape
@@ -155,9 +154,8 @@ fn series(name: &str, element: Element, bytes: &[u8]) -> Result<Series, Failure>
     }
     let text = |size: usize, decode: &dyn Fn(&[u8]) -> Option<String>| -> Result<Series, Failure> {
         let values: Option<Vec<String>> = bytes.chunks_exact(size.max(1)).map(decode).collect();
-        let values = values.ok_or_else(|| {
-            Failure::new(format!("array `{name}` holds text that is not Unicode"))
-        })?;
+        let values =
+            values.ok_or_else(|| Failure::new(format!("array `{name}` holds text that is not Unicode")))?;
         Ok(Series::new(name.into(), values))
     };
     Ok(match element {

@@ -24,7 +24,7 @@ impl Frame {
         self.push(Series::new(name.into(), values))
     }
 
-    /// Appends a column of 64-bit whole numbers with empty cells.
+    /// Appends a column of 64-bit whole numbers, some of them missing.
     ///
     /// # Errors
     /// If the name is taken or the number of rows differs.
@@ -54,6 +54,15 @@ impl Frame {
     /// If the name is taken or the number of rows differs.
     pub fn push_strings<S: AsRef<str>>(&mut self, name: &str, values: &[S]) -> Result<(), Failure> {
         let values: Vec<&str> = values.iter().map(AsRef::as_ref).collect();
+        self.push(Series::new(name.into(), values))
+    }
+
+    /// Appends a column of text, some of it missing.
+    ///
+    /// # Errors
+    /// If the name is taken or the number of rows differs.
+    pub fn push_optional_strings(&mut self, name: &str, values: &[Option<String>]) -> Result<(), Failure> {
+        let values: Vec<Option<&str>> = values.iter().map(Option::as_deref).collect();
         self.push(Series::new(name.into(), values))
     }
 
@@ -88,7 +97,7 @@ impl Frame {
             return self.push(values);
         }
         let width = size(row_shape);
-        if width == 0 || values.len() % width != 0 {
+        if width == 0 || !values.len().is_multiple_of(width) {
             return Err(Failure::new(format!(
                 "column `{name}`: {} values do not make rows of shape {row_shape:?}",
                 values.len()

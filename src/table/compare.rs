@@ -24,8 +24,7 @@ pub struct Comparison {
 impl Comparison {
     /// Do both tables hold the same columns with the same values?
     pub fn equal(&self) -> bool {
-        self.left_rows == self.right_rows
-            && self.columns.iter().all(|(_, c)| *c == ColumnComparison::Equal)
+        self.left_rows == self.right_rows && self.columns.iter().all(|(_, c)| *c == ColumnComparison::Equal)
     }
 }
 
@@ -86,11 +85,7 @@ pub fn compare(left: &Frame, right: &Frame) -> Result<Comparison, Failure> {
     for column in theirs.iter().filter(|c| !left.has(&c.name)) {
         columns.push((column.name.clone(), ColumnComparison::OnlyRight));
     }
-    Ok(Comparison {
-        left_rows: left.rows(),
-        right_rows: right.rows(),
-        columns,
-    })
+    Ok(Comparison { left_rows: left.rows(), right_rows: right.rows(), columns })
 }
 
 fn different(
@@ -100,10 +95,7 @@ fn different(
     theirs: &Column,
 ) -> Result<ColumnComparison, Failure> {
     if (&ours.dtype, &ours.shape) != (&theirs.dtype, &theirs.shape) {
-        return Ok(ColumnComparison::Types {
-            left: type_text(ours),
-            right: type_text(theirs),
-        });
+        return Ok(ColumnComparison::Types { left: type_text(ours), right: type_text(theirs) });
     }
     if left.rows() != right.rows() {
         return Ok(ColumnComparison::Rows);
@@ -136,35 +128,37 @@ fn filled(series: &Series) -> Result<Series, Failure> {
     let present = series.is_not_null();
     let values = values.cast(&DataType::Float64).map_err(failure)?;
     let values = values.f64().map_err(failure)?;
-    let masked = values
-        .iter()
-        .enumerate()
-        .map(|(i, v)| v.filter(|_| present.get(i / width.max(1)) == Some(true)));
+    let masked =
+        values.iter().enumerate().map(|(i, v)| v.filter(|_| present.get(i / width.max(1)) == Some(true)));
     Ok(masked.collect())
 }
 
 fn numbers(a: &Series, b: &Series, width: usize) -> Result<ColumnComparison, Failure> {
     let gaps = if a.dtype().is_integer() {
         let (a, b) = (whole(a)?, whole(b)?);
-        gaps(a.into_iter().zip(b), |a, b| {
-            let scale = a.unsigned_abs().max(b.unsigned_abs()) as f64;
-            (a != b).then(|| (a.abs_diff(b) as f64, scale))
-        }, width)
+        gaps(
+            a.into_iter().zip(b),
+            |a, b| {
+                let scale = a.unsigned_abs().max(b.unsigned_abs()) as f64;
+                (a != b).then(|| (a.abs_diff(b) as f64, scale))
+            },
+            width,
+        )
     } else {
         let (a, b) = (a.cast(&DataType::Float64), b.cast(&DataType::Float64));
         let (a, b) = (a.map_err(failure)?, b.map_err(failure)?);
         let (a, b) = (a.f64().map_err(failure)?, b.f64().map_err(failure)?);
-        gaps(a.iter().zip(b.iter()), |a, b| {
-            let same = a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan());
-            (!same).then(|| ((a - b).abs(), a.abs().max(b.abs())))
-        }, width)
+        gaps(
+            a.iter().zip(b.iter()),
+            |a, b| {
+                let same = a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan());
+                (!same).then(|| ((a - b).abs(), a.abs().max(b.abs())))
+            },
+            width,
+        )
     };
     let (rows, absolute, relative) = gaps;
-    Ok(ColumnComparison::Values {
-        rows,
-        max_absolute: Some(absolute),
-        max_relative: Some(relative),
-    })
+    Ok(ColumnComparison::Values { rows, max_absolute: Some(absolute), max_relative: Some(relative) })
 }
 
 /// Whole numbers of any width, exactly.
@@ -192,7 +186,9 @@ fn gaps<T: Copy>(
             (Some(a), Some(b)) => gap(a, b),
             _ => Some((f64::INFINITY, 1.0)),
         };
-        let Some((distance, scale)) = found else { continue };
+        let Some((distance, scale)) = found else {
+            continue;
+        };
         let row = index / width;
         if last.replace(row) != Some(row) {
             rows += 1;

@@ -9,9 +9,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use blake3::Hasher;
-use polars::prelude::{
-    BooleanChunked, ChunkedArray, DataType, PolarsNumericType, Series, pf16,
-};
+use polars::prelude::{BooleanChunked, ChunkedArray, DataType, PolarsNumericType, Series, pf16};
 
 use super::frame::Frame;
 use super::{dtype, failure};

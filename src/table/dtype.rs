@@ -35,10 +35,8 @@ pub(super) fn word(dtype: &DataType) -> String {
         DataType::List(inner) => format!("list({})", word(inner)),
         DataType::Null => "null".to_owned(),
         DataType::Struct(fields) => {
-            let fields: Vec<String> = fields
-                .iter()
-                .map(|f| format!("{}: {}", f.name(), word(f.dtype())))
-                .collect();
+            let fields: Vec<String> =
+                fields.iter().map(|f| format!("{}: {}", f.name(), word(f.dtype()))).collect();
             format!("struct({})", fields.join(", "))
         }
         DataType::Unknown(_) => "unknown".to_owned(),
@@ -84,10 +82,9 @@ pub(super) fn parse(word: &str, width: usize) -> Option<DataType> {
                 "duration" => DataType::Duration(parse_unit(inner)?),
                 "datetime" => match inner.split_once(',') {
                     None => DataType::Datetime(parse_unit(inner)?, None),
-                    Some((unit, zone)) => DataType::Datetime(
-                        parse_unit(unit)?,
-                        TimeZone::opt_try_new(Some(zone)).ok()?,
-                    ),
+                    Some((unit, zone)) => {
+                        DataType::Datetime(parse_unit(unit)?, TimeZone::opt_try_new(Some(zone)).ok()?)
+                    }
                 },
                 "decimal" => {
                     let (precision, scale) = inner.split_once(',')?;
@@ -114,12 +111,7 @@ pub(super) fn facts(name: &str, dtype: &DataType, shape: Option<&[usize]>) -> Co
         DataType::Array(_, width) => Some(shape.map_or_else(|| vec![*width], <[usize]>::to_vec)),
         _ => None,
     };
-    Column {
-        name: name.to_owned(),
-        dtype: word(dtype),
-        shape,
-        digest: None,
-    }
+    Column { name: name.to_owned(), dtype: word(dtype), shape, digest: None }
 }
 
 /// A table of no rows with this schema; `None` if a type's word cannot be turned back into a type.

@@ -43,12 +43,7 @@ impl Footer {
                 "{length} bytes that claim to hold {rows} rows, {claimed} bytes unpacked"
             )));
         }
-        Ok(Footer {
-            reader,
-            shapes: shapes(&arrow, &schema),
-            schema,
-            rows,
-        })
+        Ok(Footer { reader, shapes: shapes(&arrow, &schema), schema, rows })
     }
 
     /// A table of no rows with the file's columns.

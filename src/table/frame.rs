@@ -24,21 +24,14 @@ impl Frame {
 
     /// A table of no rows with this schema; `None` if the schema holds a type that has no plain word.
     pub fn empty(facts: &TableFacts) -> Option<Self> {
-        let shapes = facts
-            .columns
-            .iter()
-            .filter_map(|c| Some((c.name.clone(), c.shape.clone()?)))
-            .collect();
+        let shapes = facts.columns.iter().filter_map(|c| Some((c.name.clone(), c.shape.clone()?))).collect();
         let data = dtype::empty(facts)?;
         Some(Frame { data, shapes })
     }
 
     /// A table of polars columns: nested fixed-size lists become flat ones with a shape, categories
     /// become their text.
-    pub(super) fn adopt(
-        data: DataFrame,
-        mut shapes: BTreeMap<String, Vec<usize>>,
-    ) -> Result<Self, Failure> {
+    pub(super) fn adopt(data: DataFrame, mut shapes: BTreeMap<String, Vec<usize>>) -> Result<Self, Failure> {
         let height = data.height();
         let mut columns = Vec::with_capacity(data.width());
         for column in data.into_columns() {
@@ -91,8 +84,10 @@ impl Frame {
     pub(super) fn series(&self, name: &str) -> Result<&Series, Failure> {
         match self.data.column(name) {
             Ok(column) => Ok(column.as_materialized_series()),
-            Err(_) => Err(Failure::new(format!("there is no column `{name}`"))
-                .hint(column_hint(name, &self.names()))),
+            Err(_) => {
+                Err(Failure::new(format!("there is no column `{name}`"))
+                    .hint(column_hint(name, &self.names())))
+            }
         }
     }
 
@@ -127,22 +122,13 @@ impl Frame {
             return Ok(self.clone());
         }
         let indices: Vec<IdxSize> = indices.iter().map(|i| *i as IdxSize).collect();
-        let data = self
-            .data
-            .take(&IdxCa::new("".into(), indices))
-            .map_err(failure)?;
-        Ok(Frame {
-            data,
-            shapes: self.shapes.clone(),
-        })
+        let data = self.data.take(&IdxCa::new("".into(), indices)).map_err(failure)?;
+        Ok(Frame { data, shapes: self.shapes.clone() })
     }
 
     /// The first `count` rows, or all if there are fewer.
     pub fn head(&self, count: usize) -> Self {
-        Frame {
-            data: self.data.head(Some(count)),
-            shapes: self.shapes.clone(),
-        }
+        Frame { data: self.data.head(Some(count)), shapes: self.shapes.clone() }
     }
 
     /// Appends the rows of `other`, whose columns must be the same, in any order.

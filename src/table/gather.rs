@@ -80,10 +80,8 @@ pub fn gather_facts(inputs: &[InputFacts]) -> Result<Option<TableFacts>, String>
         });
     }
     let alone = tables.len() == 1 && axes.is_empty();
-    columns.extend(tables[0].columns.iter().map(|c| Column {
-        digest: c.digest.filter(|_| alone),
-        ..c.clone()
-    }));
+    columns
+        .extend(tables[0].columns.iter().map(|c| Column { digest: c.digest.filter(|_| alone), ..c.clone() }));
     let rows = tables.iter().map(|t| t.rows).sum();
     Ok(Some(TableFacts { rows, columns }))
 }
@@ -130,10 +128,7 @@ fn axis_word(values: &[Value]) -> &'static str {
 /// Every cell's value, repeated for its rows.
 fn axis_column(name: &str, values: &[Value], rows: &[usize]) -> Series {
     fn repeat<T: Clone>(values: impl Iterator<Item = T>, rows: &[usize]) -> Vec<T> {
-        values
-            .zip(rows)
-            .flat_map(|(value, count)| std::iter::repeat_n(value, *count))
-            .collect()
+        values.zip(rows).flat_map(|(value, count)| std::iter::repeat_n(value, *count)).collect()
     }
     let all = values.iter();
     match axis_word(values) {

@@ -21,9 +21,7 @@ impl Active {
             let before = std::panic::take_hook();
             std::panic::set_hook(Box::new(move |info| {
                 // Decoders run on their own threads, so the place tells a decoder's panic from ours.
-                let decoder = info
-                    .location()
-                    .is_some_and(|l| l.file().contains("polars"));
+                let decoder = info.location().is_some_and(|l| l.file().contains("polars"));
                 if !(decoder && ACTIVE.load(Ordering::Relaxed) > 0) {
                     before(info);
                 }
@@ -56,9 +54,8 @@ pub(super) fn guarded<T>(
 
 /// Runs a query; a panic of the query engine is a failure.
 pub(super) fn guarded_query<T>(query: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
-    caught(query).unwrap_or_else(|said| {
-        Err(Failure::new(format!("the query engine cannot run this query ({said})")))
-    })
+    caught(query)
+        .unwrap_or_else(|said| Err(Failure::new(format!("the query engine cannot run this query ({said})"))))
 }
 
 /// The result, or the first line of what the panic said.

@@ -27,13 +27,13 @@ mod write;
 mod tests;
 
 pub use access::Tensor;
-pub use arrow::{arrow_schema_of, read_arrow};
 pub use array::{ArrayFacts, Element};
+pub use arrow::{arrow_schema_of, read_arrow};
 pub use compare::{ColumnComparison, Comparison, compare, compare_paths};
 pub use frame::Frame;
 pub use gather::{gather, gather_facts, stack};
-pub use nearest::nearest;
 pub(crate) use nearest::column_hint;
+pub use nearest::nearest;
 pub use preview::{Preview, preview};
 pub use read::{facts_of, read, read_path, schema_of};
 pub use sql::{sql, sql_schema};

@@ -35,9 +35,6 @@ mod tests {
         assert_eq!(nearest("specis", columns), Some("species"));
         assert_eq!(nearest("Bill_Length", columns), Some("bill_length"));
         assert_eq!(nearest("zzz", columns), None);
-        assert_eq!(
-            column_hint("zzz", &columns),
-            "the columns are `island`, `bill_length`, `species`"
-        );
+        assert_eq!(column_hint("zzz", &columns), "the columns are `island`, `bill_length`, `species`");
     }
 }

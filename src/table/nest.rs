@@ -1,7 +1,7 @@
 //! Fixed-size lists of fixed-size lists ↔ flat ones with a shape.
 
 use polars::prelude::{CompatLevel, DataType, Series};
-use polars_arrow::array::{Array, ArrayRef, FixedSizeListArray};
+use polars_arrow::array::{ArrayRef, FixedSizeListArray};
 use polars_arrow::bitmap::Bitmap;
 
 use super::failure;

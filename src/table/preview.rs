@@ -94,9 +94,8 @@ pub(super) fn cell(
 }
 
 fn list(values: &Series, shown: usize) -> Result<String, Failure> {
-    let mut text: Vec<String> = (0..values.len().min(shown))
-        .map(|i| cell(values, i, None, shown))
-        .collect::<Result<_, _>>()?;
+    let mut text: Vec<String> =
+        (0..values.len().min(shown)).map(|i| cell(values, i, None, shown)).collect::<Result<_, _>>()?;
     if values.len() > shown {
         text.push("…".to_owned());
     }

@@ -29,16 +29,13 @@ pub fn read_path(path: &Path, columns: Option<&[&str]>) -> Result<Frame, Failure
         if let Some(columns) = columns {
             let known: Vec<&str> = footer.schema.iter_names().map(|n| n.as_str()).collect();
             if let Some(name) = columns.iter().find(|c| !known.contains(c)) {
-                return Err(Failure::new(format!("there is no column `{name}`"))
-                    .hint(column_hint(name, &known)));
+                return Err(
+                    Failure::new(format!("there is no column `{name}`")).hint(column_hint(name, &known))
+                );
             }
         }
         let wanted = columns.map(|c| c.iter().map(|&n| n.to_owned()).collect());
-        let data = footer
-            .reader
-            .with_columns(wanted)
-            .finish()
-            .map_err(failure)?;
+        let data = footer.reader.with_columns(wanted).finish().map_err(failure)?;
         if data.height() as u64 != footer.rows {
             return Err(Failure::new(format!(
                 "{} rows were read where the footer counts {}",

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use polars::prelude::{
-    DataFrame, DslPlan, Engine, IntoLazy, JoinOptions, LazyFrame, MaintainOrderJoin,
-    UniqueKeepStrategy,
+    DataFrame, DslPlan, Engine, IntoLazy, JoinOptions, LazyFrame, MaintainOrderJoin, UniqueKeepStrategy,
 };
 use polars::sql::SQLContext;
 
@@ -69,41 +68,25 @@ fn ordered(plan: DslPlan) -> DslPlan {
     let one = |input: Arc<DslPlan>| Arc::new(ordered(Arc::unwrap_or_clone(input)));
     let all = |inputs: Vec<DslPlan>| inputs.into_iter().map(ordered).collect();
     match plan {
-        DslPlan::GroupBy {
-            input,
-            keys,
-            predicates,
-            aggs,
-            maintain_order: _,
-            options,
-            apply,
-        } => DslPlan::GroupBy {
-            input: one(input),
-            keys,
-            predicates,
-            aggs,
-            maintain_order: true,
-            options,
-            apply,
-        },
+        DslPlan::GroupBy { input, keys, predicates, aggs, maintain_order: _, options, apply } => {
+            DslPlan::GroupBy {
+                input: one(input),
+                keys,
+                predicates,
+                aggs,
+                maintain_order: true,
+                options,
+                apply,
+            }
+        }
         DslPlan::Distinct { input, mut options } => {
             options.maintain_order = true;
             if options.keep_strategy == UniqueKeepStrategy::Any {
                 options.keep_strategy = UniqueKeepStrategy::First;
             }
-            DslPlan::Distinct {
-                input: one(input),
-                options,
-            }
+            DslPlan::Distinct { input: one(input), options }
         }
-        DslPlan::Join {
-            input_left,
-            input_right,
-            left_on,
-            right_on,
-            predicates,
-            options,
-        } => {
+        DslPlan::Join { input_left, input_right, left_on, right_on, predicates, options } => {
             let mut options: JoinOptions = Arc::unwrap_or_clone(options);
             options.args.maintain_order = match options.args.maintain_order {
                 MaintainOrderJoin::None | MaintainOrderJoin::Left => MaintainOrderJoin::LeftRight,
@@ -119,74 +102,27 @@ fn ordered(plan: DslPlan) -> DslPlan {
                 options: Arc::new(options),
             }
         }
-        DslPlan::Sort {
-            input,
-            by_column,
-            slice,
-            mut sort_options,
-        } => {
+        DslPlan::Sort { input, by_column, slice, mut sort_options } => {
             sort_options.maintain_order = true;
-            DslPlan::Sort {
-                input: one(input),
-                by_column,
-                slice,
-                sort_options,
-            }
+            DslPlan::Sort { input: one(input), by_column, slice, sort_options }
         }
         DslPlan::Union { inputs, mut args } => {
             args.maintain_order = true;
-            DslPlan::Union {
-                inputs: all(inputs),
-                args,
-            }
+            DslPlan::Union { inputs: all(inputs), args }
         }
-        DslPlan::Filter { input, predicate } => DslPlan::Filter {
-            input: one(input),
-            predicate,
-        },
-        DslPlan::Cache { input, id } => DslPlan::Cache {
-            input: one(input),
-            id,
-        },
-        DslPlan::Select {
-            expr,
-            input,
-            options,
-        } => DslPlan::Select {
-            expr,
-            input: one(input),
-            options,
-        },
-        DslPlan::HStack {
-            input,
-            exprs,
-            options,
-        } => DslPlan::HStack {
-            input: one(input),
-            exprs,
-            options,
-        },
-        DslPlan::Slice { input, offset, len } => DslPlan::Slice {
-            input: one(input),
-            offset,
-            len,
-        },
-        DslPlan::MapFunction { input, function } => DslPlan::MapFunction {
-            input: one(input),
-            function,
-        },
-        DslPlan::HConcat { inputs, options } => DslPlan::HConcat {
-            inputs: all(inputs),
-            options,
-        },
-        DslPlan::ExtContext { input, contexts } => DslPlan::ExtContext {
-            input: one(input),
-            contexts: all(contexts),
-        },
-        DslPlan::PipeWithSchema { input, callback } => DslPlan::PipeWithSchema {
-            input: input.iter().cloned().map(ordered).collect(),
-            callback,
-        },
+        DslPlan::Filter { input, predicate } => DslPlan::Filter { input: one(input), predicate },
+        DslPlan::Cache { input, id } => DslPlan::Cache { input: one(input), id },
+        DslPlan::Select { expr, input, options } => DslPlan::Select { expr, input: one(input), options },
+        DslPlan::HStack { input, exprs, options } => DslPlan::HStack { input: one(input), exprs, options },
+        DslPlan::Slice { input, offset, len } => DslPlan::Slice { input: one(input), offset, len },
+        DslPlan::MapFunction { input, function } => DslPlan::MapFunction { input: one(input), function },
+        DslPlan::HConcat { inputs, options } => DslPlan::HConcat { inputs: all(inputs), options },
+        DslPlan::ExtContext { input, contexts } => {
+            DslPlan::ExtContext { input: one(input), contexts: all(contexts) }
+        }
+        DslPlan::PipeWithSchema { input, callback } => {
+            DslPlan::PipeWithSchema { input: input.iter().cloned().map(ordered).collect(), callback }
+        }
         DslPlan::IR { dsl, .. } => ordered(Arc::unwrap_or_clone(dsl)),
         other => other,
     }

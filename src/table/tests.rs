@@ -2,9 +2,7 @@
 
 use std::path::Path;
 
-use polars::prelude::{
-    DataFrame, IntoColumn, NamedFrom, ParquetCompression, ParquetWriter, Series,
-};
+use polars::prelude::{DataFrame, IntoColumn, NamedFrom, ParquetCompression, ParquetWriter, Series};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -99,7 +97,7 @@ fn what_lies_under_a_null_and_which_nan_it_is_do_not_matter_but_the_sign_of_zero
     let filled = Series::new("v".into(), [1.0_f32, 99.0, 3.0]);
     let mask = Series::new("m".into(), [true, false, true]);
     let mut hidden = filled.f32().unwrap().clone();
-    hidden.set_validity(&mask.bool().unwrap().downcast_as_array().values().clone());
+    hidden.set_validity(Some(mask.bool().unwrap().downcast_as_array().values().clone()));
     use polars::prelude::IntoSeries;
     assert_eq!(digests(&single(plain)), digests(&single(hidden.into_series())));
 
@@ -202,11 +200,14 @@ fn access_names_column_and_row() {
     let failure = frame.i64s("x").unwrap_err();
     assert_eq!(failure.message, "column `x`, row 0: 0.1 is not a whole number");
     assert_eq!(frame.strings("gap").unwrap(), ["1", "", "2"]);
-    let lists = Series::new("l".into(), [
-        Series::new("".into(), [1_i32, 2]),
-        Series::new("".into(), [3_i32, 4]),
-        Series::new("".into(), [5_i32, 6]),
-    ]);
+    let lists = Series::new(
+        "l".into(),
+        [
+            Series::new("".into(), [1_i32, 2]),
+            Series::new("".into(), [3_i32, 4]),
+            Series::new("".into(), [5_i32, 6]),
+        ],
+    );
     frame.push(lists).unwrap();
     let tail = frame.take(&[1, 2]).unwrap().tensor_f32("l").unwrap();
     assert_eq!((tail.row_shape, tail.values), (vec![2], vec![3.0, 4.0, 5.0, 6.0]));
@@ -266,10 +267,8 @@ fn a_gathered_matrix_has_its_axes_as_columns() {
     assert_eq!(frame.names(), ["seed", "rule", "v"]);
     assert_eq!(frame.i64s("seed").unwrap(), [0, 0, 1, 1]);
     assert_eq!(frame.f64s("v").unwrap(), [0.0, 0.5, 1.0, 0.5]);
-    let inputs: Vec<InputFacts> = bounds
-        .iter()
-        .map(|b| InputFacts { facts: b.facts.clone(), axes: b.axes.clone() })
-        .collect();
+    let inputs: Vec<InputFacts> =
+        bounds.iter().map(|b| InputFacts { facts: b.facts.clone(), axes: b.axes.clone() }).collect();
     assert_eq!(gather_facts(&inputs).unwrap().unwrap(), frame.facts());
 
     for bound in &mut bounds {
@@ -294,4 +293,23 @@ fn rows_are_taken_and_stacked() {
     assert_eq!(failure.message, "column `image` is missing in a later part");
     assert!(stacked.push_i64s("id", vec![0; 4]).is_err());
     assert!(stacked.push_i64s("n", vec![0; 3]).is_err());
+}
+
+#[test]
+fn arrow_files_are_read_and_damage_is_named() {
+    use polars::prelude::{IpcWriter, SerWriter};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.arrow");
+    let mut data = sample().data;
+    IpcWriter::new(std::fs::File::create(&path).unwrap()).finish(&mut data).unwrap();
+    let frame = read_arrow(&path).unwrap();
+    assert_eq!(frame.names(), ["id", "image", "label", "x"]);
+    assert_eq!(frame.facts().columns[1].shape, Some(vec![8]));
+    assert_eq!(arrow_schema_of(&path).unwrap().facts().columns, frame.facts().columns);
+    let bytes = std::fs::read(&path).unwrap();
+    for cut in (0..bytes.len()).step_by(97) {
+        std::fs::write(&path, &bytes[..cut]).unwrap();
+        let failure = read_arrow(&path).unwrap_err();
+        assert!(failure.message.contains("a.arrow as Arrow"), "{}", failure.message);
+    }
 }

@@ -4,9 +4,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use polars::prelude::{
-    ArrowSchema, Field, KeyValueMetadata, ParquetCompression, ParquetWriter, PlSmallStr,
-};
+use polars::prelude::{ArrowSchema, Field, KeyValueMetadata, ParquetCompression, ParquetWriter, PlSmallStr};
 use polars_arrow::datatypes::Metadata;
 use polars_parquet::write::schema_to_metadata_key;
 
@@ -33,10 +31,7 @@ pub fn write(frame: &mut Frame, path: &Path) -> Result<Facts, Failure> {
     let mut file = BufWriter::new(file);
     write_to(frame, &mut file).map_err(|f| f.context(format!("cannot write {}", path.display())))?;
     file.flush().at("write", path)?;
-    Ok(Facts::Table(TableFacts {
-        rows: Some(frame.rows() as u64),
-        columns,
-    }))
+    Ok(Facts::Table(TableFacts { rows: Some(frame.rows() as u64), columns }))
 }
 
 fn write_to(frame: &mut Frame, file: &mut impl Write) -> Result<(), Failure> {
@@ -82,10 +77,5 @@ fn tensor_metadata(shape: &[usize], dtype: &polars::prelude::DataType) -> Metada
     let inner = word.trim_start_matches("tensor(").trim_end_matches(')');
     let shape: Vec<String> = shape.iter().map(usize::to_string).collect();
     let entry = |key: &'static str, value: &str| (PlSmallStr::from_static(key), value.into());
-    [
-        entry("dtype", inner),
-        entry("shape", &format!("[{}]", shape.join(","))),
-    ]
-    .into_iter()
-    .collect()
+    [entry("dtype", inner), entry("shape", &format!("[{}]", shape.join(",")))].into_iter().collect()
 }

@@ -1,7 +1,5 @@
 //! `sulcus kinds`: contracts, and the files that are made from them.
 
-use std::path::Path;
-
 use sulcus::cli::kinds::generated;
 use sulcus::kinds::KINDS;
 use sulcus::stage::Contract;
@@ -62,7 +60,7 @@ fn every_kind_is_listed_with_a_sentence() {
 #[test]
 #[cfg(feature = "models")]
 fn generated_files_are_up_to_date() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut stale = Vec::new();
     for (path, text) in generated() {
         if std::fs::read_to_string(root.join(&path)).ok().as_deref() != Some(&text) {

@@ -156,6 +156,23 @@ fn here(text: &str, root: &Path) -> String {
     text.replace(&root.display().to_string(), "[project]")
 }
 
+/// Two commands, one behind the other.
+pub const CHAIN: &str = "\
+name: chain
+stages:
+  copy:
+    uses: command
+    with: { run: cp in.txt out/a.txt, reads: in.txt, writes: out/a.txt }
+  count:
+    uses: command
+    with: { run: wc -l < out/a.txt > out/b.txt, reads: out/a.txt, writes: out/b.txt }
+";
+
+/// A project with [`CHAIN`] and its input.
+pub fn chain() -> Project {
+    Project::with(&[("sulcus.yaml", CHAIN), ("in.txt", "one\ntwo\n")])
+}
+
 /// What differs from run to run: times, sizes, digests, process numbers, this program's version.
 pub const ACCIDENTAL: &[(&str, &str)] = &[
     (r"\b[0-9a-f]{64}\b", "[digest]"),

@@ -14,7 +14,7 @@ pub enum Attr<'a> {
     /// A text.
     Text(&'a str),
     /// A subgraph.
-    Graph(GraphProto),
+    Graph(Box<GraphProto>),
 }
 
 impl Attr<'_> {
@@ -34,7 +34,7 @@ impl Attr<'_> {
                 3
             }
             Attr::Graph(value) => {
-                attribute.g = Some(value);
+                attribute.g = Some(*value);
                 5
             }
             Attr::Ints(values) => {

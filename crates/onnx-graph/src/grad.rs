@@ -141,7 +141,8 @@ impl Walk<'_> {
             to.truncate(to.len().saturating_sub(2));
             to.extend_from_slice(&from[from.len() - 2..]);
         }
-        let missing = to.len() - from.len();
+        let missing = to.len().checked_sub(from.len());
+        let missing = missing.ok_or_else(|| Error::new(format!("`{name}` has more axes than the output")))?;
         let spread = |i: usize| i < missing || (from[i - missing] == Dim::Size(1) && to[i] != Dim::Size(1));
         let axes: Vec<i64> = (0..to.len()).filter(|i| spread(*i)).map(|i| i as i64).collect();
         if axes.is_empty() {

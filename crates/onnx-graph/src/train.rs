@@ -15,6 +15,9 @@ use crate::proto::{GraphProto, NodeProto, TensorProto, ValueInfoProto};
 use crate::shape::{Dim, Info};
 use crate::tensor::{DataType, flag};
 
+/// From this operator set on, the supported ops mean what they mean today (`Softmax` was the last to change).
+const OLDEST_OPSET: i64 = 13;
+
 /// Stochastic gradient descent as torch's `SGD` (dampening 0):
 /// g ← g + weight_decay·θ; v ← momentum·v + g; θ ← θ − learning_rate·(v, or g + momentum·v with nesterov).
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -59,6 +62,7 @@ pub struct Training {
 /// If an op cannot be differentiated, or a parameter does not reach the loss.
 pub fn training(model: &Model, loss: Loss, sgd: Sgd) -> Result<Training> {
     let graph = model.graph()?;
+    known_operators(model)?;
     let (input, data) = only_input(model)?;
     let (output, out) =
         model.outputs().into_iter().next().ok_or_else(|| Error::new("the model has no output"))?;
@@ -171,7 +175,7 @@ fn finish(
     outer.named_node("Squeeze", &["steps_1d"], &["steps"], []);
     let to: Vec<&str> = loop_outputs.iter().map(String::as_str).collect();
     let from: Vec<&str> = loop_inputs.iter().map(String::as_str).collect();
-    outer.named_node("Loop", &from, &to, [("body", Attr::Graph(body))]);
+    outer.named_node("Loop", &from, &to, [("body", Attr::Graph(Box::new(body)))]);
     let graph = GraphProto {
         name: Some(format!("train_{}", graph.name.as_deref().unwrap_or("model"))),
         node: outer.nodes,
@@ -200,6 +204,19 @@ pub fn with_parameters(model: &Model, states: &[State], values: &[Vec<f32>]) -> 
         *tensor = crate::tensor::floats(&state.parameter, &state.dims, values);
     }
     Ok(model)
+}
+
+/// The step is written in this crate's operator set: what meant something else in an older one would
+/// change its meaning silently.
+fn known_operators(model: &Model) -> Result<()> {
+    let standard = |d: &Option<String>| matches!(d.as_deref(), None | Some("" | "ai.onnx"));
+    match model.0.opset_import.iter().find(|o| standard(&o.domain)).and_then(|o| o.version) {
+        Some(version) if version >= OLDEST_OPSET => Ok(()),
+        found => Err(Error::new(format!(
+            "the model is written in operator set {}; training needs {OLDEST_OPSET} or newer: convert it first",
+            found.unwrap_or(1)
+        ))),
+    }
 }
 
 fn only_input(model: &Model) -> Result<(String, Info)> {

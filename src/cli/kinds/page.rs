@@ -59,8 +59,8 @@ fn parameters(schema: &Value) -> String {
     let Some(fields) = properties(schema).filter(|fields| !fields.is_empty()) else {
         return "\nIt has no parameters.\n".to_owned();
     };
-    let mut out = format!("\n## Parameters\n\n{}", table(&fields, schema));
     let definitions = schema.get("$defs").and_then(Value::as_object).unwrap_or(&none);
+    let mut out = format!("\n## Parameters\n\n{}", table(&fields, schema, definitions));
     for (name, definition) in definitions {
         if let Some(fields) = properties(definition).filter(|fields| !fields.is_empty()) {
             let about = definition.get("description").and_then(Value::as_str).unwrap_or_default();
@@ -68,13 +68,13 @@ fn parameters(schema: &Value) -> String {
             if !about.is_empty() {
                 out.push_str(&format!("{about}\n\n"));
             }
-            out.push_str(&table(&fields, definition));
+            out.push_str(&table(&fields, definition, definitions));
         }
     }
     out
 }
 
-fn table(fields: &Map<String, Value>, schema: &Value) -> String {
+fn table(fields: &Map<String, Value>, schema: &Value, definitions: &Map<String, Value>) -> String {
     let required = schema.get("required").and_then(Value::as_array);
     let mut out = "| name | type | default | what |\n|---|---|---|---|\n".to_owned();
     for (name, field) in fields {
@@ -88,7 +88,7 @@ fn table(fields: &Map<String, Value>, schema: &Value) -> String {
         let about = field.get("description").and_then(Value::as_str).unwrap_or_default();
         out.push_str(&format!(
             "| `{name}` | {} | {} | {} |\n",
-            cell(&words(field)),
+            cell(&words(field, definitions)),
             cell(&default),
             cell(about)
         ));
@@ -96,10 +96,13 @@ fn table(fields: &Map<String, Value>, schema: &Value) -> String {
     out
 }
 
-/// A schema in words: `text`, `list of number`, `"a" or "b"`.
-fn words(schema: &Value) -> String {
-    if let Some(name) = schema.get("$ref").and_then(Value::as_str) {
-        return name.rsplit('/').next().unwrap_or(name).to_owned();
+/// A schema in words: `text`, `list of number`, `"a" or "b"`. A structure goes by its name.
+fn words(schema: &Value, definitions: &Map<String, Value>) -> String {
+    let of = |schema: &Value| words(schema, definitions);
+    if let Some(target) = schema.get("$ref").and_then(Value::as_str) {
+        let name = target.rsplit('/').next().unwrap_or(target);
+        let plain = definitions.get(name).filter(|d| d.get("properties").is_none());
+        return plain.map_or_else(|| name.to_owned(), of);
     }
     if let Some(value) = schema.get("const") {
         return format!("`{value}`");
@@ -109,21 +112,21 @@ fn words(schema: &Value) -> String {
     }
     for key in ["anyOf", "oneOf", "allOf"] {
         if let Some(choices) = schema.get(key).and_then(Value::as_array) {
-            return join(choices.iter().map(words).filter(|w| w != "nothing").collect());
+            return join(choices.iter().map(of).filter(|w| w != "nothing").collect());
         }
     }
     match schema.get("type") {
-        Some(Value::String(ty)) => one(ty, schema),
+        Some(Value::String(ty)) => one(ty, schema, definitions),
         Some(Value::Array(types)) => {
             let names = types.iter().filter_map(Value::as_str).filter(|ty| *ty != "null");
-            join(names.map(|ty| one(ty, schema)).collect())
+            join(names.map(|ty| one(ty, schema, definitions)).collect())
         }
         _ => "anything".to_owned(),
     }
 }
 
-fn one(ty: &str, schema: &Value) -> String {
-    let inner = |key: &str| schema.get(key).filter(|s| s.is_object()).map(words);
+fn one(ty: &str, schema: &Value, definitions: &Map<String, Value>) -> String {
+    let inner = |key: &str| schema.get(key).filter(|s| s.is_object()).map(|s| words(s, definitions));
     match ty {
         "string" => "text".to_owned(),
         "integer" => "whole number".to_owned(),

@@ -7,6 +7,10 @@ use crate::stage::{Contract, Port};
 /// The contract of a kind as a YAML file.
 pub fn contract_yaml(contract: &Contract) -> String {
     let mut inputs = ports(&contract.ports.inputs);
+    for input in inputs.values_mut().filter_map(Value::as_object_mut) {
+        // Only outputs are written to files.
+        input.shift_remove("extension");
+    }
     if let Some(ty) = contract.ports.any_input {
         inputs.insert("*".to_owned(), json!({"type": ty.name(), "about": "any further name"}));
     }

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::formats::{self, ONLY};
 use super::{ID, complaint, id_facts};
 use crate::stage::{
-    Complaint, Facts, Failure, FileForm, FileParam, InferContext, Io, Kind, Outputs, Port, PortType,
-    Ports, TableFacts,
+    Complaint, Facts, Failure, FileForm, FileParam, InferContext, Io, Kind, Outputs, Port, PortType, Ports,
+    TableFacts,
 };
 use crate::table::{self, ArrayFacts, Frame};
 
@@ -171,11 +171,7 @@ digits:
 
     fn ports(_params: Option<&Params>) -> Ports {
         Ports {
-            outputs: vec![Port::new(
-                "table",
-                PortType::Table,
-                "One row for every entry of the first axis.",
-            )],
+            outputs: vec![Port::new("table", PortType::Table, "One row for every entry of the first axis.")],
             ..Ports::default()
         }
     }

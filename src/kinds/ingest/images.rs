@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{ID, complaint};
 use crate::stage::{
-    Column, Complaint, Facts, Failure, FileForm, FileIn, FileParam, InferContext, Io, Kind, Outputs,
-    Port, PortType, Ports, TableFacts,
+    Column, Complaint, Facts, Failure, FileForm, FileIn, FileParam, InferContext, Io, Kind, Outputs, Port,
+    PortType, Ports, TableFacts,
 };
 use crate::table::{self, Frame, Tensor};
 
@@ -257,8 +257,7 @@ faces:
     }
 
     fn run(params: &Params, io: &mut Io) -> Result<(), Failure> {
-        let files: Vec<FileIn> =
-            io.files("path").iter().filter(|f| is_picture(&f.path)).cloned().collect();
+        let files: Vec<FileIn> = io.files("path").iter().filter(|f| is_picture(&f.path)).cloned().collect();
         let Some(first) = files.first() else {
             return Err(Failure::new(format!("`{}` holds no png or jpeg file", params.path)));
         };
@@ -323,7 +322,10 @@ mod tests {
         assert_eq!(frame.i64s("class").unwrap(), [0, 1]);
         let image = frame.tensor_f32("image").unwrap();
         assert_eq!(image.row_shape, [3, 2, 3]);
-        assert_eq!(image.values[..18], [[255.0; 6], [0., 1., 2., 0., 1., 2.], [0., 0., 0., 1., 1., 1.]].concat());
+        assert_eq!(
+            image.values[..18],
+            [[255.0; 6], [0., 1., 2., 0., 1., 2.], [0., 0., 0., 1., 1., 1.]].concat()
+        );
         assert_eq!(run.inferred("table"), frame.facts());
     }
 

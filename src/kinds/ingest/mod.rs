@@ -14,20 +14,10 @@ const ID: &str = "id";
 
 /// The facts of a generated `id` column: row numbers.
 fn id_facts() -> Column {
-    Column {
-        name: ID.to_owned(),
-        dtype: "int64".to_owned(),
-        shape: None,
-        digest: None,
-    }
+    Column { name: ID.to_owned(), dtype: "int64".to_owned(), shape: None, digest: None }
 }
 
 /// A failure to look at a file before a run, as a complaint about the parameter that names it.
 fn complaint(param: &str, failure: Failure) -> Complaint {
-    Complaint {
-        message: failure.message,
-        at: Some(param.to_owned()),
-        within: None,
-        hint: failure.hint,
-    }
+    Complaint { message: failure.message, at: Some(param.to_owned()), within: None, hint: failure.hint }
 }

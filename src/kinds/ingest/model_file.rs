@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::kinds::model::facts;
 use crate::model::{Runtime, Session};
-use crate::stage::{Complaint, Facts, Failure, FileForm, FileParam, InferContext, Io, Kind, Outputs, Port, PortType, Ports};
+use crate::stage::{
+    Complaint, Facts, Failure, FileForm, FileParam, InferContext, Io, Kind, Outputs, Port, PortType, Ports,
+};
 
 /// An ONNX file, checked.
 pub struct IngestModel;
@@ -35,26 +37,38 @@ net:
 ";
 
     fn ports(_params: Option<&Params>) -> Ports {
-        Ports { outputs: vec![Port::new("model", PortType::Model, "the model in one file")], ..Ports::default() }
+        Ports {
+            outputs: vec![Port::new("model", PortType::Model, "the model in one file")],
+            ..Ports::default()
+        }
     }
 
     fn files(params: &Params) -> Vec<FileParam> {
-        vec![FileParam { param: "path".to_owned(), path: params.path.clone(), form: FileForm::FileOrGlob, names_matter: false }]
+        vec![FileParam {
+            param: "path".to_owned(),
+            path: params.path.clone(),
+            form: FileForm::FileOrGlob,
+            names_matter: false,
+        }]
     }
 
     fn infer(_params: &Params, context: &InferContext) -> Result<Outputs, Complaint> {
         let Some(paths) = context.files.get("path") else { return Ok(Outputs::new()) };
-        let [path] = &paths[..] else { return Err(Complaint::param("path", format!("it names {} files; one is needed", paths.len()))) };
+        let [path] = &paths[..] else {
+            return Err(Complaint::param("path", format!("it names {} files; one is needed", paths.len())));
+        };
         let model = Model::read_file(path).map_err(|e| Complaint::param("path", e.to_string()))?;
         Ok(Outputs::from([("model".to_owned(), Facts::Model(facts::of(&model)))]))
     }
 
     fn run(_params: &Params, io: &mut Io) -> Result<(), Failure> {
         let [file] = io.files("path") else { return Err(Failure::new("`path` names no single file")) };
-        let model = Model::read_file(&file.path).map_err(|e| Failure::new(e.to_string()).context(&file.name))?;
+        let model =
+            Model::read_file(&file.path).map_err(|e| Failure::new(e.to_string()).context(&file.name))?;
         let bytes = model.to_bytes();
         let library = io.library.clone().ok_or_else(|| Failure::new("ONNX Runtime is not here"))?;
-        Session::new(Runtime::load(&library)?, &bytes, &io.providers, io.threads).map_err(|f| f.context(&file.name))?;
+        Session::new(Runtime::load(&library)?, &bytes, &io.providers, io.threads)
+            .map_err(|f| f.context(&file.name))?;
         let path = io.create("model", "onnx");
         crate::fs::write_atomic(&path, &bytes)?;
         io.put("model", path, Facts::Model(facts::of(&model)));

@@ -5,7 +5,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::facts;
-use crate::stage::{Complaint, Dim, Facts, Failure, InferContext, Io, Kind, ModelFacts, Outputs, Port, PortType, Ports, TensorFacts};
+use crate::stage::{
+    Complaint, Dim, Facts, Failure, InferContext, Io, Kind, ModelFacts, Outputs, Port, PortType, Ports,
+    TensorFacts,
+};
 
 /// A network from a specification and a seed.
 pub struct Build;
@@ -102,16 +105,28 @@ net:
 ";
 
     fn ports(_params: Option<&Params>) -> Ports {
-        Ports { outputs: vec![Port::new("model", PortType::Model, "the untrained network")], ..Ports::default() }
+        Ports {
+            outputs: vec![Port::new("model", PortType::Model, "the untrained network")],
+            ..Ports::default()
+        }
     }
 
     fn infer(params: &Params, _context: &InferContext) -> Result<Outputs, Complaint> {
         params.build().map_err(|message| Complaint::param("architecture", message))?;
         let sizes = |dims: &[usize]| {
-            std::iter::once(Dim::Name("N".to_owned())).chain(dims.iter().map(|d| Dim::Size(*d as u64))).collect()
+            std::iter::once(Dim::Name("N".to_owned()))
+                .chain(dims.iter().map(|d| Dim::Size(*d as u64)))
+                .collect()
         };
-        let tensor = |name: &str, dims: &[usize]| TensorFacts { name: name.to_owned(), dtype: "float32".to_owned(), shape: sizes(dims) };
-        let signature = ModelFacts { inputs: vec![tensor("input", &params.input)], outputs: vec![tensor("logits", &[params.classes])] };
+        let tensor = |name: &str, dims: &[usize]| TensorFacts {
+            name: name.to_owned(),
+            dtype: "float32".to_owned(),
+            shape: sizes(dims),
+        };
+        let signature = ModelFacts {
+            inputs: vec![tensor("input", &params.input)],
+            outputs: vec![tensor("logits", &[params.classes])],
+        };
         Ok(Outputs::from([("model".to_owned(), Facts::Model(signature))]))
     }
 

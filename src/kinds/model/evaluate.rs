@@ -1,67 +1,210 @@
-//! `model.evaluate`: how good predictions are.
+//! `model.evaluate`: how well predictions agree with targets.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::stage::{Axes, Column, Complaint, Facts, Failure, InferContext, InputFacts, Io, Kind, Outputs, Port, PortType, Ports, Reads, TableFacts};
-use crate::table::{Frame, read, write};
+use super::scores::{Answers, Scores, classes, regression};
+use crate::stage::{
+    Bound, Column, Complaint, Facts, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads,
+    TableFacts,
+};
+use crate::table::{self, Frame};
 
-/// How good predictions are.
+/// How well predictions agree with targets.
 pub struct Evaluate;
+
+/// What the targets are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Task {
+    /// Classes: whole numbers or text.
+    #[default]
+    Classification,
+    /// Numbers or tensors of numbers.
+    Regression,
+}
 
 /// Parameters of `model.evaluate`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Params {
-    /// Column with the true class (whole numbers) or, without `prediction`, the true value.
+    /// The column with what is true.
+    #[serde(default = "target")]
     pub target: String,
-    /// Column with the predicted class.
-    #[serde(default = "prediction")]
-    pub prediction: String,
-    /// Tensor column with one score a class, for the loss; left out if the table has none.
-    #[serde(default = "logits")]
-    pub logits: String,
+    /// What the targets are.
+    #[serde(default)]
+    pub task: Task,
+    /// The column with what was predicted: a class, or for regression a number or tensor. Left out,
+    /// `prediction` if there is one, else the largest of the logits.
+    #[serde(default)]
+    pub prediction: Option<String>,
+    /// The tensor column with one logit a class, for the cross-entropy. Left out, `logits` if there is
+    /// one.
+    #[serde(default)]
+    pub logits: Option<String>,
 }
 
-fn prediction() -> String {
-    "prediction".to_owned()
+fn target() -> String {
+    "label".to_owned()
 }
 
-fn logits() -> String {
-    "logits".to_owned()
+/// The columns that are read.
+struct Columns {
+    target: String,
+    prediction: Option<String>,
+    logits: Option<String>,
 }
 
 impl Params {
-    fn columns(&self) -> [&str; 3] {
-        [&self.target, &self.prediction, &self.logits]
-    }
-
-    fn check(&self, table: &TableFacts) -> Result<(), Complaint> {
-        for (param, name) in [("target", &self.target), ("prediction", &self.prediction)] {
-            let Some(column) = table.column(name) else {
-                let names = || table.names();
-                let hint = crate::spec::suggest::did_you_mean(name, names()).unwrap_or_else(|| crate::spec::suggest::known(names()));
-                return Err(Complaint::param(param, format!("the table has no column `{name}`")).hint(hint));
-            };
-            if !column.dtype.contains("int") && column.dtype != "bool" {
-                return Err(Complaint::param(param, format!("the column `{name}` is {}; classes are whole numbers", column.dtype)));
+    fn columns(&self, table: &TableFacts) -> Result<Columns, Complaint> {
+        let stated = |param: &str, name: &str| match table.column(name) {
+            Some(_) => Ok(()),
+            None => Err(Complaint::param(param, format!("the table has no column `{name}`"))
+                .hint(table::column_hint(name, &table.names()))),
+        };
+        let find = |param: &str, asked: &Option<String>| match asked {
+            Some(name) => stated(param, name).map(|()| Some(name.clone())),
+            None => Ok(table.column(param).map(|c| c.name.clone())),
+        };
+        stated("target", &self.target)?;
+        let columns = Columns {
+            target: self.target.clone(),
+            prediction: find("prediction", &self.prediction)?,
+            logits: find("logits", &self.logits)?,
+        };
+        let shape = |name: &Option<String>| {
+            let column = name.as_ref().and_then(|n| table.column(n));
+            column.and_then(|c| c.shape.clone())
+        };
+        match self.task {
+            Task::Regression if columns.prediction.is_none() => {
+                return Err(Complaint::param("prediction", "name the column with the predicted numbers"));
             }
+            Task::Classification if columns.prediction.is_none() && columns.logits.is_none() => {
+                return Err(Complaint::param(
+                    "prediction",
+                    "the table has neither `prediction` nor `logits`",
+                )
+                .hint("name the column with the predicted class or with the logits"));
+            }
+            Task::Classification if columns.logits.is_some() => {
+                let name = columns.logits.as_deref().unwrap_or_default();
+                if shape(&columns.logits).is_none_or(|s| s.len() != 1) {
+                    let text = format!("column `{name}` does not hold one tensor of classes a row");
+                    return Err(Complaint::param("logits", text));
+                }
+            }
+            _ => {}
         }
-        Ok(())
+        Ok(columns)
     }
+}
+
+/// Are both the true and the predicted classes whole numbers?
+fn numbered(table: &TableFacts, columns: &Columns) -> bool {
+    let whole = |name: &String| {
+        let dtype = table.column(name).map_or("", |c| c.dtype.as_str());
+        dtype.starts_with("int") || dtype.starts_with("uint") || dtype == "bool"
+    };
+    whole(&columns.target) && columns.prediction.as_ref().is_none_or(whole)
+}
+
+/// The scores of one table.
+fn score(params: &Params, bound: &Bound) -> Result<(Scores, bool), Failure> {
+    let schema = match bound.facts.table() {
+        Some(facts) => facts.clone(),
+        None => table::facts_of(&bound.path)?,
+    };
+    let columns = params.columns(&schema).map_err(|c| Failure::new(c.message))?;
+    let all = [Some(&columns.target), columns.prediction.as_ref(), columns.logits.as_ref()];
+    let wanted: BTreeSet<&str> = all.into_iter().flatten().map(String::as_str).collect();
+    let frame = table::read(bound, Some(&wanted.into_iter().collect::<Vec<_>>()))?;
+    if frame.rows() == 0 {
+        return Err(Failure::new("there are no rows to score"));
+    }
+    if params.task == Task::Regression {
+        let prediction = frame.tensor_f32(columns.prediction.as_deref().unwrap_or_default())?;
+        let target = frame.tensor_f32(&columns.target)?;
+        return Ok((regression(&target, &prediction)?, false));
+    }
+    let numbered = numbered(&schema, &columns);
+    let text = |name: &str| -> Result<Vec<String>, Failure> {
+        if numbered {
+            Ok(frame.i64s(name)?.iter().map(i64::to_string).collect())
+        } else {
+            frame.strings(name)
+        }
+    };
+    let logits = columns.logits.as_ref().map(|name| frame.tensor_f32(name)).transpose()?;
+    let answers = Answers {
+        target: text(&columns.target)?,
+        prediction: columns.prediction.as_ref().map(|name| text(name)).transpose()?,
+        logits,
+        numbered,
+    };
+    Ok((classes(&answers)?, numbered))
+}
+
+/// Pushes classes as whole numbers where they are.
+fn push_classes(
+    frame: &mut Frame,
+    name: &str,
+    classes: Vec<Option<String>>,
+    numbered: bool,
+) -> Result<(), Failure> {
+    if numbered {
+        let numbers = classes.iter().map(|c| c.as_ref().and_then(|c| c.parse().ok()));
+        frame.push_optional_i64s(name, numbers.collect())
+    } else {
+        frame.push_optional_strings(name, &classes)
+    }
+}
+
+/// The two output tables of one cell.
+fn tables(scores: Scores, numbered: bool) -> Result<(Frame, Frame), Failure> {
+    let (mut names, mut groups, mut values) = (Vec::new(), Vec::new(), Vec::new());
+    for (name, class, value) in scores.metrics {
+        names.push(name);
+        groups.push(class);
+        values.push(value);
+    }
+    let mut metrics = Frame::new();
+    metrics.push_strings("metric", &names)?;
+    push_classes(&mut metrics, "class", groups, numbered)?;
+    metrics.push_f64s("value", values)?;
+    let (mut targets, mut predicted, mut counts) = (Vec::new(), Vec::new(), Vec::new());
+    for (target, prediction, count) in scores.confusion {
+        targets.push(Some(target));
+        predicted.push(Some(prediction));
+        counts.push(count);
+    }
+    let mut confusion = Frame::new();
+    push_classes(&mut confusion, "target", targets, numbered)?;
+    push_classes(&mut confusion, "prediction", predicted, numbered)?;
+    confusion.push_i64s("count", counts)?;
+    Ok((metrics, confusion))
 }
 
 impl Kind for Evaluate {
     type Params = Params;
+
     const NAME: &'static str = "model.evaluate";
     const REVISION: u32 = 1;
-    const ABOUT: &'static str = "How good predicted classes are.\n\n\
-        `metrics` has one row a measure: accuracy, loss (mean cross-entropy of the logits, where there \
-        are any), and for each class precision, recall and F1 (empty where nothing was predicted or \
-        present). `confusion` counts target against prediction. The cells of a gathered matrix are \
-        measured one by one, their axes arrive as columns.";
+    const ABOUT: &'static str = "\
+Scores predictions against targets.
+
+`metrics` has one row a score with `metric`, `class` and `value`. For classification: `rows`, `accuracy`, \
+`loss` (mean cross-entropy of the logits, where there are logits) and `f1` (mean over classes), whose \
+`class` is null; then `precision`, `recall`, `f1` and `support` of every class. A ratio whose denominator \
+is zero has no row. For regression: `rows`, `loss` (mean squared error), `mae` (mean absolute error) and \
+`r2` (1 − squared error ÷ squared deviation from the mean target).
+
+`confusion` has one row for every pair of classes with `target`, `prediction` and `count`; for regression \
+it is empty.
+
+Where the port gathers a matrix, every cell is scored and its axes are columns.";
     const EXAMPLE: &'static str = "\
 scores:
   uses: model.evaluate
@@ -71,176 +214,191 @@ scores:
 
     fn ports(_params: Option<&Params>) -> Ports {
         Ports {
-            inputs: vec![Port::new("table", PortType::Table, "targets and predictions, as `model.infer` gives them").many()],
+            inputs: vec![Port::new("table", PortType::Table, "Targets and predictions.").many()],
             outputs: vec![
-                Port::new("metrics", PortType::Table, "axes, metric, class, value"),
-                Port::new("confusion", PortType::Table, "axes, target, prediction, count"),
+                Port::new("metrics", PortType::Table, "One row a score."),
+                Port::new("confusion", PortType::Table, "One row a pair of classes."),
             ],
             ..Ports::default()
         }
     }
 
-    fn reads(params: &Params, _context: &InferContext) -> BTreeMap<String, Reads> {
-        BTreeMap::from([("table".to_owned(), Reads::columns(params.columns()))])
+    fn reads(params: &Params, context: &InferContext) -> BTreeMap<String, Reads> {
+        let found = context.input("table").table().and_then(|t| params.columns(t).ok());
+        let of = |c: Columns| {
+            let names = [Some(c.target), c.prediction, c.logits].into_iter().flatten();
+            ("table".to_owned(), Reads::columns(names))
+        };
+        found.map(of).into_iter().collect()
     }
 
     fn infer(params: &Params, context: &InferContext) -> Result<Outputs, Complaint> {
-        let inputs = context.inputs.get("table").map(Vec::as_slice).unwrap_or_default();
-        for input in inputs {
-            if let Some(table) = input.facts.table() {
-                params.check(table)?;
-            }
-        }
+        let inputs = context.inputs.get("table").map_or(&[][..], Vec::as_slice);
+        let gathered = table::gather_facts(inputs).map_err(|text| Complaint::port("table", text))?;
+        let (Some(gathered), Some(table)) = (gathered, context.input("table").table()) else {
+            return Ok(Outputs::new());
+        };
+        let columns = params.columns(table)?;
+        let numbered = params.task == Task::Classification && numbered(table, &columns);
+        let class = if numbered { "int64" } else { "string" };
+        let plain = |name: &str, dtype: &str| Column {
+            name: name.to_owned(),
+            dtype: dtype.to_owned(),
+            shape: None,
+            digest: None,
+        };
+        let axes = &gathered.columns[..gathered.columns.len() - table.columns.len()];
+        let facts = |own: [Column; 3]| {
+            let columns = axes.iter().cloned().chain(own).collect();
+            Facts::Table(TableFacts { rows: None, columns })
+        };
+        let metrics = [plain("metric", "string"), plain("class", class), plain("value", "float64")];
+        let confusion = [plain("target", class), plain("prediction", class), plain("count", "int64")];
         Ok(Outputs::from([
-            ("metrics".to_owned(), facts(inputs, &[("metric", "string"), ("class", "int64"), ("value", "float64")])),
-            ("confusion".to_owned(), facts(inputs, &[("target", "int64"), ("prediction", "int64"), ("count", "int64")])),
+            ("metrics".to_owned(), facts(metrics)),
+            ("confusion".to_owned(), facts(confusion)),
         ]))
     }
 
     fn run(params: &Params, io: &mut Io) -> Result<(), Failure> {
-        let (mut metrics, mut confusion) = (Vec::new(), Vec::new());
-        let mut axes: Vec<Axes> = Vec::new();
-        for bound in io.many("table") {
+        let bounds = io.many("table");
+        let (mut metrics, mut confusions) = (Vec::new(), Vec::new());
+        for (index, bound) in bounds.iter().enumerate() {
             io.check_cancelled()?;
-            let frame = read(bound, None)?;
-            let cell = Cell::read(params, &frame)?;
-            let rows = cell.metrics();
-            axes.push(bound.axes.clone());
-            confusion.push(cell.counts.iter().map(|((t, p), n)| (*t, *p, *n)).collect::<Vec<_>>());
-            metrics.push(rows);
+            let (scores, numbered) = score(params, bound)?;
+            for name in ["accuracy", "loss"] {
+                let found = scores.metrics.iter().find(|(n, class, _)| n == name && class.is_none());
+                if let Some((_, _, value)) = found {
+                    io.progress.metric(name, *value);
+                }
+            }
+            io.progress.advance("tables", index as u64 + 1, Some(bounds.len() as u64));
+            let (own, confusion) = tables(scores, numbered)?;
+            metrics.push((bound.axes.clone(), own));
+            confusions.push((bound.axes.clone(), confusion));
         }
-        let sizes: Vec<usize> = metrics.iter().map(Vec::len).collect();
-        let mut frame = axis_columns(&axes, &sizes)?;
-        let all: Vec<Metric> = metrics.into_iter().flatten().collect();
-        frame.push_strings("metric", &all.iter().map(|m| m.name).collect::<Vec<_>>())?;
-        frame.push_optional_i64s("class", all.iter().map(|m| m.class).collect())?;
-        frame.push_f64s("value", all.iter().map(|m| m.value).collect())?;
-        let path = io.create("metrics", "parquet");
-        let facts = write(&mut frame, &path)?;
-        io.put("metrics", path, facts);
-
-        let sizes: Vec<usize> = confusion.iter().map(Vec::len).collect();
-        let mut frame = axis_columns(&axes, &sizes)?;
-        let all: Vec<(i64, i64, i64)> = confusion.into_iter().flatten().collect();
-        frame.push_i64s("target", all.iter().map(|c| c.0).collect())?;
-        frame.push_i64s("prediction", all.iter().map(|c| c.1).collect())?;
-        frame.push_i64s("count", all.iter().map(|c| c.2).collect())?;
-        let path = io.create("confusion", "parquet");
-        let facts = write(&mut frame, &path)?;
-        io.put("confusion", path, facts);
+        for (port, cells) in [("metrics", metrics), ("confusion", confusions)] {
+            let mut frame = table::stack(cells)?;
+            let path = io.create(port, "parquet");
+            let facts = table::write(&mut frame, &path)?;
+            io.put(port, path, facts);
+        }
         Ok(())
     }
 }
 
-fn facts(inputs: &[InputFacts], columns: &[(&str, &str)]) -> Facts {
-    let axes = inputs.first().map(|i| i.axes.as_slice()).unwrap_or_default();
-    let word = |value: &serde_json::Value| if value.is_i64() { "int64" } else if value.is_number() { "float64" } else { "string" };
-    let column = |name: &str, dtype: &str| Column { name: name.to_owned(), dtype: dtype.to_owned(), shape: None, digest: None };
-    let axes = axes.iter().map(|(name, value)| column(name, word(value)));
-    let columns = axes.chain(columns.iter().map(|(name, dtype)| column(name, dtype))).collect();
-    Facts::Table(TableFacts { rows: None, columns })
-}
-
-/// The axes as columns, each cell's values `sizes` times.
-fn axis_columns(cells: &[Axes], sizes: &[usize]) -> Result<Frame, Failure> {
-    let mut frame = Frame::new();
-    let names: Vec<&String> = cells.first().map(|c| c.iter().map(|(name, _)| name).collect()).unwrap_or_default();
-    for (index, name) in names.into_iter().enumerate() {
-        let values: Vec<&serde_json::Value> =
-            cells.iter().zip(sizes).flat_map(|(cell, n)| std::iter::repeat_n(&cell[index].1, *n)).collect();
-        if values.iter().all(|v| v.is_i64()) {
-            frame.push_i64s(name, values.iter().map(|v| v.as_i64().unwrap_or_default()).collect())?;
-        } else if values.iter().all(|v| v.is_number()) {
-            frame.push_f64s(name, values.iter().map(|v| v.as_f64().unwrap_or_default()).collect())?;
-        } else {
-            frame.push_strings(name, &values.iter().map(|v| crate::spec::label(v)).collect::<Vec<_>>())?;
-        }
-    }
-    Ok(frame)
-}
-
-/// One measure.
-struct Metric {
-    name: &'static str,
-    class: Option<i64>,
-    value: f64,
-}
-
-/// Targets against predictions of one table.
-struct Cell {
-    counts: BTreeMap<(i64, i64), i64>,
-    loss: Option<f64>,
-}
-
-impl Cell {
-    fn read(params: &Params, frame: &Frame) -> Result<Self, Failure> {
-        let (target, prediction) = (frame.i64s(&params.target)?, frame.i64s(&params.prediction)?);
-        if target.is_empty() {
-            return Err(Failure::new("the table has no rows to evaluate"));
-        }
-        let mut counts = BTreeMap::new();
-        for pair in target.iter().copied().zip(prediction) {
-            *counts.entry(pair).or_insert(0) += 1;
-        }
-        let loss = if frame.has(&params.logits) { Some(cross_entropy(frame, &params.logits, &target)?) } else { None };
-        Ok(Cell { counts, loss })
-    }
-
-    fn total(&self, fits: impl Fn(i64, i64) -> bool) -> f64 {
-        self.counts.iter().filter(|((t, p), _)| fits(*t, *p)).map(|(_, n)| *n as f64).sum()
-    }
-
-    fn metrics(&self) -> Vec<Metric> {
-        let all = self.total(|_, _| true);
-        let mut out = vec![Metric { name: "accuracy", class: None, value: self.total(|t, p| t == p) / all }];
-        if let Some(loss) = self.loss {
-            out.push(Metric { name: "loss", class: None, value: loss });
-        }
-        let classes: BTreeSet<i64> = self.counts.keys().flat_map(|(t, p)| [*t, *p]).collect();
-        for class in classes {
-            let right = self.total(|t, p| t == class && p == class);
-            // 0 / 0 is NaN on purpose: such a value is not defined.
-            let precision = right / self.total(|_, p| p == class);
-            let recall = right / self.total(|t, _| t == class);
-            let f1 = 2.0 * right / (self.total(|_, p| p == class) + self.total(|t, _| t == class));
-            let metric = |name, value| Metric { name, class: Some(class), value };
-            out.extend([metric("precision", precision), metric("recall", recall), metric("f1", f1)]);
-        }
-        out
-    }
-}
-
-/// Mean over the rows of −log softmax(logits)[target].
-fn cross_entropy(frame: &Frame, column: &str, target: &[i64]) -> Result<f64, Failure> {
-    let logits = frame.tensor_f32(column)?;
-    let width = logits.row_size();
-    let mut total = 0.0;
-    for (row, (scores, class)) in logits.values.chunks_exact(width.max(1)).zip(target).enumerate() {
-        let own = usize::try_from(*class).ok().and_then(|c| scores.get(c));
-        let own = own.ok_or_else(|| Failure::new(format!("the class {class} in row {row} has no logit: there are {width}")))?;
-        let largest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let sum: f64 = scores.iter().map(|s| f64::from(s - largest).exp()).sum();
-        total += sum.ln() - f64::from(own - largest);
-    }
-    Ok(total / target.len() as f64)
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::kinds::testing::{Input, Run, run_tables};
+    use crate::table::Tensor;
+
+    fn answers(label: &[i64], prediction: &[i64]) -> Frame {
+        let mut frame = Frame::new();
+        frame.push_i64s("label", label.to_vec()).unwrap();
+        frame.push_i64s("prediction", prediction.to_vec()).unwrap();
+        frame
+    }
+
+    fn value(run: &Run, metric: &str, class: Option<&str>) -> Option<f64> {
+        let frame = run.table("metrics");
+        let (names, classes) = (frame.strings("metric").unwrap(), frame.strings("class").unwrap());
+        let wanted = class.unwrap_or_default();
+        let row = (0..names.len()).find(|i| names[*i] == metric && classes[*i] == wanted)?;
+        Some(frame.f64s("value").unwrap()[row])
+    }
+
+    fn run(with: serde_json::Value, inputs: &[Input]) -> Result<Run, String> {
+        run_tables(&Evaluate, with, inputs)
+    }
 
     #[test]
-    fn measures_of_a_small_table() {
-        let mut frame = Frame::new();
-        frame.push_i64s("label", vec![0, 0, 1, 1, 1]).unwrap();
-        frame.push_i64s("prediction", vec![0, 1, 1, 1, 0]).unwrap();
-        let params = Params { target: "label".to_owned(), prediction: prediction(), logits: logits() };
-        let metrics = Cell::read(&params, &frame).unwrap().metrics();
-        let value = |name: &str, class| metrics.iter().find(|m| m.name == name && m.class == class).unwrap().value;
-        assert!((value("accuracy", None) - 0.6).abs() < 1e-12);
-        assert!((value("precision", Some(1)) - 2.0 / 3.0).abs() < 1e-12);
-        assert!((value("recall", Some(0)) - 0.5).abs() < 1e-12);
-        assert!((value("f1", Some(1)) - 2.0 / 3.0).abs() < 1e-12);
-        assert!(!metrics.iter().any(|m| m.name == "loss"));
+    fn scores_are_those_counted_by_hand() {
+        let table = answers(&[0, 0, 1, 1, 2], &[0, 1, 1, 1, 0]);
+        let run = run(json!({}), &[("table", table, &[])]).unwrap();
+        assert_eq!(value(&run, "accuracy", None), Some(0.6));
+        assert_eq!(value(&run, "rows", None), Some(5.0));
+        assert_eq!(value(&run, "precision", Some("0")), Some(0.5));
+        assert_eq!(value(&run, "recall", Some("0")), Some(0.5));
+        assert_eq!(value(&run, "precision", Some("1")), Some(2.0 / 3.0));
+        assert_eq!(value(&run, "f1", Some("1")), Some(0.8));
+        // Class 2 was never predicted.
+        assert_eq!(value(&run, "precision", Some("2")), None);
+        assert_eq!(value(&run, "recall", Some("2")), Some(0.0));
+        assert_eq!(value(&run, "loss", None), None);
+        assert_eq!(run.table("confusion").i64s("count").unwrap(), [1, 1, 0, 0, 2, 0, 1, 0, 0]);
+        for port in ["metrics", "confusion"] {
+            assert_eq!(run.inferred(port).columns, run.table(port).facts().columns);
+        }
+    }
+
+    #[test]
+    fn the_loss_is_the_cross_entropy_of_the_logits() {
+        let mut table = Frame::new();
+        table.push_i64s("y", vec![0, 1]).unwrap();
+        let values = vec![1000.0, 0.0, 0.0, 2.0];
+        table.push_tensor_f32("logits", Tensor { row_shape: vec![2], values }).unwrap();
+        let run = run(json!({"target": "y"}), &[("table", table, &[])]).unwrap();
+        let expected = (0.0 + (1.0 + (-2.0_f64).exp()).ln()) / 2.0;
+        let loss = value(&run, "loss", None).unwrap();
+        assert!((loss - expected).abs() < 1e-12, "{loss} {expected}");
+        assert_eq!(value(&run, "accuracy", None), Some(1.0));
+    }
+
+    #[test]
+    fn every_cell_of_a_matrix_is_scored() {
+        let axes = [[("seed", json!(0))], [("seed", json!(1))]];
+        let inputs = [
+            ("table", answers(&[0, 1], &[0, 1]), &axes[0][..]),
+            ("table", answers(&[0, 1], &[1, 1]), &axes[1][..]),
+        ];
+        let run = run(json!({}), &inputs).unwrap();
+        let frame = run.table("metrics");
+        assert_eq!(frame.names(), ["seed", "metric", "class", "value"]);
+        let rows: Vec<usize> =
+            (0..frame.rows()).filter(|r| frame.strings("metric").unwrap()[*r] == "accuracy").collect();
+        let accuracy = frame.take(&rows).unwrap();
+        assert_eq!(accuracy.f64s("value").unwrap(), [1.0, 0.5]);
+        assert_eq!(accuracy.i64s("seed").unwrap(), [0, 1]);
+    }
+
+    #[test]
+    fn text_classes_and_regression() {
+        let mut table = Frame::new();
+        table.push_strings("label", &["cat", "dog"]).unwrap();
+        table.push_strings("prediction", &["cat", "cat"]).unwrap();
+        let found = run(json!({}), &[("table", table, &[])]).unwrap();
+        assert_eq!(value(&found, "recall", Some("dog")), Some(0.0));
+
+        let mut table = Frame::new();
+        table.push_f64s("label", vec![1.0, 2.0, 3.0]).unwrap();
+        table.push_f64s("prediction", vec![1.5, 2.0, 2.0]).unwrap();
+        let found = run(json!({"task": "regression"}), &[("table", table, &[])]).unwrap();
+        let close = |metric, expected: f64| {
+            let got = value(&found, metric, None).unwrap();
+            assert!((got - expected).abs() < 1e-12, "{metric}: {got}");
+        };
+        close("loss", 1.25 / 3.0);
+        close("mae", 0.5);
+        close("r2", 1.0 - 1.25 / 2.0);
+        assert_eq!(found.table("confusion").rows(), 0);
+    }
+
+    #[test]
+    fn mistakes_are_found_before_a_run() {
+        let text = |with| run(with, &[("table", answers(&[0], &[0]), &[])]).err().unwrap();
+        assert_eq!(
+            text(json!({"target": "labels"})),
+            "the table has no column `labels` (did you mean `label`?)"
+        );
+        assert!(text(json!({"logits": "label"})).starts_with("column `label` does not hold one tensor"));
+        let mut table = Frame::new();
+        table.push_i64s("label", vec![0, 5]).unwrap();
+        let logits = Tensor { row_shape: vec![2], values: vec![0.0; 4] };
+        table.push_tensor_f32("logits", logits).unwrap();
+        let text = run(json!({}), &[("table", table, &[])]).err().unwrap();
+        assert!(text.starts_with("row 1 has the target 5, the logits have 2 classes"), "{text}");
     }
 }

@@ -38,7 +38,9 @@ pub fn only_input(facts: &Facts) -> Result<Option<&TensorFacts>, Complaint> {
     let Some(model) = facts.model() else { return Ok(None) };
     match &model.inputs[..] {
         [only] => Ok(Some(only)),
-        other => Err(Complaint::port("model", format!("the model has {} inputs; one is needed", other.len()))),
+        other => {
+            Err(Complaint::port("model", format!("the model has {} inputs; one is needed", other.len())))
+        }
     }
 }
 
@@ -50,12 +52,17 @@ pub fn input_column(table: &TableFacts, named: Option<&str>, param: &str) -> Res
     if table.column("input").is_some() {
         return Ok("input".to_owned());
     }
-    let tensors: Vec<&str> = table.columns.iter().filter(|c| c.shape.is_some()).map(|c| c.name.as_str()).collect();
+    let tensors: Vec<&str> =
+        table.columns.iter().filter(|c| c.shape.is_some()).map(|c| c.name.as_str()).collect();
     match tensors[..] {
         [only] => Ok(only.to_owned()),
-        [] => Err(Complaint::param(param, "the table has no tensor column").hint(format!("name a column: `{param}: …`"))),
-        _ => Err(Complaint::param(param, format!("the table has several tensor columns: {}", tensors.join(", ")))
-            .hint(format!("say which one: `{param}: {}`", tensors[0]))),
+        [] => Err(Complaint::param(param, "the table has no tensor column")
+            .hint(format!("name a column: `{param}: …`"))),
+        _ => Err(Complaint::param(
+            param,
+            format!("the table has several tensor columns: {}", tensors.join(", ")),
+        )
+        .hint(format!("say which one: `{param}: {}`", tensors[0]))),
     }
 }
 
@@ -67,7 +74,8 @@ pub fn target_column(table: &TableFacts, named: Option<&str>) -> Result<String, 
     let usual = ["label", "labels", "target", "class"];
     let found = usual.into_iter().find(|name| table.column(name).is_some());
     found.map(str::to_owned).ok_or_else(|| {
-        Complaint::param("target", "the table has none of the columns label, labels, target, class").hint("name one: `target: …`")
+        Complaint::param("target", "the table has none of the columns label, labels, target, class")
+            .hint("name one: `target: …`")
     })
 }
 
@@ -76,7 +84,8 @@ pub fn column<'a>(table: &'a TableFacts, name: &'a str, param: &str) -> Result<&
     if table.column(name).is_some() {
         return Ok(name);
     }
-    let hint = crate::spec::suggest::did_you_mean(name, table.names()).unwrap_or_else(|| crate::spec::suggest::known(table.names()));
+    let hint = crate::spec::suggest::did_you_mean(name, table.names())
+        .unwrap_or_else(|| crate::spec::suggest::known(table.names()));
     Err(Complaint::param(param, format!("the table has no column `{name}`")).hint(hint))
 }
 
@@ -90,6 +99,12 @@ pub fn check_shape(table: &TableFacts, name: &str, input: &TensorFacts) -> Resul
     if given.iter().product::<u64>() == wanted.iter().product::<u64>() {
         return Ok(());
     }
-    Err(Complaint::port("data", format!("the column `{name}` has rows of shape {given:?}, and the model's input `{}` takes {wanted:?}", input.name))
-        .hint("the numbers of values differ: check `input` of `model.build` and the data's shape"))
+    Err(Complaint::port(
+        "data",
+        format!(
+            "the column `{name}` has rows of shape {given:?}, and the model's input `{}` takes {wanted:?}",
+            input.name
+        ),
+    )
+    .hint("the numbers of values differ: check `input` of `model.build` and the data's shape"))
 }

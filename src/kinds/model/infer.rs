@@ -7,10 +7,13 @@ use onnx_graph::shape::{Info, infer};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::facts;
 use super::train::row_shape;
+use super::{argmax, facts};
 use crate::model::{Runtime, Session, Values};
-use crate::stage::{Column, Complaint, Dim, Facts, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads, TableFacts};
+use crate::stage::{
+    Column, Complaint, Dim, Facts, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads,
+    TableFacts,
+};
 use crate::table::{Frame, Tensor, read, write};
 
 /// Rows of one call into the runtime.
@@ -95,16 +98,30 @@ answers:
         let Some(model) = context.input("model").model().filter(|_| params.tensors.is_empty()) else {
             return Ok(Outputs::new());
         };
-        let mut columns: Vec<Column> = kept.iter().filter_map(|n| table.column(n)).map(|c| Column { digest: None, ..c.clone() }).collect();
+        let mut columns: Vec<Column> = kept
+            .iter()
+            .filter_map(|n| table.column(n))
+            .map(|c| Column { digest: None, ..c.clone() })
+            .collect();
         for output in &model.outputs {
             let size = |d: &Dim| if let Dim::Size(s) = d { Some(*s as usize) } else { None };
             let Some(shape) = output.shape.iter().skip(1).map(size).collect::<Option<Vec<usize>>>() else {
                 return Ok(Outputs::new());
             };
-            columns.push(Column { name: output.name.clone(), dtype: format!("tensor({})", output.dtype), shape: Some(shape), digest: None });
+            columns.push(Column {
+                name: output.name.clone(),
+                dtype: format!("tensor({})", output.dtype),
+                shape: Some(shape),
+                digest: None,
+            });
         }
         if model.outputs.first().is_some_and(|o| o.shape.len() == 2) {
-            columns.push(Column { name: "prediction".to_owned(), dtype: "int64".to_owned(), shape: None, digest: None });
+            columns.push(Column {
+                name: "prediction".to_owned(),
+                dtype: "int64".to_owned(),
+                shape: None,
+                digest: None,
+            });
         }
         Ok(Outputs::from([("table".to_owned(), Facts::Table(TableFacts { rows: None, columns }))]))
     }
@@ -116,7 +133,11 @@ answers:
         let bound = io.input("data")?;
         let schema = bound.facts.table().cloned().unwrap_or_default();
         let (input, kept) = params.columns(&schema).map_err(|c| Failure::new(c.message))?;
-        let wanted: Vec<&str> = kept.iter().map(String::as_str).chain((!kept.contains(&input)).then_some(input.as_str())).collect();
+        let wanted: Vec<&str> = kept
+            .iter()
+            .map(String::as_str)
+            .chain((!kept.contains(&input)).then_some(input.as_str()))
+            .collect();
         let frame = read(bound, Some(&wanted))?;
         let tensor = frame.tensor_f32(&input)?;
         let shape = row_shape(&model, &tensor)?;
@@ -135,7 +156,8 @@ answers:
         for (name, (dims, values)) in outputs {
             let row: Vec<usize> = dims.iter().skip(1).map(|d| *d as usize).collect();
             if name == first && row.len() == 1 {
-                prediction = Some(values.chunks_exact(row[0].max(1)).map(|r| argmax(r) as i64).collect::<Vec<i64>>());
+                prediction =
+                    Some(values.chunks_exact(row[0].max(1)).map(|r| argmax(r) as i64).collect::<Vec<i64>>());
             }
             result.push_tensor_f32(&name, Tensor { row_shape: row, values })?;
         }
@@ -167,7 +189,8 @@ fn expose(model: &mut Model, tensors: &[String]) -> Result<(), Failure> {
             let hint = hint.unwrap_or_else(|| crate::spec::suggest::known(made.iter().copied()));
             return Err(Failure::new(format!("the model has no inner tensor `{name}`")).hint(hint));
         }
-        let info = infos.get(name).cloned().unwrap_or(Info { ty: onnx_graph::tensor::DataType::Float, dims: None });
+        let info =
+            infos.get(name).cloned().unwrap_or(Info { ty: onnx_graph::tensor::DataType::Float, dims: None });
         extra.push(info.value(name));
     }
     if let Some(graph) = model.0.graph.as_mut() {
@@ -187,7 +210,8 @@ pub(super) fn forward(
     tell: &mut dyn FnMut(usize, usize) -> Result<(), Failure>,
 ) -> Result<Vec<Output>, Failure> {
     let names = session.outputs();
-    let (input, ..) = session.inputs().into_iter().next().ok_or_else(|| Failure::new("the model has no input"))?;
+    let (input, ..) =
+        session.inputs().into_iter().next().ok_or_else(|| Failure::new("the model has no input"))?;
     let width = row_shape.iter().product::<i64>().max(1) as usize;
     let total = values.len() / width;
     let mut gathered: Vec<(Vec<i64>, Vec<f32>)> = vec![(Vec::new(), Vec::new()); names.len()];
@@ -202,7 +226,9 @@ pub(super) fn forward(
                     slot.1.extend(part);
                 }
                 Some((dims, Values::F32(_))) => {
-                    return Err(Failure::new(format!("the output `{name}` of shape {dims:?} does not have one entry a row")));
+                    return Err(Failure::new(format!(
+                        "the output `{name}` of shape {dims:?} does not have one entry a row"
+                    )));
                 }
                 _ => return Err(Failure::new(format!("the output `{name}` is not float32"))),
             }
@@ -210,15 +236,4 @@ pub(super) fn forward(
         tell((index * BATCH + rows).min(total), total)?;
     }
     Ok(names.into_iter().zip(gathered).collect())
-}
-
-/// The index of the largest value, the first if several are equal.
-pub(super) fn argmax(values: &[f32]) -> usize {
-    let mut best = 0;
-    for (index, value) in values.iter().enumerate() {
-        if *value > values[best] {
-            best = index;
-        }
-    }
-    best
 }

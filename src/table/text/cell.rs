@@ -115,7 +115,8 @@ fn parse_date(cell: &str) -> Option<i32> {
     }
     let before: i64 = lengths.iter().take((month - 1) as usize).sum();
     // Leap days of all years before this one, then before 1970.
-    let leaps = |year: i64| (year - 1).div_euclid(4) - (year - 1).div_euclid(100) + (year - 1).div_euclid(400);
+    let leaps =
+        |year: i64| (year - 1).div_euclid(4) - (year - 1).div_euclid(100) + (year - 1).div_euclid(400);
     let days = (year - 1970) * 365 + leaps(year) - leaps(1970) + before + day - 1;
     i32::try_from(days).ok()
 }

@@ -66,12 +66,7 @@ impl<'a> Reader<'a> {
                 return Err(Failure::new(text).hint("name it, or set `header: false`"));
             }
         }
-        Ok(Reader {
-            source,
-            records,
-            names,
-            first: (!options.header).then_some(first),
-        })
+        Ok(Reader { source, records, names, first: (!options.header).then_some(first) })
     }
 
     /// The next record, or false at the end.
@@ -90,15 +85,12 @@ fn damaged(source: Source, error: &csv::Error) -> Failure {
         csv::ErrorKind::Io(error) => Failure::new(format!("cannot read {name}: {error}")),
         csv::ErrorKind::Utf8 { pos, .. } => {
             let line = pos.as_ref().map_or(0, csv::Position::line);
-            Failure::new(format!("{name}:{line}: the line is not UTF-8"))
-                .hint("save the file as UTF-8")
+            Failure::new(format!("{name}:{line}: the line is not UTF-8")).hint("save the file as UTF-8")
         }
         csv::ErrorKind::UnequalLengths { pos, expected_len, len } => {
             let line = pos.as_ref().map_or(0, csv::Position::line);
-            Failure::new(format!(
-                "{name}:{line}: {len} cells where the first line has {expected_len}"
-            ))
-            .hint("check the delimiter and the quotes of that line")
+            Failure::new(format!("{name}:{line}: {len} cells where the first line has {expected_len}"))
+                .hint("check the delimiter and the quotes of that line")
         }
         _ => Failure::new(format!("{name}: {error}")),
     }
@@ -189,11 +181,7 @@ fn decide(source: Source, options: &CsvOptions, text: &TextOptions) -> Result<Ve
             let index = names.iter().position(|n| *n == name).unwrap_or(0);
             let word = stated.map_or(kinds[index].word(), String::as_str);
             let dtype = stated_dtype(name, word)?;
-            Ok(Decided {
-                name: name.to_owned(),
-                dtype,
-                stated: stated.is_some(),
-            })
+            Ok(Decided { name: name.to_owned(), dtype, stated: stated.is_some() })
         })
         .collect()
 }
@@ -201,13 +189,10 @@ fn decide(source: Source, options: &CsvOptions, text: &TextOptions) -> Result<Ve
 /// The type that a word in `dtypes` means.
 pub(super) fn stated_dtype(name: &str, word: &str) -> Result<DataType, Failure> {
     let word = if word == "datetime" { "datetime(us)" } else { word };
-    dtype::parse(word, 0)
-        .filter(|dtype| Filler::of(dtype).is_some())
-        .ok_or_else(|| {
-            Failure::new(format!("`dtypes.{name}`: `{word}` is not a type that text can hold")).hint(
-                "use bool, int8 … int64, uint8 … uint64, float32, float64, string, date or datetime",
-            )
-        })
+    dtype::parse(word, 0).filter(|dtype| Filler::of(dtype).is_some()).ok_or_else(|| {
+        Failure::new(format!("`dtypes.{name}`: `{word}` is not a type that text can hold"))
+            .hint("use bool, int8 … int64, uint8 … uint64, float32, float64, string, date or datetime")
+    })
 }
 
 /// Where each column stands in this file.

@@ -42,10 +42,7 @@ fn rows(source: Source, on_row: &mut OnRow) -> Result<(), Failure> {
         return Ok(());
     }
     let mut ended = None;
-    let array = Array {
-        on_row,
-        ended: &mut ended,
-    };
+    let array = Array { on_row, ended: &mut ended };
     let mut json = serde_json::Deserializer::from_reader(reader);
     let result = array.deserialize(&mut json).and_then(|()| json.end());
     match (ended, result) {
@@ -153,9 +150,7 @@ impl Shape {
                 let mut inner = items.iter().map(Shape::of);
                 let first = inner.next().unwrap_or(Shape::Scalar(Kind::Text));
                 match inner.fold(first, Shape::or) {
-                    Shape::Scalar(kind @ (Kind::Int | Kind::Float)) => {
-                        Shape::Tensor(vec![items.len()], kind)
-                    }
+                    Shape::Scalar(kind @ (Kind::Int | Kind::Float)) => Shape::Tensor(vec![items.len()], kind),
                     Shape::Tensor(mut shape, kind) => {
                         shape.insert(0, items.len());
                         Shape::Tensor(shape, kind)

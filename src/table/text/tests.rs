@@ -5,12 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn options() -> (CsvOptions, TextOptions) {
-    let csv = CsvOptions {
-        delimiter: b',',
-        quote: Some(b'"'),
-        header: true,
-        columns: None,
-    };
+    let csv = CsvOptions { delimiter: b',', quote: Some(b'"'), header: true, columns: None };
     let text = TextOptions {
         dtypes: IndexMap::new(),
         infer_rows: 100,

@@ -90,48 +90,40 @@ impl Op for Conv {
         Ok(vec![Info::new(x.ty, dims)])
     }
 
-    // dx: the transposed convolution, cut to the input's size. dw: images and gradients change roles,
-    // batch and channels swapped, with stride and dilation exchanged.
+    // dx: the transposed convolution, cut to the input's size.
     fn gradient(&self, g: &mut Gradient) -> Result<Vec<Option<String>>> {
-        let (x, w) = (g.x(0), g.x(1));
         let win = window(g.node)?;
-        let (xs, ws) = (g.inputs[0].rank("the images")?.to_vec(), g.inputs[1].rank("the kernels")?.to_vec());
+        let (xs, ws) = (g.inputs[0].rank("the images")?, g.inputs[1].rank("the kernels")?);
         let size = |d: &Dim| {
             if let Dim::Size(s) = d { Ok(*s) } else { Err(Error::new("the images' size is not known")) }
         };
-        let (h, wd, kh, kw) = (size(&xs[2])?, size(&xs[3])?, size(&ws[2])?, size(&ws[3])?);
-        // What a stride leaves over at the end must be given back by the transposed convolution.
-        let rest = |s: i64, k: i64, a: usize| {
-            (s + win.pads[a] + win.pads[a + 2] - win.dilations[a] * (k - 1) - 1) % win.strides[a]
+        let axis = |a: usize| -> Result<Axis> {
+            let (size, kernel) = (size(&xs[a + 2])?, size(&ws[a + 2])?);
+            let room = size + win.pads[a] + win.pads[a + 2] - win.dilations[a] * (kernel - 1) - 1;
+            Ok(Axis { kernel, out: room / win.strides[a] + 1, left: room % win.strides[a] })
         };
-        let left = [rest(h, kh, 0), rest(wd, kw, 1)];
+        let axes = [axis(0)?, axis(1)?];
         let dx = g.b.node(
             "ConvTranspose",
-            &[g.dy, &w],
+            &[g.dy, &g.x(1)],
             [
                 ("strides", Attr::Ints(&win.strides)),
                 ("dilations", Attr::Ints(&win.dilations)),
                 ("pads", Attr::Ints(&win.pads)),
-                ("output_padding", Attr::Ints(&left)),
+                // What a stride leaves over at the end must be given back.
+                ("output_padding", Attr::Ints(&[axes[0].left, axes[1].left])),
             ],
         );
-        let swap = [1, 0, 2, 3];
-        let xt = g.b.node("Transpose", &[&x], [("perm", Attr::Ints(&swap))]);
-        let dyt = g.b.node("Transpose", &[g.dy], [("perm", Attr::Ints(&swap))]);
-        let mut dwt = g.b.node(
-            "Conv",
-            &[&xt, &dyt],
-            [
-                ("strides", Attr::Ints(&win.dilations)),
-                ("dilations", Attr::Ints(&win.strides)),
-                ("pads", Attr::Ints(&win.pads)),
-            ],
-        );
-        if left != [0, 0] {
-            let (starts, ends, axes) = (g.b.ints(&[0, 0]), g.b.ints(&[kh, kw]), g.b.ints(&[2, 3]));
-            dwt = g.b.node("Slice", &[&dwt, &starts, &ends, &axes], []);
-        }
-        let dw = g.b.node("Transpose", &[&dwt], [("perm", Attr::Ints(&swap))]);
+        let taps = axes[0].kernel.saturating_mul(axes[1].kernel);
+        let dw = match (&ws[0], &ws[1]) {
+            // With at least as many channels as taps, a product per tap is faster. Measured on one core as
+            // time ÷ torch: 32 channels, 3×3: 1.1 against 2.0; 64 channels, 1×1: 0.6 against 2.3; but
+            // 6 channels, 5×5: 1.8 against 1.4.
+            (Dim::Size(outputs), Dim::Size(channels)) if taps <= *channels && taps <= MOST_TAPS => {
+                by_taps(g, &win, &axes, *outputs)
+            }
+            _ => by_swapping(g, &win, &axes),
+        };
         let mut gradients = vec![Some(dx), Some(dw)];
         if g.node.input.len() > 2 {
             let axes = g.b.ints(&[0, 2, 3]);
@@ -139,4 +131,69 @@ impl Op for Conv {
         }
         Ok(gradients)
     }
+}
+
+/// Each tap of a kernel adds three nodes: larger kernels are not taken apart.
+const MOST_TAPS: i64 = 64;
+
+/// Kernel and output size along one spatial axis, and what the stride leaves over at the end.
+struct Axis {
+    kernel: i64,
+    out: i64,
+    left: i64,
+}
+
+const SWAP: [i64; 4] = [1, 0, 2, 3];
+
+/// The weight gradient as a convolution in which images and gradients change roles: batch and channels
+/// swapped, stride and dilation exchanged.
+fn by_swapping(g: &mut Gradient, win: &Window, axes: &[Axis; 2]) -> String {
+    let x = g.x(0);
+    let xt = g.b.node("Transpose", &[&x], [("perm", Attr::Ints(&SWAP))]);
+    let dyt = g.b.node("Transpose", &[g.dy], [("perm", Attr::Ints(&SWAP))]);
+    let mut dwt = g.b.node(
+        "Conv",
+        &[&xt, &dyt],
+        [
+            ("strides", Attr::Ints(&win.dilations)),
+            ("dilations", Attr::Ints(&win.strides)),
+            ("pads", Attr::Ints(&win.pads)),
+        ],
+    );
+    if axes.iter().any(|a| a.left != 0) {
+        let kernel = [axes[0].kernel, axes[1].kernel];
+        let (starts, ends, axes) = (g.b.ints(&[0, 0]), g.b.ints(&kernel), g.b.ints(&[2, 3]));
+        dwt = g.b.node("Slice", &[&dwt, &starts, &ends, &axes], []);
+    }
+    g.b.node("Transpose", &[&dwt], [("perm", Attr::Ints(&SWAP))])
+}
+
+/// The weight gradient tap by tap: the pixels under a tap [C, N·h·w] times the gradients [O, N·h·w].
+fn by_taps(g: &mut Gradient, win: &Window, axes: &[Axis; 2], outputs: i64) -> String {
+    let x = g.x(0);
+    let matrix = g.b.ints(&[0, -1]);
+    let mut xt = g.b.node("Transpose", &[&x], [("perm", Attr::Ints(&SWAP))]);
+    if let [top, left, bottom, right] = win.pads[..]
+        && win.pads.iter().any(|p| *p != 0)
+    {
+        let pads = g.b.ints(&[0, 0, top, left, 0, 0, bottom, right]);
+        xt = g.b.node("Pad", &[&xt, &pads], []);
+    }
+    let dyt = g.b.node("Transpose", &[g.dy], [("perm", Attr::Ints(&SWAP))]);
+    let dyt = g.b.node("Reshape", &[&dyt, &matrix], []);
+    let (spatial, steps) = (g.b.ints(&[2, 3]), g.b.ints(&win.strides));
+    let mut products = Vec::new();
+    for (u, v) in (0..axes[0].kernel).flat_map(|u| (0..axes[1].kernel).map(move |v| (u, v))) {
+        let start = [u * win.dilations[0], v * win.dilations[1]];
+        let end = [0, 1].map(|a| start[a] + win.strides[a] * (axes[a].out - 1) + 1);
+        let (start, end) = (g.b.ints(&start), g.b.ints(&end));
+        let pixels = g.b.node("Slice", &[&xt, &start, &end, &spatial, &steps], []);
+        let pixels = g.b.node("Reshape", &[&pixels, &matrix], []);
+        products.push(g.b.node("Gemm", &[&dyt, &pixels], [("transB", Attr::Int(1))]));
+    }
+    let products: Vec<&str> = products.iter().map(String::as_str).collect();
+    let dw = g.b.node("Concat", &products, [("axis", Attr::Int(0))]);
+    let shape = g.b.ints(&[axes[0].kernel, axes[1].kernel, outputs, -1]);
+    let dw = g.b.node("Reshape", &[&dw, &shape], []);
+    g.b.node("Transpose", &[&dw], [("perm", Attr::Ints(&[2, 3, 0, 1]))])
 }

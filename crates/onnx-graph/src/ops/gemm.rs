@@ -5,7 +5,7 @@ use crate::build::Attr;
 use crate::error::{Error, Result};
 use crate::model::{attribute, int_attribute};
 use crate::proto::NodeProto;
-use crate::shape::{Dim, Info};
+use crate::shape::{Dim, Info, broadcast};
 
 /// α · op(A) op(B) + β · C, where op transposes if asked.
 pub struct Gemm;
@@ -34,12 +34,21 @@ impl Op for Gemm {
         {
             return Err(Error::new(format!("the inner sizes {k} and {l} differ")));
         }
-        Ok(vec![Info::new(input(inputs, 0)?.ty, vec![rows, columns])])
+        let dims = vec![rows, columns];
+        if let Some(addend) = inputs.get(2).and_then(|c| c.dims.as_deref()) {
+            let sum = broadcast(addend, &dims).map_err(|e| Error::new(format!("the addend: {e}")))?;
+            let grown = |(to, size): (&Dim, &Dim)| *size == Dim::Size(1) && !matches!(to, Dim::Size(1));
+            if addend.len() > 2 || sum.iter().zip(&dims).any(grown) {
+                return Err(Error::new("the addend is larger than the product"));
+            }
+        }
+        Ok(vec![Info::new(input(inputs, 0)?.ty, dims)])
     }
 
     fn gradient(&self, g: &mut Gradient) -> Result<Vec<Option<String>>> {
         let (a, b) = (g.x(0), g.x(1));
-        let (ta, tb) = (int_attribute(g.node, "transA", 0), int_attribute(g.node, "transB", 0));
+        let flag = |name: &str| i64::from(int_attribute(g.node, name, 0) != 0);
+        let (ta, tb) = (flag("transA"), flag("transB"));
         let alpha = attribute(g.node, "alpha").and_then(|a| a.f).unwrap_or(1.0);
         let beta = attribute(g.node, "beta").and_then(|a| a.f).unwrap_or(1.0);
         let mut product = |x: &str, y: &str, tx: i64, ty: i64| {

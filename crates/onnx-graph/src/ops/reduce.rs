@@ -14,6 +14,9 @@ fn axes(node: &NodeProto, rank: usize, constant: &dyn Fn(usize) -> Option<Vec<i6
         None if node.input.len() > 1 => constant(1).ok_or_else(|| Error::new("its axes are not constant"))?,
         None => Vec::new(),
     };
+    if given.is_empty() && int_attribute(node, "noop_with_empty_axes", 0) != 0 {
+        return Err(Error::new("no axes and `noop_with_empty_axes` together are not supported"));
+    }
     if given.is_empty() { Ok((0..rank).collect()) } else { given.iter().map(|a| axis(*a, rank)).collect() }
 }
 

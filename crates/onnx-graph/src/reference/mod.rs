@@ -28,6 +28,7 @@ type Kernel = fn(&Call) -> Result<Vec<Value>>;
 static KERNELS: &[(&str, Kernel)] = &[
     ("Add", elementwise::add),
     ("Cast", elementwise::cast),
+    ("Concat", movement::concat),
     ("Constant", movement::constant),
     ("Conv", windows::conv),
     ("ConvTranspose", windows::conv_transpose),
@@ -46,6 +47,7 @@ static KERNELS: &[(&str, Kernel)] = &[
     ("Mul", elementwise::mul),
     ("Neg", elementwise::neg),
     ("OneHot", movement::one_hot),
+    ("Pad", movement::pad),
     ("ReduceMean", reductions::reduce_mean),
     ("ReduceSum", reductions::reduce_sum),
     ("Relu", elementwise::relu),

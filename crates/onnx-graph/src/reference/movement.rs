@@ -17,6 +17,45 @@ pub(super) fn constant(call: &Call) -> Result<Vec<Value>> {
     Ok(vec![Value::of(tensor.ok_or_else(|| Error::new("it has no tensor"))?)?])
 }
 
+pub(super) fn concat(call: &Call) -> Result<Vec<Value>> {
+    let parts = (0..call.inputs.len()).map(|i| call.x(i)).collect::<Result<Vec<_>>>()?;
+    let first = call.x(0)?;
+    let at = axis(call.int("axis", 0), first.dims.len())?;
+    let mut dims = first.dims.clone();
+    dims[at] = parts.iter().filter_map(|p| p.dims.get(at)).sum();
+    if parts.iter().any(|p| p.dims.get(..at) != dims.get(..at) || p.dims.get(at + 1..) != dims.get(at + 1..))
+    {
+        return Err(Error::new("its inputs differ in another axis"));
+    }
+    let mut data = Vec::with_capacity(count(&dims)?);
+    for block in 0..count(&dims[..at])? {
+        for part in &parts {
+            let length = count(&part.dims[at..])?;
+            data.extend_from_slice(&part.data[block * length..(block + 1) * length]);
+        }
+    }
+    Ok(vec![first.like(&dims, data)?])
+}
+
+/// Zeros around; negative pads are not known here.
+pub(super) fn pad(call: &Call) -> Result<Vec<Value>> {
+    let x = call.x(0)?;
+    let pads = sizes(&call.x(1)?.to_ints())?;
+    if pads.len() != 2 * x.dims.len() || call.inputs.len() > 2 || attribute(call.node, "mode").is_some() {
+        return Err(Error::new("only zeros around every axis are known here"));
+    }
+    let (before, after) = pads.split_at(x.dims.len());
+    let grown = x.dims.iter().zip(before).zip(after);
+    let dims: Vec<usize> = grown.map(|((d, b), a)| d.saturating_add(*b).saturating_add(*a)).collect();
+    let (mut data, steps, mut position) = (vec![0.0; count(&dims)?], strides(&dims), 0);
+    each_index(&x.dims, |index| {
+        let to: usize = index.iter().zip(before).zip(&steps).map(|((i, b), s)| (i + b) * s).sum();
+        data[to] = x.data[position];
+        position += 1;
+    });
+    Ok(vec![x.like(&dims, data)?])
+}
+
 pub(super) fn expand(call: &Call) -> Result<Vec<Value>> {
     let x = call.x(0)?;
     let dims = broadcast(&x.dims, &sizes(&call.x(1)?.to_ints())?)?;

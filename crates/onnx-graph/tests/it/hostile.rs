@@ -9,6 +9,7 @@ use onnx_graph::grad::backward;
 use onnx_graph::loss::Loss;
 use onnx_graph::model::Model;
 use onnx_graph::proto::{FunctionProto, GraphProto, NodeProto, StringStringEntryProto, TensorProto};
+use onnx_graph::reference::{Value, evaluate};
 use onnx_graph::shape::{Dim, Info, infer};
 use onnx_graph::tensor::{DataType, floats, ints};
 use onnx_graph::train::{Sgd, training};
@@ -102,7 +103,7 @@ fn subgraphs_nested_without_end_are_refused() {
     let mut graph = holding(vec![]).0.graph.unwrap();
     for _ in 0..2_000 {
         let mut b = Builder::new("");
-        b.named_node("If", &["c"], &["y"], [("then_branch", Attr::Graph(graph))]);
+        b.named_node("If", &["c"], &["y"], [("then_branch", Attr::Graph(Box::new(graph)))]);
         graph = GraphProto { node: b.nodes, ..GraphProto::default() };
     }
     // Dropping the deep value itself would need a deep stack; a file needs only its bytes.
@@ -124,7 +125,7 @@ fn subgraphs_are_checked_too() {
     let inner = holding(vec![TensorProto { dims: vec![1 << 40], ..floats("deep", &[1], &[1.0]) }]);
     let mut model = holding(vec![]);
     let mut b = Builder::new("");
-    b.named_node("If", &["c"], &["z"], [("then_branch", Attr::Graph(inner.0.graph.unwrap()))]);
+    b.named_node("If", &["c"], &["z"], [("then_branch", Attr::Graph(Box::new(inner.0.graph.unwrap())))]);
     model.0.graph.as_mut().unwrap().node.extend(b.nodes.clone());
     refused(&model, "`deep`");
 
@@ -140,7 +141,7 @@ fn a_shape_from_outside_a_subgraph_is_seen() {
     let inner = GraphProto { node: inner.nodes, ..GraphProto::default() };
     let mut model = holding(vec![ints("shape", &[1], &[1 << 40])]);
     let mut b = Builder::new("");
-    b.named_node("If", &["c"], &["z"], [("then_branch", Attr::Graph(inner))]);
+    b.named_node("If", &["c"], &["z"], [("then_branch", Attr::Graph(Box::new(inner)))]);
     model.0.graph.as_mut().unwrap().node.extend(b.nodes);
     refused(&model, "ConstantOfShape");
 }
@@ -208,6 +209,15 @@ fn ops_that_are_not_known_are_named() {
     assert!(error.contains("Warp") && error.contains("Conv, "), "{error}");
 }
 
+#[test]
+fn a_model_of_an_old_operator_set_is_not_trained() {
+    let mut model = lenet();
+    model.0.opset_import[0].version = Some(11);
+    let sgd = Sgd { momentum: 0.0, weight_decay: 0.0, nesterov: false };
+    let error = training(&model, Loss::CrossEntropy, sgd).unwrap_err().to_string();
+    assert!(error.contains("operator set 11"), "{error}");
+}
+
 /// Reads the bytes and, if they are a model, works on it: errors are fine, panics are not.
 fn work_on(bytes: &[u8]) {
     let Ok(model) = Model::read(bytes) else { return };
@@ -216,6 +226,8 @@ fn work_on(bytes: &[u8]) {
     let _ = training(&model, Loss::CrossEntropy, sgd);
     if let Ok(graph) = model.graph() {
         let _ = infer(graph);
+        let image = Value::floats(&[1, 1, 8, 8], vec![0.5; 64]).unwrap();
+        let _ = evaluate(graph, &[("input", image)]);
         let _ = backward(graph, &[("logits", "dy")], &["input"], Builder::new("g_"));
     }
 }

@@ -79,7 +79,8 @@ impl Case {
         };
         for (i, gradient) in self.gradients(&dy).iter().enumerate() {
             assert_eq!(gradient.dims, self.inputs[i].dims, "{}: shape of gradient {i}", self.label);
-            for p in 0..gradient.data.len() {
+            // Of a large input every so many elements, an odd stride so that all rows are met.
+            for p in (0..gradient.data.len()).step_by((gradient.data.len() / 60) | 1) {
                 let numeric = central(self.inputs[i].data[p], |v| {
                     let mut inputs = self.inputs.clone();
                     inputs[i].data[p] = v;

@@ -40,18 +40,19 @@ fn read_header(source: &mut dyn Read) -> Result<ArrayFacts, Failure> {
         source.read_exact(&mut size).map_err(cut)?;
         shape.push(u32::from_be_bytes(size) as usize);
     }
-    Ok(ArrayFacts {
-        name: ONLY.to_owned(),
-        element,
-        shape,
-    })
+    Ok(ArrayFacts { name: ONLY.to_owned(), element, shape })
+}
+
+/// Bytes before the values.
+fn before(facts: &ArrayFacts) -> u64 {
+    4 + 4 * facts.shape.len() as u64
 }
 
 /// What the file holds.
 pub(super) fn header(path: &Path, gzip: bool) -> Result<ArrayFacts, Failure> {
     let (mut source, most) = source(path, gzip)?;
     let facts = read_header(&mut source)?;
-    promised(&facts, most)?;
+    promised(&facts, most.saturating_sub(before(&facts)))?;
     Ok(facts)
 }
 
@@ -59,7 +60,7 @@ pub(super) fn header(path: &Path, gzip: bool) -> Result<ArrayFacts, Failure> {
 pub(super) fn values(path: &Path, gzip: bool) -> Result<(ArrayFacts, Vec<u8>), Failure> {
     let (mut source, most) = source(path, gzip)?;
     let facts = read_header(&mut source)?;
-    let mut bytes = read_values(&mut source, &facts, most)?;
+    let mut bytes = read_values(&mut source, &facts, most.saturating_sub(before(&facts)))?;
     swap(&mut bytes, facts.element);
     Ok((facts, bytes))
 }

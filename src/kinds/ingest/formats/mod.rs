@@ -44,14 +44,11 @@ fn format(path: &Path) -> Result<Format, Failure> {
         [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Ok(Format::Npy),
         [b'P', b'K', 3 | 5, ..] => Ok(Format::Npz),
         [0x1f, 0x8b, ..] => Ok(Format::IdxGz),
-        [0, 0, 8..=0x0e, 1..=255, ..] => Ok(Format::Idx),
+        [0, 0, 8..=0x0e, axes, ..] if *axes > 0 => Ok(Format::Idx),
         [.., b'{'] if length == head.len() => Ok(Format::SafeTensors),
         [0x80, 2..=5, ..] => Err(Failure::new(format!("{} is a pickle", path.display()))
             .hint("a pickle can run code when it is read; save the arrays with numpy.savez")),
-        _ => Err(Failure::new(format!(
-            "{} is none of npy, npz, idx and safetensors",
-            path.display()
-        ))),
+        _ => Err(Failure::new(format!("{} is none of npy, npz, idx and safetensors", path.display()))),
     }
 }
 
@@ -86,11 +83,7 @@ pub fn values(path: &Path, name: &str) -> Result<(ArrayFacts, Vec<u8>), Failure>
 }
 
 /// Reads exactly the bytes that `facts` promise, of which `source` holds at most `most`.
-fn read_values(
-    source: &mut impl Read,
-    facts: &ArrayFacts,
-    most: u64,
-) -> Result<Vec<u8>, Failure> {
+fn read_values(source: &mut impl Read, facts: &ArrayFacts, most: u64) -> Result<Vec<u8>, Failure> {
     let size = promised(facts, most)?;
     let mut bytes = vec![0; size];
     source.read_exact(&mut bytes).map_err(|e| {

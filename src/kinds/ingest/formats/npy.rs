@@ -84,11 +84,7 @@ pub(super) fn header(source: &mut impl Read, name: &str) -> Result<Header, Failu
         .ok_or_else(|| Failure::new(format!("the header `{}` is damaged", text.trim())))?;
     let (element, big_endian) = element(&fields.descr)?;
     Ok(Header {
-        facts: ArrayFacts {
-            name: name.to_owned(),
-            element,
-            shape: fields.shape,
-        },
+        facts: ArrayFacts { name: name.to_owned(), element, shape: fields.shape },
         big_endian,
         fortran: fields.fortran,
         size: before + length as u64,
@@ -101,9 +97,8 @@ fn element(descr: &str) -> Result<(Element, bool), Failure> {
     let order = descr.chars().next().ok_or_else(unknown)?;
     let (code, size) = descr.get(1..).and_then(|d| d.split_at_checked(1)).ok_or_else(unknown)?;
     if code == "O" {
-        return Err(Failure::new("the array holds pickled Python objects").hint(
-            "a pickle can run code when it is read; save numbers or text, with `allow_pickle=False`",
-        ));
+        return Err(Failure::new("the array holds pickled Python objects")
+            .hint("a pickle can run code when it is read; save numbers or text, with `allow_pickle=False`"));
     }
     let size: usize = size.parse().map_err(|_| unknown())?;
     let element = match (code, size) {
@@ -172,11 +167,7 @@ impl Fields {
                 None => return None,
             };
         }
-        Some(Fields {
-            descr: descr?,
-            fortran: fortran?,
-            shape: shape?,
-        })
+        Some(Fields { descr: descr?, fortran: fortran?, shape: shape? })
     }
 }
 
@@ -193,9 +184,7 @@ fn sizes(text: &str) -> Option<Vec<usize>> {
     if text.is_empty() {
         return Some(Vec::new());
     }
-    text.split(',')
-        .map(|s| s.trim().trim_end_matches('L').parse().ok())
-        .collect()
+    text.split(',').map(|s| s.trim().trim_end_matches('L').parse().ok()).collect()
 }
 
 /// The same array with the last axis running fastest.
@@ -205,11 +194,7 @@ fn row_major(bytes: &[u8], facts: &ArrayFacts) -> Vec<u8> {
     let mut index = vec![0_usize; facts.shape.len()];
     for _ in 0..bytes.len().checked_div(size).unwrap_or(0) {
         // The first axis runs fastest in the source.
-        let place = index
-            .iter()
-            .zip(&facts.shape)
-            .rev()
-            .fold(0, |place, (i, extent)| place * extent + i);
+        let place = index.iter().zip(&facts.shape).rev().fold(0, |place, (i, extent)| place * extent + i);
         out.extend_from_slice(&bytes[place * size..(place + 1) * size]);
         for (i, extent) in index.iter_mut().zip(&facts.shape).rev() {
             *i += 1;

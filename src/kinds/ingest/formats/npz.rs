@@ -23,11 +23,9 @@ fn member<T>(
     index: usize,
     then: impl FnOnce(&mut zip::read::ZipFile<BufReader<File>>, npy::Header, u64) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    let mut entry = archive
-        .by_index(index)
-        .map_err(|e| Failure::new(format!("member {index} cannot be read: {e}")))?;
-    let named = |e| Failure::new(format!("the name of member {index} cannot be read: {e}"));
-    let file = entry.name().map_err(named)?.into_owned();
+    let mut entry =
+        archive.by_index(index).map_err(|e| Failure::new(format!("member {index} cannot be read: {e}")))?;
+    let file = entry.name().map_err(|e| Failure::new(format!("member {index}: {e}")))?;
     let name = file.strip_suffix(".npy").unwrap_or(&file).to_owned();
     let most = entry.size().min(entry.compressed_size().saturating_mul(DEFLATE_RATIO));
     let result = npy::header(&mut entry, &name).and_then(|h| then(&mut entry, h, most));

@@ -1,0 +1,150 @@
+//! Whether anything that a run went by has changed since: the fast way through a run with nothing to do.
+
+use std::collections::{HashMap, HashSet};
+
+use super::context::Context;
+use super::{CliError, Global};
+use crate::exec::{Memory, Session, Summary};
+use crate::plan::{FileBinding, Plan, Source, StepId, list_digest, list_sources};
+use crate::stage::{Digest, FileForm, PortType};
+use crate::store::{Index, Stat, Store};
+
+/// The fast way: the same request, and every path that it depends on unchanged.
+pub fn is_current(
+    global: &Global,
+    context: &Context,
+    memory: &Memory,
+    request: &Digest,
+) -> Result<bool, CliError> {
+    if memory.request.as_ref() != Some(request) {
+        return Ok(false);
+    }
+    let own = context.root.join(".sulcus");
+    let index = Index::open(&context.root, own.join("index"))?;
+    let store = global.store.as_deref().unwrap_or(&own);
+    let object = |digest: &Digest| Store::object_in(store, digest);
+    let host = super::runtime::host(global);
+    let ask = |probe: &str| answer(probe, context, host.as_deref());
+    let current = memory.is_current(request, &index, &object, &ask);
+    if current {
+        // What had to be hashed again is noted, so that the next run needs not.
+        let _ = index.save();
+    }
+    Ok(current)
+}
+
+/// The answer to a question that the memory asks of the world.
+fn answer(probe: &str, context: &Context, host: Option<&dyn crate::stage::RuntimeHost>) -> Option<Digest> {
+    let (what, rest) = probe.split_once(' ')?;
+    match what {
+        "env" => {
+            let value = std::env::var(rest).map_or_else(|_| "unset".to_owned(), |value| format!("={value}"));
+            Some(Digest::of(value.as_bytes()))
+        }
+        "runtime" => {
+            let providers: Vec<String> = rest.split(',').map(str::to_owned).collect();
+            Some(Digest::of(host?.identity(&providers).ok()?.as_bytes()))
+        }
+        "files" => list_digest(&context.root, rest),
+        _ => None,
+    }
+}
+
+/// Paths, objects and questions, as [`Memory`] has them.
+type World = (Vec<(String, Stat, Digest)>, Vec<(Digest, Stat)>, Vec<(String, Digest)>);
+
+/// Notes every path that the steps depend on or wrote, every object, and every question that they
+/// asked. `None` if something is no longer as the run saw it: then the next run has to look closely.
+pub fn note(
+    context: &Context,
+    plan: &Plan,
+    steps: &[StepId],
+    session: &Session,
+    summary: &Summary,
+) -> Option<World> {
+    let text = |s: &crate::spec::Source| (s.name.clone(), Digest::of(s.text.as_bytes()));
+    let mut paths: HashMap<String, Digest> = plan.workflow.sources.iter().map(text).collect();
+    let mut objects: HashSet<Digest> = HashSet::new();
+    let mut probes: HashSet<String> = plan.workflow.env.keys().map(|name| format!("env {name}")).collect();
+    let written = Written::of(plan);
+    for &id in steps {
+        let step = &plan.steps[id];
+        if step.kind.uses_runtime() {
+            probes.insert(format!("runtime {}", step.providers.join(",")));
+        }
+        for binding in &step.files {
+            for file in binding.found.iter().filter(|f| f.producer.is_none()) {
+                paths.insert(file.path.as_str().to_owned(), session.index.answered(file.path.as_str())?);
+            }
+            if is_list(binding) {
+                if !written.same_list(plan, binding) {
+                    return None;
+                }
+                probes.insert(format!("files {}", binding.pattern));
+            }
+        }
+        for binding in step.inputs.iter().flat_map(|(_, bindings)| bindings) {
+            if let Source::File(path) = &binding.from {
+                paths.insert(path.as_str().to_owned(), session.index.answered(path.as_str())?);
+            }
+        }
+        let (_, outputs) = summary.results.get(&id)?;
+        for (port, out) in step.outputs.iter().zip(outputs.iter()) {
+            let path = plan.output_path(id, port);
+            objects.insert(out.object);
+            if out.ty == PortType::Dir {
+                for (name, digest, _, _) in session.store.tree(&out.object)?.files {
+                    objects.insert(digest);
+                    paths.insert(format!("{path}/{name}"), digest);
+                }
+            } else {
+                paths.insert(path.as_str().to_owned(), out.object);
+            }
+        }
+    }
+    let path = |(path, expected): (String, Digest)| {
+        let (digest, stat) = session.index.digest(&path).ok()?;
+        (digest == expected).then_some((path, stat, digest))
+    };
+    let mut paths = paths.into_iter().map(path).collect::<Option<Vec<_>>>()?;
+    paths.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    let object = |digest: Digest| Some((digest, Stat::read(&session.store.object(&digest))?));
+    let mut objects = objects.into_iter().map(object).collect::<Option<Vec<_>>>()?;
+    objects.sort_unstable_by_key(|(digest, _)| *digest);
+    let probe = |probe: String| answer(&probe, context, session.host).map(|digest| (probe, digest));
+    let mut probes = probes.into_iter().map(probe).collect::<Option<Vec<_>>>()?;
+    probes.sort_unstable();
+    Some((paths, objects, probes))
+}
+
+/// Could other files come under this pattern?
+fn is_list(binding: &FileBinding) -> bool {
+    let single = binding.found.len() == 1
+        && binding.found[0].path.as_str() == binding.pattern.trim_start_matches("./");
+    binding.form == FileForm::Folder || !single
+}
+
+/// The paths that steps write.
+struct Written(HashSet<String>);
+
+impl Written {
+    fn of(plan: &Plan) -> Self {
+        let ids = 0..plan.steps.len();
+        let paths =
+            ids.flat_map(|id| plan.steps[id].outputs.iter().map(move |port| plan.output_path(id, port)));
+        Written(paths.map(|path| path.as_str().to_owned()).collect())
+    }
+
+    fn has(&self, path: &str) -> bool {
+        std::iter::successors(Some(path), |p| p.rsplit_once('/').map(|(folder, _)| folder))
+            .any(|p| self.0.contains(p))
+    }
+
+    /// Does the pattern name the same sources as when the plan was made?
+    fn same_list(&self, plan: &Plan, binding: &FileBinding) -> bool {
+        let Some(now) = list_sources(&plan.root, &binding.pattern) else { return false };
+        let now = now.iter().map(|f| f.path.as_str()).filter(|path| !self.has(path));
+        let then = binding.found.iter().map(|f| f.path.as_str()).filter(|path| !self.has(path));
+        now.eq(then)
+    }
+}

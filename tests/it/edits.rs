@@ -1,0 +1,130 @@
+//! People edit files while a run is under way: no result is kept under a name that is not its own, and
+//! no edit is overlooked by the next run.
+
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use super::support::Project;
+
+/// `first` copies its input at once, `last` takes its time.
+const TWO: &str = "\
+stages:
+  first:
+    uses: command
+    with: { run: cat in.txt > a.txt, reads: in.txt, writes: a.txt }
+  last:
+    uses: command
+    with: { run: sleep 0.7; cat a.txt > b.txt, reads: a.txt, writes: b.txt }
+";
+
+fn start(project: &Project) -> Child {
+    let mut command = project.command(&["run"]);
+    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts")
+}
+
+fn wait_for(path: &Path) {
+    let begun = Instant::now();
+    while std::fs::metadata(path).map_or(0, |m| m.len()) == 0 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{} never came", path.display());
+        sleep(Duration::from_millis(5));
+    }
+    // The step ends a moment after its file is there.
+    sleep(Duration::from_millis(150));
+}
+
+#[test]
+fn an_input_edited_after_its_step_ran_is_seen_by_the_next_run() {
+    let project = Project::with(&[("sulcus.yaml", TWO), ("in.txt", "old\n")]);
+    let mut run = start(&project);
+    wait_for(&project.path("a.txt"));
+    project.write("in.txt", "new\n");
+    run.wait().unwrap();
+    project.ok(&["run"]);
+    assert_eq!(project.read("b.txt"), "new\n");
+}
+
+#[test]
+fn a_workflow_edited_during_a_run_is_seen_by_the_next_run() {
+    let project = Project::with(&[("sulcus.yaml", TWO), ("in.txt", "old\n")]);
+    let mut run = start(&project);
+    wait_for(&project.path("a.txt"));
+    project.edit("sulcus.yaml", "cat in.txt", "echo edited");
+    run.wait().unwrap();
+    project.ok(&["run"]);
+    assert_eq!(project.read("b.txt"), "edited\n");
+}
+
+#[test]
+fn a_file_that_comes_during_a_run_is_seen_by_the_next_run() {
+    let workflow = TWO.replace("cat in.txt", "cat in/*").replace("reads: in.txt", "reads: in/*");
+    let project = Project::with(&[("sulcus.yaml", &workflow), ("in/1", "one\n")]);
+    let mut run = start(&project);
+    wait_for(&project.path("a.txt"));
+    project.write("in/2", "two\n");
+    run.wait().unwrap();
+    project.ok(&["run"]);
+    assert_eq!(project.read("b.txt"), "one\ntwo\n");
+}
+
+#[test]
+fn an_output_edited_during_a_run_is_put_back_by_the_next_run() {
+    let project =
+        Project::with(&[("sulcus.yaml", &TWO.replace("cat a.txt", "echo done")), ("in.txt", "old\n")]);
+    let mut run = start(&project);
+    wait_for(&project.path("a.txt"));
+    std::fs::remove_file(project.path("a.txt")).unwrap();
+    project.write("a.txt", "scribble\n");
+    run.wait().unwrap();
+    project.ok(&["run"]);
+    assert_eq!(project.read("a.txt"), "old\n");
+}
+
+#[test]
+fn a_step_whose_input_changes_while_it_runs_keeps_no_result() {
+    let workflow = "stages:\n  slow:\n    uses: command\n    with: { run: 'touch begun; sleep 0.5; cat in.txt > a.txt', reads: in.txt, writes: a.txt }\n";
+    let project = Project::with(&[("sulcus.yaml", workflow), ("in.txt", "old\n")]);
+    let command = || {
+        let mut run = start(&project);
+        let begun = Instant::now();
+        while !project.has("begun") && begun.elapsed() < Duration::from_secs(60) {
+            sleep(Duration::from_millis(5));
+        }
+        project.write("in.txt", "new\n");
+        run.wait().unwrap()
+    };
+    assert_eq!(command().code(), Some(1), "what it read is unknown, so it has no result");
+    project.write("in.txt", "old\n");
+    project.ok(&["run"]);
+    assert_eq!(project.read("a.txt"), "old\n", "the result of other bytes was kept under this key");
+}
+
+#[test]
+fn a_step_that_reads_a_result_somebody_overwrote_keeps_no_result() {
+    let project = Project::with(&[("sulcus.yaml", TWO), ("in.txt", "old\n")]);
+    let mut run = start(&project);
+    wait_for(&project.path("a.txt"));
+    std::fs::remove_file(project.path("a.txt")).unwrap();
+    project.write("a.txt", "scribble\n");
+    assert_eq!(run.wait().unwrap().code(), Some(1));
+    project.ok(&["run"]);
+    assert_eq!((project.read("a.txt"), project.read("b.txt")), ("old\n".to_owned(), "old\n".to_owned()));
+}
+
+#[test]
+fn a_step_does_not_run_on_a_result_that_could_not_be_put_back() {
+    let workflow = TWO.replace("sleep 0.7; ", "").replace("a.txt", "out/a.txt");
+    let project = Project::with(&[("sulcus.yaml", &workflow), ("in.txt", "old\n")]);
+    project.ok(&["run"]);
+    // Outputs are never written through a link.
+    std::fs::rename(project.path("out"), project.path("other")).unwrap();
+    std::os::unix::fs::symlink("other", project.path("out")).unwrap();
+    std::fs::remove_file(project.path("other/a.txt")).unwrap();
+    project.write("other/a.txt", "scribble\n");
+    project.edit("sulcus.yaml", "cat out/a.txt", "cat ./out/a.txt");
+    let ran = project.sulcus(&["run", "-k", "--json"]);
+    assert_eq!(ran.code, 1, "{}", ran.text());
+    assert_eq!(ran.json()["executed"], serde_json::json!([]), "{}", ran.text());
+    assert_eq!(ran.json()["failed"], serde_json::json!(["first"]));
+}
