@@ -53,7 +53,11 @@ fn modules() -> Vec<(String, PathBuf, String)> {
 #[test]
 fn every_module_has_a_floor() {
     for (module, path, _) in modules() {
-        assert!(floor(&module).is_some(), "{} belongs to no floor: say which in tests/it/house.rs", path.display());
+        assert!(
+            floor(&module).is_some(),
+            "{} belongs to no floor: say which in tests/it/house.rs",
+            path.display()
+        );
     }
 }
 
@@ -79,7 +83,11 @@ fn polars_and_ort_are_named_in_one_place() {
         let code: Vec<&str> = text.lines().filter(|l| !l.trim_start().starts_with("//")).collect();
         let names = |word: &str| code.iter().any(|l| l.contains(word));
         assert!(module == "table" || !names("polars::"), "{} names polars", path.display());
-        assert!(module == "model" || !(names("use ort::") || names(" ort::")), "{} names ort", path.display());
+        assert!(
+            module == "model" || !(names("use ort::") || names(" ort::")),
+            "{} names ort",
+            path.display()
+        );
     }
 }
 
