@@ -8,6 +8,10 @@ mod it {
     mod faults;
     mod house;
     mod kinds;
+    #[cfg(feature = "models")]
+    mod models;
+    #[cfg(feature = "models")]
+    mod pipelines;
     mod store;
     mod support;
     #[cfg(feature = "tables")]

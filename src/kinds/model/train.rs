@@ -350,10 +350,13 @@ fn classify(logits: &[f32], width: usize, labels: &[i64]) -> (f64, f64) {
     (loss / rows, right as f64 / rows)
 }
 
+/// Epoch, step, mean loss, accuracy, and loss and accuracy on held-out rows.
+type Epoch = (usize, usize, f64, f64, Option<(f64, f64)>);
+
 #[derive(Default)]
 struct History {
     losses: Vec<f64>,
-    epochs: Vec<(usize, usize, f64, f64, Option<(f64, f64)>)>,
+    epochs: Vec<Epoch>,
 }
 
 impl History {
