@@ -7,7 +7,12 @@ mod it {
     mod edits;
     mod faults;
     mod fuzz;
+    mod house;
     mod kinds;
+    #[cfg(feature = "models")]
+    mod models;
+    #[cfg(feature = "models")]
+    mod pipelines;
     mod store;
     mod support;
     #[cfg(feature = "tables")]

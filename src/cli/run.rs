@@ -84,8 +84,10 @@ pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
+/// A step that cannot even be planned here: nothing was run.
 fn named(plan: &Plan, id: StepId, failure: crate::stage::Failure) -> CliError {
-    CliError::from(failure.context(format!("stage `{}`", plan.steps[id].name)))
+    let error = CliError::from(failure.context(format!("stage `{}`", plan.steps[id].name)));
+    CliError { exit: Exit::Wrong, ..error }
 }
 
 fn report_current(memory: &Memory, begun: Instant, ui: &Ui) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -12,7 +12,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::orphans::Guarded;
+use super::orphans::{self, Guarded};
 use crate::stage::{
     Complaint, Failure, FileForm, FileParam, InferContext, Io, Kind, Outputs, Port, PortType, Ports,
 };
@@ -149,11 +149,12 @@ fn spawn(
     output: &File,
 ) -> Result<Child, Failure> {
     let cannot = |error: std::io::Error| Failure::new(format!("cannot start the command: {error}"));
+    let (prologue, stdin) = orphans::registration();
     Command::new("/bin/sh")
-        .args(["-c", run])
+        .args(["-c", &format!("{prologue}{run}")])
         .current_dir(root)
         .envs(env)
-        .stdin(Stdio::null())
+        .stdin(stdin)
         .stdout(output.try_clone().map_err(cannot)?)
         .stderr(output.try_clone().map_err(cannot)?)
         .process_group(0)
@@ -166,7 +167,7 @@ fn spawn(
 fn wait(child: &mut Child, io: &Io) -> Result<ExitStatus, Failure> {
     let cannot = |error: std::io::Error| Failure::new(format!("cannot wait for the command: {error}"));
     let group = Pid::from_child(child);
-    let guarded = Guarded::new(group);
+    let guarded = Guarded(group);
     let ended = pidfd_open(group, PidfdFlags::empty()).map_err(|e| cannot(e.into()))?;
     let mut asked: Option<Instant> = None;
     loop {

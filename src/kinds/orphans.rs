@@ -2,9 +2,12 @@
 //! into files that the next run makes anew.
 //!
 //! A small shell beside this process reads which process groups run. When its input ends because this
-//! process is gone, however it went, it kills those that are left.
+//! process is gone, however it went, it kills those that are left. Each command says itself that it
+//! runs, before it does anything else: were it this process that says so, a kill between the two would
+//! leave a command that nobody knows of.
 
 use std::io::Write;
+use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::process::{ChildStdin, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -32,31 +35,34 @@ enum Guard {
 static GUARD: Mutex<Guard> = Mutex::new(Guard::NotStarted);
 
 /// A process group that is killed with this process, until this is dropped.
-pub(super) struct Guarded(Pid);
-
-impl Guarded {
-    /// Guards a process group that was just started.
-    pub(super) fn new(group: Pid) -> Self {
-        say('+', group);
-        Guarded(group)
-    }
-}
+pub(super) struct Guarded(pub(super) Pid);
 
 impl Drop for Guarded {
     fn drop(&mut self) {
-        say('-', self.0);
+        let mut guard = GUARD.lock().unwrap_or_else(PoisonError::into_inner);
+        let line = format!("- {}\n", self.0.as_raw_nonzero());
+        if let Guard::Listens(pipe) = &mut *guard
+            && pipe.write_all(line.as_bytes()).is_err()
+        {
+            *guard = Guard::Absent;
+        }
     }
 }
 
-fn say(sign: char, group: Pid) {
+/// What a command's shell does first, and the standard input that it needs for it: it tells the guard
+/// its process group, then reads from nowhere.
+pub(super) fn registration() -> (&'static str, Stdio) {
     let mut guard = GUARD.lock().unwrap_or_else(PoisonError::into_inner);
     if matches!(*guard, Guard::NotStarted) {
         *guard = start().map_or(Guard::Absent, Guard::Listens);
     }
-    if let Guard::Listens(pipe) = &mut *guard
-        && pipe.write_all(format!("{sign} {}\n", group.as_raw_nonzero()).as_bytes()).is_err()
-    {
-        *guard = Guard::Absent;
+    let pipe = match &*guard {
+        Guard::Listens(pipe) => pipe.as_fd().try_clone_to_owned().ok(),
+        _ => None,
+    };
+    match pipe {
+        Some(pipe) => ("echo \"+ $$\" >&0; exec </dev/null\n", pipe.into()),
+        None => ("", Stdio::null()),
     }
 }
 

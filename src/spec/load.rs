@@ -3,6 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use super::fields::texts;
+use super::parsed;
 use super::workflow::build;
 use super::{Diagnostic, Overrides, Source, Workflow, parse};
 
@@ -38,7 +39,16 @@ pub fn load(root: &Path, file: &Path, overrides: &Overrides) -> Result<Workflow,
         let index = sources.len() as u32;
         let name = path.strip_prefix(root).unwrap_or(&path).display().to_string();
         sources.push(Source { name, text: String::from_utf8_lossy(&bytes).into_owned() });
-        let parsed = parse(&bytes, index).and_then(|document| {
+        let kept = root.join(".sulcus").join("parsed");
+        let parsed = match parsed::recall(&kept, &bytes, index) {
+            Some(document) => Ok(document),
+            None => parse(&bytes, index).inspect(|document| {
+                if root.join(".sulcus").is_dir() {
+                    parsed::keep(&kept, &bytes, document);
+                }
+            }),
+        };
+        let parsed = parsed.and_then(|document| {
             let includes = includes(&document, root, &path)?;
             Ok((document, includes))
         });

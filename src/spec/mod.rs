@@ -7,6 +7,7 @@ mod load;
 mod matrix;
 mod node;
 mod options;
+mod parsed;
 mod reference;
 mod schema;
 pub mod suggest;

@@ -89,13 +89,27 @@ fn root() -> PathBuf {
 #[test]
 fn workflows() {
     let files = std::fs::read_dir(root().join("pipelines")).unwrap().flatten().map(|e| e.path());
-    let mut samples: Vec<Vec<u8>> =
-        files.filter(|p| p.extension().is_some_and(|e| e == "yaml")).map(|p| std::fs::read(p).unwrap()).collect();
+    let mut samples: Vec<Vec<u8>> = files
+        .filter(|p| p.extension().is_some_and(|e| e == "yaml"))
+        .map(|p| std::fs::read(p).unwrap())
+        .collect();
     samples.push(b"params: { a: &a [1, 2.5, true, null, 'x'], b: *a }\nenv: [HOME]\ndefaults: { retries: 1 }\nstages:\n  s:\n    uses: command\n    matrix: { x: \"${params.a}\", y: [1, 2] }\n    when: \"${matrix.x}\"\n    needs: [t]\n    timeout: 1m\n    with: { run: |\n      echo ${matrix.x}\n, reads: ['a*'], writes: b }\n".to_vec());
     let words: [&[u8]; 12] = [
-        b"${params.a}", b"${", b"*a", b"&a ", b"<<: *a\n", b"- ", b": ", b"[*]", b"!!int ", b"\t", b"\xef\xbb\xbf", b"1e999",
+        b"${params.a}",
+        b"${",
+        b"*a",
+        b"&a ",
+        b"<<: *a\n",
+        b"- ",
+        b": ",
+        b"[*]",
+        b"!!int ",
+        b"\t",
+        b"\xef\xbb\xbf",
+        b"1e999",
     ];
-    let overrides = sulcus::spec::Overrides { params: serde_json::Map::new(), env: std::collections::HashMap::new() };
+    let overrides =
+        sulcus::spec::Overrides { params: serde_json::Map::new(), env: std::collections::HashMap::new() };
     fuzz("workflow", &samples, &words, |bytes, path| {
         let _ = sulcus::spec::parse(bytes, 0);
         let folder = path.parent().unwrap();
@@ -123,8 +137,16 @@ mod arrays {
         let header = br#"{"a":{"dtype":"F32","shape":[2,1],"data_offsets":[0,8]}}"#;
         let safetensors = [&(header.len() as u64).to_le_bytes()[..], header, &[0; 8]].concat();
         let samples = [npy, images[..images.len().min(600)].to_vec(), idx, safetensors];
-        let words: [&[u8]; 8] =
-            [b"'<f8'", b"'|O'", b"(1099511627776, 1024)", b"-1", b"True", b"{", b"NUMPY", b"\x00\x00\x00\x00"];
+        let words: [&[u8]; 8] = [
+            b"'<f8'",
+            b"'|O'",
+            b"(1099511627776, 1024)",
+            b"-1",
+            b"True",
+            b"{",
+            b"NUMPY",
+            b"\x00\x00\x00\x00",
+        ];
         let stage = sulcus::kinds::find("ingest.arrays").unwrap();
         let params = stage.normalize(json!({ "path": "x" })).unwrap();
         fuzz("arrays", &samples, &words, |_, path| {
@@ -163,22 +185,28 @@ mod models {
     /// Reads, infers shapes and differentiates.
     #[test]
     fn models() {
-        let spec = |input: &[usize]| Spec {
+        let spec = |input: &[usize], hidden: &[usize]| Spec {
             input: input.to_vec(),
             classes: 2,
-            hidden: vec![3],
+            hidden: hidden.to_vec(),
             activation: "Relu".to_owned(),
             scale: 1.0,
         };
         let sgd = || Sgd { momentum: 0.9, weight_decay: 0.1, nesterov: false };
-        let linear = build("linear", &spec(&[3]), 0).unwrap();
-        let mlp = build("mlp", &spec(&[4]), 1).unwrap();
+        let linear = build("linear", &spec(&[3], &[]), 0).unwrap();
+        let mlp = build("mlp", &spec(&[4], &[3]), 1).unwrap();
         let trained = training(&mlp, Loss::CrossEntropy, sgd()).unwrap().model.to_bytes();
-        let lenet = build("lenet", &spec(&[1, 8, 8]), 2).unwrap();
+        let lenet = build("lenet", &spec(&[1, 8, 8], &[]), 2).unwrap();
         let samples = [linear.to_bytes(), mlp.to_bytes(), trained, lenet.to_bytes()];
         let words: [&[u8]; 8] = [
-            b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", b"\x80\x80\x80\x80\x10", b"ConstantOfShape", b"Loop", b"location",
-            b"../../etc/passwd", b"\x0a\x00", b"\x08\x0b",
+            b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
+            b"\x80\x80\x80\x80\x10",
+            b"ConstantOfShape",
+            b"Loop",
+            b"location",
+            b"../../etc/passwd",
+            b"\x0a\x00",
+            b"\x08\x0b",
         ];
         fuzz("model", &samples, &words, |bytes, _| {
             let Ok(model) = Model::read(bytes) else { return };

@@ -77,6 +77,8 @@ impl Project {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sulcus"));
         command.args(args).current_dir(self.root()).stdin(Stdio::null());
         command.env("NO_COLOR", "1").env("HOME", self.root());
+        // The runtime is fetched once for all tests, not once for each home folder.
+        command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
         command.env_remove("SULCUS_STORE").env_remove("SULCUS_OFFLINE");
         command
     }

@@ -1,8 +1,10 @@
 //! The subset of Vega-Lite that is drawn. What is outside it is refused by name.
 
-use schemars::JsonSchema;
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::Error;
 use crate::figure::{self, Aggregate, Facet, Figure, Role, Shape, Share};
@@ -52,7 +54,7 @@ pub struct Layer {
 }
 
 /// A title, alone or as an object.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Value", into = "String")]
 pub struct Title(pub String);
 
@@ -78,8 +80,20 @@ impl TryFrom<Value> for Title {
     }
 }
 
+impl JsonSchema for Title {
+    fn schema_name() -> Cow<'static, str> {
+        "Title".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let object = json!({ "type": "object", "properties": { "text": { "type": "string" } },
+            "required": ["text"], "additionalProperties": false });
+        json_schema!({ "description": "Stands above the chart", "anyOf": [{ "type": "string" }, object] })
+    }
+}
+
 /// A mark, by its name or as an object.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Value")]
 pub struct Mark {
     /// How rows are drawn
@@ -107,6 +121,20 @@ impl TryFrom<Value> for Mark {
             other => Object::deserialize(other).map(|o| Mark { name: o.name, point: o.point }),
         };
         read.map_err(|e| format!("mark: {e}"))
+    }
+}
+
+impl JsonSchema for Mark {
+    fn schema_name() -> Cow<'static, str> {
+        "Mark".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let name = generator.subschema_for::<MarkName>();
+        let object = json!({ "type": "object",
+            "properties": { "type": name, "point": { "type": "boolean", "description": "Dots on lines" } },
+            "required": ["type"], "additionalProperties": false });
+        json_schema!({ "description": "How rows are drawn", "anyOf": [name, object] })
     }
 }
 
@@ -196,13 +224,13 @@ pub enum FieldType {
 }
 
 /// Whether and how to divide into bins.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Value", into = "Value")]
 pub struct Bin(pub Option<usize>);
 
 impl From<Bin> for Value {
     fn from(bin: Bin) -> Value {
-        bin.0.map_or(Value::Bool(false), |n| serde_json::json!({ "maxbins": n }))
+        bin.0.map_or(Value::Bool(false), |n| json!({ "maxbins": n }))
     }
 }
 
@@ -221,6 +249,18 @@ impl TryFrom<Value> for Bin {
                 Object::deserialize(other).map(|o| Bin(Some(o.maxbins))).map_err(|e| format!("bin: {e}"))
             }
         }
+    }
+}
+
+impl JsonSchema for Bin {
+    fn schema_name() -> Cow<'static, str> {
+        "Bin".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let object = json!({ "type": "object", "properties": { "maxbins": { "type": "integer", "minimum": 1 } },
+            "required": ["maxbins"], "additionalProperties": false });
+        json_schema!({ "description": "Into bins", "anyOf": [{ "type": "boolean" }, object] })
     }
 }
 

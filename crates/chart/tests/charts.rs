@@ -86,6 +86,30 @@ fn a_chart_survives_being_written_and_read() {
 }
 
 #[test]
+fn the_schema_knows_short_forms() {
+    let schema = serde_json::to_value(schemars::schema_for!(Chart)).unwrap();
+    assert_eq!(schema["$defs"]["Bin"]["anyOf"][0]["type"], "boolean");
+    assert_eq!(schema["$defs"]["Mark"]["anyOf"][0]["$ref"], "#/$defs/MarkName");
+}
+
+/// A stage kind reads its own parameters beside those of the chart.
+#[test]
+fn a_chart_can_lie_flat_among_other_parameters() {
+    #[derive(Debug, serde::Deserialize, serde::Serialize)]
+    struct Params {
+        format: String,
+        #[serde(flatten)]
+        chart: Chart,
+    }
+    let written = json!({ "format": "png", "chart": "line", "x": "a", "y": "b" });
+    let read: Params = serde_json::from_value(written.clone()).unwrap();
+    assert_eq!(read.chart, chart(json!({ "chart": "line", "x": "a", "y": "b" })));
+    assert_eq!(serde_json::to_value(&read).unwrap(), written);
+    let wrong = json!({ "format": "png", "chart": "line", "x": "a", "y": "b", "colour": "t" });
+    assert!(serde_json::from_value::<Params>(wrong).unwrap_err().to_string().contains("`colour`"));
+}
+
+#[test]
 fn columns_are_those_that_are_drawn() {
     let read = |spec| columns_read(&chart(spec)).unwrap();
     let spec = json!({ "chart": "scatter", "x": "a", "y": "b", "color": "t", "facet": "t", "error": "e" });

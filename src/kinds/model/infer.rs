@@ -7,8 +7,8 @@ use onnx_graph::shape::{Info, infer};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{argmax, facts};
 use super::train::row_shape;
+use super::{argmax, facts};
 use crate::model::{Runtime, Session, Values};
 use crate::stage::{
     Column, Complaint, Dim, Facts, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads,

@@ -8,8 +8,8 @@ use onnx_graph::train::{Sgd, Training, training, with_parameters};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::facts;
 use super::argmax;
+use super::facts;
 use super::infer::forward;
 use crate::model::{Request, Runtime, Schedule, Session, Values, train};
 use crate::stage::{
@@ -350,10 +350,13 @@ fn classify(logits: &[f32], width: usize, labels: &[i64]) -> (f64, f64) {
     (loss / rows, right as f64 / rows)
 }
 
+/// Epoch, step, mean loss, accuracy, and loss and accuracy on held-out rows.
+type Epoch = (usize, usize, f64, f64, Option<(f64, f64)>);
+
 #[derive(Default)]
 struct History {
     losses: Vec<f64>,
-    epochs: Vec<(usize, usize, f64, f64, Option<(f64, f64)>)>,
+    epochs: Vec<Epoch>,
 }
 
 impl History {
