@@ -154,14 +154,15 @@ pub fn stop_on_signals(cancel: &Cancel) -> Result<(), CliError> {
     let cannot = |error: std::io::Error| CliError::failed(format!("cannot listen for signals: {error}"));
     let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM]).map_err(cannot)?;
     let cancel = cancel.clone();
-    std::thread::spawn(move || {
+    let listen = move || {
         for _ in signals.forever() {
             if cancel.is_cancelled() {
                 std::process::exit(i32::from(Exit::Interrupted.code()));
             }
             cancel.cancel();
         }
-    });
+    };
+    std::thread::Builder::new().spawn(listen).map_err(cannot)?;
     Ok(())
 }
 

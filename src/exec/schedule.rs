@@ -73,11 +73,17 @@ pub fn run(
         let (to_workers, jobs) = channel::<(StepId, u64, Cancel)>();
         let jobs = Arc::new(std::sync::Mutex::new(jobs));
         let (to_loop, reports) = channel::<Report>();
-        for _ in 0..options.jobs.max(1) {
-            let (jobs, to_loop, results) = (Arc::clone(&jobs), to_loop.clone(), &results);
-            scope.spawn(move || work(resolver, force, &jobs, &to_loop, results, observer));
-        }
         let mut state = Loop::new(resolver, steps, options, &results, observer);
+        for number in 0..options.jobs.max(1) {
+            let (jobs, to_loop, results) = (Arc::clone(&jobs), to_loop.clone(), &results);
+            let work = move || work(resolver, force, &jobs, &to_loop, results, observer);
+            match (std::thread::Builder::new().spawn_scoped(scope, work), number) {
+                (Ok(_), _) => {}
+                (Err(error), 0) => state.refuse(&format!("cannot start a thread: {error}")),
+                // Fewer threads do the same work.
+                (Err(_), _) => break,
+            }
+        }
         state.run(&to_workers, &reports, cancel);
         state.summary
     })
@@ -308,6 +314,14 @@ impl<'a> Loop<'a> {
             }
             Err(failed) => self.fail(id, &failed),
         }
+    }
+
+    /// Nothing can run: the first step that was to run fails, and with it all.
+    fn refuse(&mut self, message: &str) {
+        if let Some((_, id)) = self.ready.first().copied() {
+            self.fail(id, &Failed { failure: Failure::new(message), log: String::new() });
+        }
+        self.stopping = true;
     }
 
     fn fail(&mut self, id: StepId, failed: &Failed) {

@@ -116,7 +116,8 @@ impl Store {
         };
         std::thread::scope(|scope| {
             for _ in 1..threads.max(1) {
-                scope.spawn(work);
+                // This thread does what no other could be started for.
+                let _ = std::thread::Builder::new().spawn_scoped(scope, work);
             }
             work();
         });

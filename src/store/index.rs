@@ -168,7 +168,8 @@ impl Index {
         };
         std::thread::scope(|scope| {
             for _ in 1..threads.min(cold.len()) {
-                scope.spawn(work);
+                // This thread does what no other could be started for.
+                let _ = std::thread::Builder::new().spawn_scoped(scope, work);
             }
             work();
         });
