@@ -6,6 +6,7 @@ mod it {
     mod data;
     mod edits;
     mod faults;
+    mod fuzz;
     mod house;
     mod kinds;
     #[cfg(feature = "models")]
