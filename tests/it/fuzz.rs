@@ -185,18 +185,18 @@ mod models {
     /// Reads, infers shapes and differentiates.
     #[test]
     fn models() {
-        let spec = |input: &[usize]| Spec {
+        let spec = |input: &[usize], hidden: &[usize]| Spec {
             input: input.to_vec(),
             classes: 2,
-            hidden: vec![3],
+            hidden: hidden.to_vec(),
             activation: "Relu".to_owned(),
             scale: 1.0,
         };
         let sgd = || Sgd { momentum: 0.9, weight_decay: 0.1, nesterov: false };
-        let linear = build("linear", &spec(&[3]), 0).unwrap();
-        let mlp = build("mlp", &spec(&[4]), 1).unwrap();
+        let linear = build("linear", &spec(&[3], &[]), 0).unwrap();
+        let mlp = build("mlp", &spec(&[4], &[3]), 1).unwrap();
         let trained = training(&mlp, Loss::CrossEntropy, sgd()).unwrap().model.to_bytes();
-        let lenet = build("lenet", &spec(&[1, 8, 8]), 2).unwrap();
+        let lenet = build("lenet", &spec(&[1, 8, 8], &[]), 2).unwrap();
         let samples = [linear.to_bytes(), mlp.to_bytes(), trained, lenet.to_bytes()];
         let words: [&[u8]; 8] = [
             b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
