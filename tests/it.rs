@@ -1,6 +1,7 @@
 //! The integration tests: one binary, one module a group.
 
 mod it {
+    mod bad_workflows;
     mod commands;
     mod dag;
     mod data;
