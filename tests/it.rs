@@ -9,6 +9,8 @@ mod it {
     mod faults;
     mod fuzz;
     mod house;
+    #[cfg(feature = "tables")]
+    mod increments;
     mod kinds;
     #[cfg(feature = "models")]
     mod models;
