@@ -138,6 +138,7 @@ fn resources(plan: &Plan, flags: &[String]) -> Result<BTreeMap<String, f64>, Cli
     for flag in flags {
         let parsed =
             flag.split_once('=').and_then(|(name, amount)| Some((name, amount.parse::<f64>().ok()?)));
+        let parsed = parsed.filter(|(_, amount)| amount.is_finite() && *amount >= 0.0);
         let Some((name, amount)) = parsed else {
             return Err(
                 CliError::wrong(format!("`--resource {flag}` is no amount")).hint("write `--resource gpu=2`")

@@ -1,6 +1,6 @@
 //! From a step whose inputs are known to its key, and from the key to its recorded result.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Memory, Session};
@@ -30,12 +30,14 @@ pub struct Resolver<'a> {
     /// What the last run remembered.
     pub memory: &'a Memory,
     runtime: Mutex<HashMap<Vec<String>, String>>,
+    /// Steps whose damage was named: it is looked at more than once.
+    told: Mutex<HashSet<StepId>>,
 }
 
 impl<'a> Resolver<'a> {
     /// A resolver for `plan`.
     pub fn new(plan: &'a Plan, session: &'a Session<'a>, memory: &'a Memory) -> Self {
-        Resolver { plan, session, memory, runtime: Mutex::default() }
+        Resolver { plan, session, memory, runtime: Mutex::default(), told: Mutex::default() }
     }
 
     /// The key of a step, all of whose upstream outputs are known through `outputs`.
@@ -131,26 +133,18 @@ impl<'a> Resolver<'a> {
             return None;
         }
         for out in outputs.iter() {
-            match self.session.store.health_of(out.ty, &out.object, &self.session.index) {
-                Health::Sound => {}
-                Health::Missing => {
-                    damaged(format!(
-                        "the object {} of its output `{}` is missing",
-                        out.object.short(),
-                        out.port
-                    ));
-                    return None;
-                }
+            let what = match self.session.store.health_of(out.ty, &out.object, &self.session.index) {
+                Health::Sound => continue,
+                Health::Missing => "is missing",
                 Health::Corrupt => {
                     let _ = self.session.store.quarantine(&out.object);
-                    damaged(format!(
-                        "the object {} of its output `{}` is damaged and was put aside",
-                        out.object.short(),
-                        out.port
-                    ));
-                    return None;
+                    "is damaged and was put aside"
                 }
+            };
+            if self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(id) {
+                damaged(format!("the object {} of its output `{}` {what}", out.object.short(), out.port));
             }
+            return None;
         }
         Some(outputs)
     }

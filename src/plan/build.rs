@@ -163,11 +163,21 @@ impl<'a> Builder<'a> {
 
     fn written(&mut self, drafts: &[Draft]) -> Written {
         let mut written = Written::default();
+        // What a step writes is removed before it runs.
+        let sources = self.workflow.sources.iter().map(|s| s.name.clone());
+        let lock = self.workflow.sources.first().map(|s| Path::new(&s.name).with_extension("lock"));
+        let own: Vec<ProjectPath> = sources
+            .chain(lock.map(|path| path.to_string_lossy().into_owned()))
+            .filter_map(|path| ProjectPath::parse(&path).ok())
+            .collect();
         for (id, draft) in drafts.iter().enumerate() {
             for port in draft.ports.outputs.iter().filter(|p| p.path.is_some()) {
                 let text = port.path.as_deref().unwrap_or_default();
                 let span = self.workflow.cells[id].with.find("writes").span;
                 let result = match ProjectPath::parse_writable(text) {
+                    Ok(path) if let Some(own) = own.iter().find(|own| own.is_in(&path)) => {
+                        Err(format!("`{text}` may not be written: `{own}` belongs to this workflow"))
+                    }
                     Ok(path) => written.add(path, id, &port.name).map_err(|other| {
                         let other = &self.workflow.cells[other];
                         let name = cell_name(&self.workflow.stages[other.stage].name.name, &other.axes);

@@ -203,8 +203,13 @@ impl Store {
             if entry.file_type().is_dir() {
                 continue;
             }
-            let below =
-                entry.path().strip_prefix(&root).unwrap_or(entry.path()).to_string_lossy().into_owned();
+            let below = entry.path().strip_prefix(&root).unwrap_or(entry.path());
+            // A tree has one line for each file.
+            let Some(below) = below.to_str().filter(|name| !name.contains('\n')).map(str::to_owned) else {
+                let why = "its name is not UTF-8 text of one line";
+                return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, why))
+                    .at("keep", entry.path());
+            };
             let (digest, bytes) = self.adopt(&format!("{relative}/{below}"), index, durable)?;
             let executable = entry.metadata().is_ok_and(|m| m.permissions().mode() & 0o100 != 0);
             tree.files.push((below, digest, bytes, executable));

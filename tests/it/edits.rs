@@ -113,6 +113,36 @@ fn a_step_that_reads_a_result_somebody_overwrote_keeps_no_result() {
 }
 
 #[test]
+fn no_step_writes_over_its_own_workflow() {
+    for path in ["work/flow.yaml", "work/flow.lock", "work/", "work/part.yaml"] {
+        let text = format!(
+            "include: part.yaml\nstages:\n  own:\n    uses: command\n    with: {{ run: 'true', writes: {path} }}\n"
+        );
+        let project = Project::with(&[("work/flow.yaml", &text), ("work/part.yaml", "stages: {}\n")]);
+        let ran = project.sulcus(&["run", "work/flow.yaml"]);
+        assert_eq!(ran.code, 2, "{path}: {}", ran.text());
+        assert!(ran.stderr.contains("belongs to this workflow"), "{path}: {}", ran.text());
+        assert_eq!(project.read("work/flow.yaml"), text);
+    }
+}
+
+#[test]
+fn a_file_name_of_two_lines_is_refused() {
+    let workflow = "stages:\n  two:\n    uses: command\n    with: { run: 'mkdir d; echo > \"d/$(printf \"a\\nb\")\"', writes: d/ }\n";
+    let ran = Project::new(workflow).sulcus(&["run"]);
+    assert_eq!(ran.code, 1, "{}", ran.text());
+    assert!(ran.stderr.contains("not UTF-8 text of one line"), "{}", ran.text());
+}
+
+#[test]
+fn an_amount_that_is_no_amount_is_refused() {
+    let project = Project::with(&[("sulcus.yaml", TWO), ("in.txt", "old\n")]);
+    for amount in ["nan", "inf", "-1", "x"] {
+        assert_eq!(project.sulcus(&["run", "--resource", &format!("gpu={amount}")]).code, 2, "{amount}");
+    }
+}
+
+#[test]
 fn a_step_does_not_run_on_a_result_that_could_not_be_put_back() {
     let workflow = TWO.replace("sleep 0.7; ", "").replace("a.txt", "out/a.txt");
     let project = Project::with(&[("sulcus.yaml", &workflow), ("in.txt", "old\n")]);
