@@ -1,6 +1,7 @@
 //! The integration tests: one binary, one module a group.
 
 mod it {
+    mod bad_workflows;
     mod commands;
     mod dag;
     mod data;
@@ -8,6 +9,8 @@ mod it {
     mod faults;
     mod fuzz;
     mod house;
+    #[cfg(feature = "tables")]
+    mod increments;
     mod kinds;
     #[cfg(feature = "models")]
     mod models;

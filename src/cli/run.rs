@@ -62,6 +62,7 @@ pub fn run(global: &Global, args: &RunArgs, ui: &Ui) -> Result<Exit, CliError> {
     let resolver = Resolver::new(&plan, &session, &memory);
     let total = steps.len();
     let watch = ui.watch(&plan, total);
+    resolver.check_providers(&steps).map_err(|(id, failure)| named(&plan, id, failure))?;
     let seen =
         preview(&resolver, &steps, &force, &watch).map_err(|(id, failure)| named(&plan, id, failure))?;
     check(&plan, &steps, &seen)?;

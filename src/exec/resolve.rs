@@ -149,6 +149,21 @@ impl<'a> Resolver<'a> {
         Some(outputs)
     }
 
+    /// Asks for every execution provider that `steps` name, before anything runs. Steps on the
+    /// processor alone are not asked for: that works everywhere, and asking may fetch the runtime.
+    ///
+    /// # Errors
+    /// The first step none of whose providers works here.
+    pub fn check_providers(&self, steps: &[StepId]) -> Result<(), (StepId, Failure)> {
+        for &id in steps {
+            let step = &self.plan.steps[id];
+            if step.kind.uses_runtime() && step.providers != ["cpu"] {
+                self.runtime(&step.providers).map_err(|failure| (id, failure))?;
+            }
+        }
+        Ok(())
+    }
+
     /// What stands for runtime and provider in a key, asked once for each list of providers.
     fn runtime(&self, providers: &[String]) -> Result<String, Failure> {
         let mut known = self.runtime.lock().unwrap_or_else(PoisonError::into_inner);

@@ -44,11 +44,24 @@ pub fn parse(bytes: &[u8], source: u32) -> Result<Node, Diagnostic> {
         let place = error.location().map_or(at(1, 1), |l| at(l.line() as usize, l.column() as usize));
         let rendered = error.to_string();
         let message = rendered.lines().next().unwrap_or("not valid YAML");
-        let message = message.split(" at line ").next().unwrap_or(message);
-        Diagnostic::at(place, message.trim_end_matches('.').to_owned())
+        let message = message.split(" at line ").next().unwrap_or(message).trim_end_matches('.');
+        reword(message, place)
     })?;
     node.set_source(source);
     Ok(node)
+}
+
+/// The parser's words for programmers in words for authors.
+fn reword(message: &str, place: Span) -> Diagnostic {
+    if let Some(key) = message.strip_prefix("duplicate mapping key: ") {
+        let key = key.split(", set ").next().unwrap_or(key);
+        return Diagnostic::at(place, format!("the key `{key}` stands twice")).hint("rename one of the two");
+    }
+    if message.contains("budget") || message.contains("alias") {
+        return Diagnostic::at(place, "the file's aliases expand to far more than its size allows")
+            .hint("write out what they stand for, or use `params`");
+    }
+    Diagnostic::at(place, message.to_owned())
 }
 
 fn options(len: usize) -> Options {
@@ -56,9 +69,9 @@ fn options(len: usize) -> Options {
         budget: serde_saphyr::budget! {
             max_depth: MAX_DEPTH,
             max_documents: 1,
-            max_events: len + 64,
-            max_nodes: len + 64,
-            max_total_scalar_bytes: len + 64,
+            max_events: 4 * len + 10_000,
+            max_nodes: 4 * len + 10_000,
+            max_total_scalar_bytes: 4 * len + 10_000,
             max_aliases: 1_000,
             max_anchors: 1_000,
             max_merge_keys: 1_000,

@@ -38,8 +38,14 @@ impl Beneath {
     pub fn open(&self, relative: &str) -> Result<File> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-        let fd = openat2(&self.folder, relative, flags, Mode::empty(), resolve)
-            .at("open", self.path.join(relative))?;
+        let fd =
+            openat2(&self.folder, relative, flags, Mode::empty(), resolve).map_err(|error| match error {
+                rustix::io::Errno::XDEV => {
+                    std::io::Error::other("a link on this path leads out of the project")
+                }
+                other => other.into(),
+            });
+        let fd = fd.at("open", self.path.join(relative))?;
         Ok(File::from(fd))
     }
 
