@@ -9,9 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::resolve::{Outputs, Resolved, Resolver};
 use super::{Event, Observer, Session};
 use crate::plan::{Source, StepId};
-use crate::stage::{
-    Bound, Cancel, Digest, Facts, Failure, FileForm, FileIn, Io, Made, Port, PortType, Progress,
-};
+use crate::stage::{Bound, Cancel, Digest, Facts, Failure, FileIn, Io, Made, Port, PortType, Progress};
 use crate::store::{Output, Record};
 
 /// Results of steps that took longer are synced to disk at once. Shorter ones are left to the system:
@@ -157,13 +155,10 @@ fn artefact(resolver: &Resolver, source: StepId, out: &Output) -> PathBuf {
 fn named_files(resolver: &Resolver, id: StepId) -> BTreeMap<String, Vec<FileIn>> {
     let plan = resolver.plan;
     let named = plan.steps[id].files.iter().map(|binding| {
-        let folder = binding.pattern.trim_start_matches("./").trim_end_matches('/');
-        let files = binding.found.iter().map(|file| {
-            let name = file.path.as_str();
-            let below = (binding.form == FileForm::Folder).then(|| name.strip_prefix(folder)).flatten();
-            let name = below.map_or(name, |n| n.trim_start_matches('/')).to_owned();
-            FileIn { name, path: file.path.below(&plan.root) }
-        });
+        let files = binding
+            .found
+            .iter()
+            .map(|file| FileIn { name: binding.name_of(file).to_owned(), path: file.path.below(&plan.root) });
         (binding.param.clone(), files.collect())
     });
     named.collect()

@@ -58,15 +58,7 @@ impl Manifest {
             let field = format!("file.{}", binding.param);
             for (file, digest) in binding.found.iter().zip(digests) {
                 let name = if binding.names_matter {
-                    let shown = file.path.as_str();
-                    let below =
-                        |rest: &str| shown.strip_prefix(rest).map(|s| s.trim_start_matches('/').to_owned());
-                    if binding.form == FileForm::Folder {
-                        below(binding.pattern.trim_start_matches("./").trim_end_matches('/'))
-                            .unwrap_or(shown.to_owned())
-                    } else {
-                        shown.to_owned()
-                    }
+                    binding.name_of(file).to_owned()
                 } else {
                     file.path.extension().map_or(String::new(), |e| format!(".{e}"))
                 };

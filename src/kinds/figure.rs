@@ -91,9 +91,7 @@ curves:
             return Ok(Outputs::new());
         };
         if let Some(missing) = columns.iter().find(|c| table.column(c).is_none()) {
-            let names = || table.names();
-            let hint = crate::spec::suggest::did_you_mean(missing, names())
-                .unwrap_or_else(|| crate::spec::suggest::known(names()));
+            let hint = crate::spec::suggest::hint(missing, table.names());
             return Err(wrong(format!("the table has no column `{missing}` to draw")).hint(hint));
         }
         Ok(Outputs::new())

@@ -78,10 +78,8 @@ impl Provider {
     /// # Errors
     /// If there is none: with the nearest name.
     pub fn named(name: &str) -> Result<&'static Provider, Failure> {
-        let names = || PROVIDERS.iter().map(|p| p.name);
         PROVIDERS.iter().find(|p| p.name == name).ok_or_else(|| {
-            let hint = crate::spec::suggest::did_you_mean(name, names())
-                .unwrap_or_else(|| crate::spec::suggest::known(names()));
+            let hint = crate::spec::suggest::hint(name, PROVIDERS.iter().map(|p| p.name));
             Failure::new(format!("there is no execution provider `{name}`")).hint(hint)
         })
     }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::bind::Cellbook;
 use super::files::{self, Written};
 use super::{Binding, FileBinding, Plan, ProjectPath, Source, Step, StepId, graph};
-use crate::spec::suggest::{did_you_mean, known};
+use crate::spec::suggest::{self, did_you_mean, known};
 use crate::spec::{Cell, Diagnostic, Input, InputSource, Invalid, Node, Span, Workflow, Yaml, cell_name};
 use crate::stage::{Complaint, Port, PortType, Ports, Stage};
 
@@ -152,7 +152,7 @@ impl<'a> Builder<'a> {
         let before = self.out.len();
         for (key, _) in entries.iter().filter(|(key, _)| !properties.contains(&key.name)) {
             let names = || properties.iter().map(String::as_str);
-            let hint = did_you_mean(&key.name, names()).unwrap_or_else(|| known(names()));
+            let hint = suggest::hint(&key.name, names());
             self.out.push(
                 Diagnostic::at(key.span, format!("`{}` has no parameter `{}`", kind.name(), key.name))
                     .hint(hint),
@@ -390,7 +390,7 @@ fn choose<'p>(
     let names = || outputs.iter().map(|p| p.name.as_str());
     match port {
         Some(port) => outputs.iter().find(|p| p.name == port).ok_or_else(|| {
-            let hint = did_you_mean(port, names()).unwrap_or_else(|| known(names()));
+            let hint = suggest::hint(port, names());
             (format!("the stage `{stage}` has no output port `{port}`"), Some(hint))
         }),
         None => match outputs {

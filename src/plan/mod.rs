@@ -112,6 +112,19 @@ pub struct FileBinding {
     pub found: Vec<FoundFile>,
 }
 
+impl FileBinding {
+    /// The name under which the step sees a file: below the folder that the parameter names, else in
+    /// the project. Keys and running steps must agree on it.
+    pub fn name_of<'f>(&self, file: &'f FoundFile) -> &'f str {
+        let path = file.path.as_str();
+        if self.form != FileForm::Folder {
+            return path;
+        }
+        let folder = self.pattern.trim_start_matches("./").trim_end_matches('/');
+        path.strip_prefix(folder).map_or(path, |below| below.trim_start_matches('/'))
+    }
+}
+
 /// One file named by a file parameter.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FoundFile {

@@ -1,7 +1,7 @@
 //! Which steps a request means: by stage, by cell, by tag.
 
 use super::{Plan, StepId};
-use crate::spec::suggest::{did_you_mean, known};
+use crate::spec::suggest::{self, known};
 use crate::spec::{Cells, Diagnostic, Reference, label};
 
 /// The steps meant by `targets` (`stage`, `stage[seed=0]`, `@tag`) in order; all of them if there are none.
@@ -53,7 +53,7 @@ fn meant(plan: &Plan, target: &str) -> Result<Vec<StepId>, Diagnostic> {
                     .map(|id| plan.steps[id].name.as_str()),
             )
         } else {
-            did_you_mean(&reference.stage, stages()).unwrap_or_else(|| known(stages()))
+            suggest::hint(&reference.stage, stages())
         };
         return Err(Diagnostic::new(format!("the workflow has no step `{target}`")).hint(hint));
     }

@@ -1,6 +1,6 @@
 //! Reading the fields of a mapping: known keys, expected types, places.
 
-use super::suggest::{did_you_mean, known};
+use super::suggest::hint;
 use super::{Diagnostic, Key, Node, Yaml};
 
 /// The entries of a mapping; nothing counts as an empty one.
@@ -15,9 +15,8 @@ pub fn entries<'a>(node: &'a Node, what: &str) -> Result<&'a [(Key, Node)], Diag
 /// A complaint for every key that is not in `allowed`.
 pub fn check_keys(entries: &[(Key, Node)], allowed: &[&str], what: &str, out: &mut Vec<Diagnostic>) {
     for (key, _) in entries.iter().filter(|(k, _)| !allowed.contains(&k.name.as_str())) {
-        let hint = did_you_mean(&key.name, allowed.iter().copied())
-            .unwrap_or_else(|| known(allowed.iter().copied()));
-        out.push(Diagnostic::at(key.span, format!("{what} has no key `{}`", key.name)).hint(hint));
+        let near = hint(&key.name, allowed.iter().copied());
+        out.push(Diagnostic::at(key.span, format!("{what} has no key `{}`", key.name)).hint(near));
     }
 }
 

@@ -5,6 +5,11 @@ pub fn did_you_mean<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str
     nearest(name, candidates).map(|near| format!("did you mean `{near}`?"))
 }
 
+/// The hint for an unknown name: the candidate nearest to it, else the names that there are.
+pub fn hint<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str> + Clone) -> String {
+    did_you_mean(name, candidates.clone()).unwrap_or_else(|| known(candidates))
+}
+
 /// The candidate nearest to `name` within a third of its length.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (name.chars().count() / 3).max(1);

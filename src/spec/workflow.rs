@@ -187,8 +187,7 @@ fn override_params(workflow: &mut Workflow, overrides: &Overrides) -> Result<(),
         let first = parts.next().unwrap_or("");
         let names: Vec<String> = workflow.params.keys().cloned().collect();
         let Some(mut slot) = workflow.params.get_mut(first) else {
-            let hint = super::suggest::did_you_mean(first, names.iter().map(String::as_str))
-                .unwrap_or_else(|| super::suggest::known(names.iter().map(String::as_str)));
+            let hint = super::suggest::hint(first, names.iter().map(String::as_str));
             return Err(Diagnostic::new(format!("the workflow has no parameter `{first}`")).hint(hint));
         };
         for part in parts {

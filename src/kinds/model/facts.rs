@@ -84,8 +84,7 @@ pub fn column<'a>(table: &'a TableFacts, name: &'a str, param: &str) -> Result<&
     if table.column(name).is_some() {
         return Ok(name);
     }
-    let hint = crate::spec::suggest::did_you_mean(name, table.names())
-        .unwrap_or_else(|| crate::spec::suggest::known(table.names()));
+    let hint = crate::spec::suggest::hint(name, table.names());
     Err(Complaint::param(param, format!("the table has no column `{name}`")).hint(hint))
 }
 

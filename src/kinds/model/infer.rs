@@ -185,8 +185,7 @@ fn expose(model: &mut Model, tensors: &[String]) -> Result<(), Failure> {
     let mut extra = Vec::new();
     for name in tensors {
         if !made.contains(&name.as_str()) {
-            let hint = crate::spec::suggest::did_you_mean(name, made.iter().copied());
-            let hint = hint.unwrap_or_else(|| crate::spec::suggest::known(made.iter().copied()));
+            let hint = crate::spec::suggest::hint(name, made.iter().copied());
             return Err(Failure::new(format!("the model has no inner tensor `{name}`")).hint(hint));
         }
         let info =

@@ -1,9 +1,7 @@
 //! `Identity`.
 
-use super::{Gradient, Op, same};
+use super::{Gradient, Op};
 use crate::error::Result;
-use crate::proto::NodeProto;
-use crate::shape::Info;
 
 /// `x`.
 pub struct Identity;
@@ -11,15 +9,6 @@ pub struct Identity;
 impl Op for Identity {
     fn name(&self) -> &'static str {
         "Identity"
-    }
-
-    fn infer(
-        &self,
-        _node: &NodeProto,
-        inputs: &[Info],
-        _constant: &dyn Fn(usize) -> Option<Vec<i64>>,
-    ) -> Result<Vec<Info>> {
-        same(inputs)
     }
 
     fn gradient(&self, g: &mut Gradient) -> Result<Vec<Option<String>>> {

@@ -26,16 +26,19 @@ pub trait Op: Sync {
     /// Its name in the standard.
     fn name(&self) -> &'static str;
 
-    /// Types and shapes of its outputs; `constant(i)` gives the values of input `i` if it is a constant int64.
+    /// Types and shapes of its outputs; `constant(i)` gives the values of input `i` if it is a constant
+    /// int64. An op that works element by element gives what it was given.
     ///
     /// # Errors
     /// If the inputs do not fit.
     fn infer(
         &self,
-        node: &NodeProto,
+        _node: &NodeProto,
         inputs: &[Info],
-        constant: &dyn Fn(usize) -> Option<Vec<i64>>,
-    ) -> Result<Vec<Info>>;
+        _constant: &dyn Fn(usize) -> Option<Vec<i64>>,
+    ) -> Result<Vec<Info>> {
+        Ok(vec![input(inputs, 0)?.clone()])
+    }
 
     /// Emits the gradient of each input from that of the first output; `None` for inputs that have none.
     ///
@@ -119,11 +122,6 @@ fn axis(axis: i64, rank: usize) -> Result<usize> {
         .ok()
         .filter(|a| *a < rank)
         .ok_or_else(|| Error::new(format!("there is no axis {axis} in {rank} dimensions")))
-}
-
-/// The output of an op that keeps its input's shape.
-fn same(inputs: &[Info]) -> Result<Vec<Info>> {
-    Ok(vec![input(inputs, 0)?.clone()])
 }
 
 /// The product of dimensions, if all are known.

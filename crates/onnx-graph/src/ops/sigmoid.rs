@@ -1,9 +1,7 @@
 //! `Sigmoid`. Gradient dy · y · (1 − y).
 
-use super::{Gradient, Op, same};
+use super::{Gradient, Op};
 use crate::error::Result;
-use crate::proto::NodeProto;
-use crate::shape::Info;
 
 /// 1 / (1 + exp(−x)).
 pub struct Sigmoid;
@@ -11,15 +9,6 @@ pub struct Sigmoid;
 impl Op for Sigmoid {
     fn name(&self) -> &'static str {
         "Sigmoid"
-    }
-
-    fn infer(
-        &self,
-        _node: &NodeProto,
-        inputs: &[Info],
-        _constant: &dyn Fn(usize) -> Option<Vec<i64>>,
-    ) -> Result<Vec<Info>> {
-        same(inputs)
     }
 
     fn gradient(&self, g: &mut Gradient) -> Result<Vec<Option<String>>> {

@@ -1,11 +1,9 @@
 //! `Softmax` and `LogSoftmax` along one axis (operator set 13 on: that axis alone).
 
-use super::{Gradient, Op, axis, same};
+use super::{Gradient, Op, axis};
 use crate::build::Attr;
 use crate::error::Result;
 use crate::model::int_attribute;
-use crate::proto::NodeProto;
-use crate::shape::Info;
 
 fn summed(g: &mut Gradient, value: &str) -> Result<String> {
     let rank = g.inputs[0].rank("its input")?.len();
@@ -20,15 +18,6 @@ pub struct Softmax;
 impl Op for Softmax {
     fn name(&self) -> &'static str {
         "Softmax"
-    }
-
-    fn infer(
-        &self,
-        _node: &NodeProto,
-        inputs: &[Info],
-        _constant: &dyn Fn(usize) -> Option<Vec<i64>>,
-    ) -> Result<Vec<Info>> {
-        same(inputs)
     }
 
     // dx = y · (dy − Σ dy·y)
@@ -47,15 +36,6 @@ pub struct LogSoftmax;
 impl Op for LogSoftmax {
     fn name(&self) -> &'static str {
         "LogSoftmax"
-    }
-
-    fn infer(
-        &self,
-        _node: &NodeProto,
-        inputs: &[Info],
-        _constant: &dyn Fn(usize) -> Option<Vec<i64>>,
-    ) -> Result<Vec<Info>> {
-        same(inputs)
     }
 
     // dx = dy − exp(y) · Σ dy

@@ -1,9 +1,7 @@
 //! `Tanh`. Gradient dy · (1 − y²).
 
-use super::{Gradient, Op, same};
+use super::{Gradient, Op};
 use crate::error::Result;
-use crate::proto::NodeProto;
-use crate::shape::Info;
 
 /// tanh(x).
 pub struct Tanh;
@@ -11,15 +9,6 @@ pub struct Tanh;
 impl Op for Tanh {
     fn name(&self) -> &'static str {
         "Tanh"
-    }
-
-    fn infer(
-        &self,
-        _node: &NodeProto,
-        inputs: &[Info],
-        _constant: &dyn Fn(usize) -> Option<Vec<i64>>,
-    ) -> Result<Vec<Info>> {
-        same(inputs)
     }
 
     fn gradient(&self, g: &mut Gradient) -> Result<Vec<Option<String>>> {
