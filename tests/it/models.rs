@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use onnx_graph::architectures::{Spec, build};
 use onnx_graph::loss::Loss;
 use onnx_graph::random::Random;
-use onnx_graph::train::{Sgd, Training, training};
+use onnx_graph::train::{Optimizer, Settings, Sgd, Training, training};
 use serde_json::Value as Json;
 use sulcus::model::{Host, Places, Runtime, Session, Values};
 
@@ -52,9 +52,12 @@ fn graph(case: &Json) -> (Training, Spec) {
         momentum: settings["momentum"].as_f64().expect("momentum") as f32,
         weight_decay: settings["weight_decay"].as_f64().expect("decay") as f32,
         nesterov: settings["nesterov"].as_bool().expect("nesterov"),
+        ..Sgd::default()
     };
     let loss = if case["loss"] == "cross_entropy" { Loss::CrossEntropy } else { Loss::MeanSquaredError };
-    (training(&model, loss, sgd).expect("it is differentiated"), spec)
+    let batch = case["batch"].as_u64().expect("a batch") as usize;
+    let settings = Settings::new(loss, Optimizer::Sgd(sgd), batch);
+    (training(&model, &settings).expect("it is differentiated"), spec)
 }
 
 /// Data, targets and batches as the case's seed draws them.
@@ -90,7 +93,7 @@ fn first(training: &Training) -> Fed {
     let mut fed = Fed::new();
     for state in &training.states {
         fed.push((state.value.0.clone(), (state.dims.clone(), Values::F32(state.values.clone()))));
-        if let Some((name, _)) = &state.velocity {
+        for (name, _) in &state.slots {
             let zeros = vec![0.0; state.values.len()];
             fed.push((name.clone(), (state.dims.clone(), Values::F32(zeros))));
         }
@@ -152,7 +155,7 @@ fn many_steps_in_one_loop_are_the_single_steps_bit_for_bit() {
     };
     let mut run = |state: Fed, part: Fed| {
         let outputs = session.run(state.into_iter().chain(part).collect()).expect("the graph runs");
-        let names = training.states.iter().flat_map(|s| std::iter::once(&s.value).chain(&s.velocity));
+        let names = training.states.iter().flat_map(|s| std::iter::once(&s.value).chain(&s.slots));
         names.map(|(from, to)| (from.clone(), outputs[to].clone())).collect::<Fed>()
     };
     let at_once = run(first(&training), steps(0, 20));

@@ -7,11 +7,16 @@ use onnx_graph::loss::Loss;
 use onnx_graph::model::{attribute, node_label};
 use onnx_graph::random::Random;
 use onnx_graph::reference::{Value, evaluate};
-use onnx_graph::train::{Sgd, State, Training, training};
+use onnx_graph::train::{Optimizer, Settings, Sgd, State, Training, training};
 
 use crate::numeric::{central, close};
 
-const PLAIN: Sgd = Sgd { momentum: 0.0, weight_decay: 0.0, nesterov: false };
+pub const PLAIN: Sgd = Sgd { momentum: 0.0, dampening: 0.0, weight_decay: 0.0, nesterov: false };
+
+/// Batches of `batch` rows.
+pub fn sgd(loss: Loss, sgd: Sgd, batch: usize) -> Settings {
+    Settings::new(loss, Optimizer::Sgd(sgd), batch)
+}
 
 /// Small enough for differences in every weight, and smooth so that they exist.
 pub fn small(architecture: &str, activation: &str) -> Spec {
@@ -67,7 +72,7 @@ pub fn first(states: &[State]) -> HashMap<String, Value> {
         let dims: Vec<usize> = state.dims.iter().map(|d| *d as usize).collect();
         let numbers = state.values.iter().map(|v| f64::from(*v)).collect();
         values.insert(state.value.0.clone(), Value::floats(&dims, numbers).unwrap());
-        if let Some((input, _)) = &state.velocity {
+        for (input, _) in &state.slots {
             values.insert(input.clone(), Value::floats(&dims, vec![0.0; state.values.len()]).unwrap());
         }
     }
@@ -81,7 +86,7 @@ pub fn run(t: &Training, states: &HashMap<String, Value>, feed: &Feed) -> (HashM
     inputs.extend([("data", feed.data.clone()), ("target", feed.target.clone())]);
     inputs.extend([("order", feed.order.clone()), ("learning_rate", rates)]);
     let values = evaluate(t.model.graph().unwrap(), &inputs).unwrap();
-    let names = t.states.iter().flat_map(|s| std::iter::once(&s.value).chain(&s.velocity));
+    let names = t.states.iter().flat_map(|s| std::iter::once(&s.value).chain(&s.slots));
     let new = names.map(|(from, to)| (from.clone(), values[to].clone())).collect();
     (new, values["losses"].data.clone())
 }
@@ -91,7 +96,7 @@ fn every_architecture_has_the_right_gradients() {
     for architecture in ARCHITECTURES {
         for loss in [Loss::CrossEntropy, Loss::MeanSquaredError] {
             let spec = small(architecture.name, "Tanh");
-            let t = training(&build(architecture.name, &spec, 3).unwrap(), loss, PLAIN).unwrap();
+            let t = training(&build(architecture.name, &spec, 3).unwrap(), &sgd(loss, PLAIN, 4)).unwrap();
             let feed = Feed::random(&spec, loss, 6, 1, 4, 1.0);
             let still = Feed { rates: vec![0.0], ..Feed::random(&spec, loss, 6, 1, 4, 1.0) };
             let states = first(&t.states);
@@ -119,8 +124,9 @@ fn every_architecture_has_the_right_gradients() {
 fn many_steps_in_one_loop_are_single_steps_repeated() {
     for architecture in ARCHITECTURES {
         let spec = small(architecture.name, "Relu");
-        let sgd = Sgd { momentum: 0.9, weight_decay: 0.01, nesterov: true };
-        let t = training(&build(architecture.name, &spec, 3).unwrap(), Loss::CrossEntropy, sgd).unwrap();
+        let nesterov = Sgd { momentum: 0.9, weight_decay: 0.01, nesterov: true, ..PLAIN };
+        let settings = sgd(Loss::CrossEntropy, nesterov, 4);
+        let t = training(&build(architecture.name, &spec, 3).unwrap(), &settings).unwrap();
         let feed = Feed::random(&spec, Loss::CrossEntropy, 12, 5, 4, 0.05);
         let (together, losses) = run(&t, &first(&t.states), &feed);
         let mut states = first(&t.states);
@@ -137,8 +143,8 @@ fn many_steps_in_one_loop_are_single_steps_repeated() {
 fn training_learns() {
     for architecture in ARCHITECTURES {
         let spec = Spec { scale: 1.0, ..small(architecture.name, "Relu") };
-        let sgd = Sgd { momentum: 0.9, ..PLAIN };
-        let t = training(&build(architecture.name, &spec, 3).unwrap(), Loss::CrossEntropy, sgd).unwrap();
+        let settings = sgd(Loss::CrossEntropy, Sgd { momentum: 0.9, ..PLAIN }, 6);
+        let t = training(&build(architecture.name, &spec, 3).unwrap(), &settings).unwrap();
         let feed = Feed::random(&spec, Loss::CrossEntropy, 6, 150, 6, 0.05);
         let (_, losses) = run(&t, &first(&t.states), &feed);
         assert!(losses[149] < 0.5 * losses[0], "{}: {} → {}", architecture.name, losses[0], losses[149]);
@@ -149,7 +155,7 @@ fn training_learns() {
 fn a_step_computes_nothing_that_nobody_reads() {
     for architecture in ARCHITECTURES {
         let model = build(architecture.name, &small(architecture.name, "Relu"), 3).unwrap();
-        let t = training(&model, Loss::CrossEntropy, PLAIN).unwrap();
+        let t = training(&model, &sgd(Loss::CrossEntropy, PLAIN, 4)).unwrap();
         let mut loops = t.model.graph().unwrap().node.iter().filter_map(|n| attribute(n, "body"));
         let body = loops.next().unwrap().g.as_ref().unwrap();
         let mut read: HashSet<&str> = body.node.iter().flat_map(|n| &n.input).map(String::as_str).collect();

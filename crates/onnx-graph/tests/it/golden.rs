@@ -15,7 +15,7 @@ use onnx_graph::tensor::{DataType, ints};
 use onnx_graph::train::{Sgd, training};
 use serde_json::Value as Json;
 
-use crate::architectures::{Feed, first, run};
+use crate::architectures::{Feed, PLAIN, first, run, sgd};
 
 /// The files `<kind>_*.json` with what they hold.
 fn cases(kind: &str) -> Vec<(String, Json)> {
@@ -190,7 +190,7 @@ fn golden_architectures() {
         let values = evaluate(model.graph().unwrap(), &[("input", feed.data.clone())]).unwrap();
         let mut worst = error(&values["logits"].data, &numbers(&case["output"]));
         // With a rate of 1, no momentum and no decay, a step is the gradient.
-        let t = training(&model, loss, Sgd { momentum: 0.0, weight_decay: 0.0, nesterov: false }).unwrap();
+        let t = training(&model, &sgd(loss, PLAIN, rows)).unwrap();
         let states = first(&t.states);
         let (moved, losses) = run(&t, &states, &feed);
         worst = worst.max(error(&losses, &[case["loss_value"].as_f64().unwrap()]));
@@ -211,14 +211,15 @@ fn golden_training() {
     let mut report = Report { tolerance: 1e-8, wrong: Vec::new() };
     for (name, case) in cases("sgd") {
         let settings = &case["optimizer"];
-        let sgd = Sgd {
+        let optimizer = Sgd {
             momentum: settings["momentum"].as_f64().unwrap() as f32,
             weight_decay: settings["weight_decay"].as_f64().unwrap() as f32,
             nesterov: settings["nesterov"].as_bool().unwrap(),
+            ..PLAIN
         };
         let whole = |key: &str| case[key].as_u64().unwrap() as usize;
         let (loss, feed) = feed(&case, whole("steps"), whole("batch"));
-        let t = training(&network(&case), loss, sgd).unwrap();
+        let t = training(&network(&case), &sgd(loss, optimizer, whole("batch"))).unwrap();
         let (states, losses) = run(&t, &first(&t.states), &feed);
         let some: Vec<f64> = losses.iter().copied().step_by(whole("every")).collect();
         let mut worst = error(&some, &numbers(&case["losses"]));
