@@ -59,7 +59,6 @@ fn parse(bytes: &[u8]) -> Option<Array> {
     let descr = after("'descr': '").split('\'').next().unwrap();
     let inside = after("'shape': (").split(')').next().unwrap();
     let shape: Vec<usize> = inside.split(',').filter_map(|d| d.trim().parse().ok()).collect();
-    assert!(header.contains("'fortran_order': False"), "column-major arrays are not read here");
     let body = &bytes[start + length..];
     let data: Vec<f64> = match descr {
         "<f8" => body.chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().unwrap())).collect(),
@@ -70,7 +69,31 @@ fn parse(bytes: &[u8]) -> Option<Array> {
         _ => return None,
     };
     assert_eq!(data.len(), shape.iter().product::<usize>());
-    Some(Array { shape, data })
+    let by_columns = header.contains("'fortran_order': True");
+    Some(Array { data: if by_columns { turned(&shape, &data) } else { data }, shape })
+}
+
+/// Values stored column by column, row by row.
+fn turned(shape: &[usize], data: &[f64]) -> Vec<f64> {
+    let place = |mut row_major: usize| {
+        let mut index: Vec<usize> = shape
+            .iter()
+            .rev()
+            .map(|size| {
+                let i = row_major % size;
+                row_major /= size;
+                i
+            })
+            .collect();
+        // `index` has the last axis first: the slowest of a column-major array.
+        index.drain(..).zip(shape.iter().rev()).fold(0, |at, (i, size)| at * size + i)
+    };
+    (0..data.len()).map(|i| data[place(i)]).collect()
+}
+
+#[test]
+fn columns_become_rows() {
+    assert_eq!(turned(&[2, 3], &[1.0, 4.0, 2.0, 5.0, 3.0, 6.0]), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
 }
 
 #[test]
