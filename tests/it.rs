@@ -20,4 +20,6 @@ mod it {
     mod support;
     #[cfg(feature = "tables")]
     mod tables;
+    #[cfg(feature = "models")]
+    mod training;
 }

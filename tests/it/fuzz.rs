@@ -191,6 +191,7 @@ mod models {
             hidden: hidden.to_vec(),
             activation: "Relu".to_owned(),
             scale: 1.0,
+            ..Spec::default()
         };
         let sgd = Sgd { momentum: 0.9, weight_decay: 0.1, ..Sgd::default() };
         let settings = Settings::new(Loss::CrossEntropy, Optimizer::Sgd(sgd), 4);

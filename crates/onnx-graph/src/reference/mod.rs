@@ -15,6 +15,7 @@ use crate::proto::{GraphProto, NodeProto};
 mod control;
 mod elementwise;
 mod movement;
+mod normalise;
 mod products;
 mod reductions;
 mod value;
@@ -26,44 +27,79 @@ type Kernel = fn(&Call) -> Result<Vec<Value>>;
 
 /// Every op that can be evaluated.
 static KERNELS: &[(&str, Kernel)] = &[
+    ("Abs", elementwise::abs),
     ("Add", elementwise::add),
+    ("And", elementwise::and),
+    ("ArgMax", reductions::arg_max),
+    ("AveragePool", windows::average_pool),
+    ("BatchNormalization", normalise::batch_norm),
     ("Cast", elementwise::cast),
+    ("Ceil", elementwise::ceil),
+    ("Clip", elementwise::clip),
     ("Concat", movement::concat),
     ("Constant", movement::constant),
+    ("ConstantOfShape", movement::constant_of_shape),
     ("Conv", windows::conv),
     ("ConvTranspose", windows::conv_transpose),
+    ("Cos", elementwise::cos),
     ("Div", elementwise::div),
+    ("Dropout", elementwise::identity),
+    ("Elu", elementwise::elu),
+    ("Equal", elementwise::equal),
     ("Exp", elementwise::exp),
     ("Expand", movement::expand),
     ("Flatten", movement::flatten),
+    ("Floor", elementwise::floor),
     ("Gather", movement::gather),
     ("Gemm", products::gemm),
+    ("GlobalAveragePool", normalise::global_average_pool),
+    ("GlobalMaxPool", normalise::global_max_pool),
     ("Greater", elementwise::greater),
+    ("GreaterOrEqual", elementwise::greater_or_equal),
     ("Identity", elementwise::identity),
+    ("LeakyRelu", elementwise::leaky_relu),
+    ("Less", elementwise::less),
+    ("LessOrEqual", elementwise::less_or_equal),
+    ("Log", elementwise::log),
     ("LogSoftmax", reductions::log_softmax),
     ("Loop", control::repeat),
     ("MatMul", products::matmul),
+    ("Max", elementwise::max),
     ("MaxPool", windows::max_pool),
+    ("Min", elementwise::min),
     ("Mul", elementwise::mul),
     ("Neg", elementwise::neg),
+    ("Not", elementwise::not),
     ("OneHot", movement::one_hot),
+    ("Or", elementwise::or),
+    ("PRelu", elementwise::prelu),
     ("Pad", movement::pad),
+    ("Pow", elementwise::pow),
+    ("Range", movement::range),
+    ("Reciprocal", elementwise::reciprocal),
     ("ReduceMean", reductions::reduce_mean),
     ("ReduceSum", reductions::reduce_sum),
     ("Relu", elementwise::relu),
     ("Reshape", movement::reshape),
+    ("Round", elementwise::round),
     ("ScatterElements", movement::scatter_elements),
+    ("ScatterND", movement::scatter_rows),
     ("Shape", movement::shape),
     ("Sigmoid", elementwise::sigmoid),
+    ("Sign", elementwise::sign),
+    ("Sin", elementwise::sin),
     ("Size", movement::size),
     ("Slice", movement::slice),
     ("Softmax", reductions::softmax),
+    ("Split", movement::split),
+    ("Sqrt", elementwise::sqrt),
     ("Squeeze", movement::squeeze),
     ("Sub", elementwise::sub),
     ("Sum", elementwise::sum),
     ("Tanh", elementwise::tanh),
     ("Transpose", movement::transpose),
     ("Unsqueeze", movement::unsqueeze),
+    ("Where", elementwise::choose),
 ];
 
 /// Evaluates `graph` and returns every value in it by name, inner ones too.
@@ -78,6 +114,22 @@ pub fn evaluate(graph: &GraphProto, inputs: &[(&str, Value)]) -> Result<HashMap<
     }
     scope.walk(graph)?;
     Ok(scope.values)
+}
+
+/// Evaluates one node by itself; inputs that it leaves out are `None`.
+///
+/// # Errors
+/// As [`evaluate`].
+pub(crate) fn evaluate_node(node: &NodeProto, inputs: Vec<Option<&Value>>) -> Result<Vec<Value>> {
+    let scope = Scope { values: HashMap::new(), outer: None };
+    kernel(node)?(&Call { node, inputs, scope: &scope })
+}
+
+fn kernel(node: &NodeProto) -> Result<Kernel> {
+    let op = node.op_type.as_deref().unwrap_or("");
+    let standard = matches!(node.domain.as_deref(), None | Some("" | "ai.onnx"));
+    let found = KERNELS.iter().find(|(name, _)| standard && *name == op);
+    found.map(|(_, kernel)| *kernel).ok_or_else(|| Error::new("there is no reference for this op"))
 }
 
 /// The values of a graph, and of the graph around it.
@@ -108,9 +160,7 @@ impl Scope<'_> {
     }
 
     fn node(&self, node: &NodeProto) -> Result<Vec<Value>> {
-        let op = node.op_type.as_deref().unwrap_or("");
-        let kernel = KERNELS.iter().find(|(name, _)| *name == op);
-        let (_, kernel) = kernel.ok_or_else(|| Error::new("there is no reference for this op"))?;
+        let kernel = kernel(node)?;
         let mut inputs = Vec::with_capacity(node.input.len());
         for name in &node.input {
             let found = self.find(name);

@@ -8,6 +8,7 @@ mod trajectory;
 use std::collections::BTreeMap;
 
 use onnx_graph::model::Model;
+use onnx_graph::passes::normal;
 use onnx_graph::train::{Settings, Training, trainable, training};
 
 pub use params::{Loss, Params};
@@ -124,7 +125,8 @@ train:
 
     fn run(params: &Params, io: &mut Io) -> Result<(), Failure> {
         let wrong = |e: onnx_graph::error::Error| Failure::new(e.to_string());
-        let model = facts::read(io.input("model")?)?;
+        // The trained model is stored in this form too: its constants are the parameters.
+        let model = normal(&facts::read(io.input("model")?)?).map_err(wrong)?;
         let data = Rows::read(params, io, "data", &model)?
             .ok_or_else(|| Failure::new("input port `data` is not bound"))?;
         let validation = Rows::read(params, io, "validation", &model)?;
@@ -256,8 +258,8 @@ fn directions(io: &Io) -> Result<(usize, Vec<f32>), Failure> {
 /// The weights of the model at `reference`, in the order of the trained ones.
 fn reference(io: &Io, graph: &Training) -> Result<Option<Vec<f32>>, Failure> {
     let Some(bound) = io.optional("reference") else { return Ok(None) };
-    let model: Model = facts::read(bound)?;
     let wrong = |e: onnx_graph::error::Error| Failure::new(e.to_string());
+    let model: Model = normal(&facts::read(bound)?).map_err(wrong)?;
     let constants = &model.graph().map_err(wrong)?.initializer;
     let mut flat = Vec::new();
     for state in graph.states.iter().take(graph.trained) {
