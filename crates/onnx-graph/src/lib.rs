@@ -24,6 +24,7 @@ pub mod passes;
 pub mod proto;
 pub mod random;
 pub mod reference;
+pub mod relevance;
 pub mod shape;
 pub mod tensor;
 pub mod train;

@@ -38,7 +38,7 @@ mod sum;
 mod tanh;
 mod transpose;
 mod unary;
-mod window;
+pub(crate) mod window;
 mod without;
 
 pub(crate) use constant::{constant_ints, tensor as constant_tensor};
