@@ -6,10 +6,11 @@ use std::collections::{HashMap, HashSet};
 
 use crate::build::{Attr, Builder};
 use crate::error::{Error, Result};
+use crate::known::Values;
 use crate::model::node_label;
 use crate::ops::{self, Gradient, Spread};
 use crate::proto::{GraphProto, NodeProto};
-use crate::shape::{Dim, Info, Infos, infer, integers, site_inputs};
+use crate::shape::{Dim, Inferred, Info, inferred};
 
 /// The backward part of a graph.
 #[derive(Debug)]
@@ -34,8 +35,8 @@ pub fn backward(
     wrt: &[&str],
     builder: Builder,
 ) -> Result<Backward> {
-    let infos = infer(graph)?;
-    let mut walk = Walk { b: builder, infos: &infos, constants: integers(graph), sums: HashMap::new() };
+    let known = inferred(graph)?;
+    let mut walk = Walk { b: builder, known: &known, sums: HashMap::new() };
     for (value, gradient) in seeds {
         walk.sums.entry((*value).to_owned()).or_default().push((*gradient).to_owned());
     }
@@ -88,9 +89,7 @@ fn depends(graph: &GraphProto, wrt: &[&str]) -> HashSet<String> {
 
 struct Walk<'a> {
     b: Builder,
-    infos: &'a Infos,
-    /// Integer constants.
-    constants: HashMap<String, Vec<i64>>,
+    known: &'a Inferred,
     /// Gradients that arrived at a value from those that read it.
     sums: HashMap<String, Vec<String>>,
 }
@@ -103,7 +102,7 @@ impl Walk<'_> {
         }
         let names = node.input.clone();
         let wanted = |name: &str| needed.contains(name);
-        let gradients = node_gradients(&mut self.b, node, (self.infos, &self.constants), &dys, &wanted)?;
+        let gradients = node_gradients(&mut self.b, node, self.known, &dys, &wanted)?;
         for (x, gradient) in names.into_iter().zip(gradients) {
             if let Some(gradient) = gradient {
                 self.sums.entry(x).or_default().push(gradient);
@@ -135,17 +134,17 @@ impl Walk<'_> {
 pub(crate) fn node_gradients(
     b: &mut Builder,
     node: &mut NodeProto,
-    (infos, constants): (&Infos, &HashMap<String, Vec<i64>>),
+    known: &Inferred,
     dys: &[Option<String>],
     wanted: &dyn Fn(&str) -> bool,
 ) -> Result<Vec<Option<String>>> {
     let op = ops::find(node)?;
-    let inputs = site_inputs(node, infos)?;
+    let inputs = known.inputs(node)?;
     let names = node.input.clone();
-    let constant = |i: usize| names.get(i).and_then(|name| constants.get(name).cloned());
-    let output = node.output.first().and_then(|y| infos.get(y)).cloned();
+    let values = Values::of(node, &known.known);
+    let output = node.output.first().and_then(|y| known.infos.get(y)).cloned();
     let dy = dys.first().and_then(Option::as_deref).unwrap_or("");
-    let made = op.gradient(&mut Gradient { b, node, inputs: &inputs, constant: &constant, dy, dys })?;
+    let made = op.gradient(&mut Gradient { b, node, inputs: &inputs, values: &values, dy, dys })?;
     let mut gradients = Vec::with_capacity(names.len());
     for (i, ((x, info), gradient)) in names.iter().zip(&inputs).zip(made).enumerate() {
         let gradient = gradient.filter(|_| wanted(x));

@@ -8,7 +8,11 @@ mod golden;
 mod gradients;
 #[path = "it/hostile.rs"]
 mod hostile;
+#[path = "../../science/tests/it/npz.rs"]
+mod npz;
 #[path = "it/numeric.rs"]
 mod numeric;
 #[path = "it/passes.rs"]
 mod passes;
+#[path = "it/relevance.rs"]
+mod relevance;

@@ -28,7 +28,8 @@ pub fn canonize(model: &Model) -> Result<Model> {
                 at += 1;
             }
         }
-        let mut used: std::collections::HashSet<String> = graph.node.iter().flat_map(|n| n.input.clone()).collect();
+        let mut used: std::collections::HashSet<String> =
+            graph.node.iter().flat_map(|n| n.input.clone()).collect();
         used.extend(graph.output.iter().filter_map(|v| v.name.clone()));
         graph.initializer.retain(|t| used.contains(t.name.as_deref().unwrap_or("")));
     }
@@ -65,7 +66,8 @@ fn merge_product(graph: &mut GraphProto, at: usize, rank: &dyn Fn(&str) -> Optio
     let Some(source) = only_source(graph, at, product) else { return false };
     let from = &graph.node[source];
     let ("MatMul", [x, w]) = (op(from), &from.input[..]) else { return false };
-    let (Some(weight), Some(bias_dims)) = (constant(graph, w), constant(graph, bias).map(|t| t.dims.clone())) else {
+    let (Some(weight), Some(bias_dims)) = (constant(graph, w), constant(graph, bias).map(|t| t.dims.clone()))
+    else {
         return false;
     };
     let columns = weight.dims.get(1).copied();
@@ -100,11 +102,13 @@ fn affine(graph: &GraphProto, node: &NodeProto) -> Option<(Vec<f64>, Vec<f64>)> 
 
 /// `BatchNormalization` of a linear layer that nothing else reads. True if node `at` was merged.
 fn merge_norm(graph: &mut GraphProto, at: usize) -> bool {
-    merged_norm(graph, at).map(|(source, layer, constants)| {
-        graph.initializer.extend(constants);
-        graph.node[at] = layer;
-        graph.node.remove(source);
-    }).is_some()
+    merged_norm(graph, at)
+        .map(|(source, layer, constants)| {
+            graph.initializer.extend(constants);
+            graph.node[at] = layer;
+            graph.node.remove(source);
+        })
+        .is_some()
 }
 
 fn merged_norm(graph: &GraphProto, at: usize) -> Option<(usize, NodeProto, Vec<TensorProto>)> {
@@ -116,7 +120,8 @@ fn merged_norm(graph: &GraphProto, at: usize) -> Option<(usize, NodeProto, Vec<T
     let layer = &graph.node[source];
     // Along which axis of the weights the output channels lie, and how far apart they are.
     let (weight, dims) = values(graph, layer.input.get(1)?)?;
-    let float = |name: &str| attribute(layer, name).and_then(|a| a.f).unwrap_or(1.0).to_bits() == 1f32.to_bits();
+    let float =
+        |name: &str| attribute(layer, name).and_then(|a| a.f).unwrap_or(1.0).to_bits() == 1f32.to_bits();
     let by_rows = match op(layer) {
         "Conv" => true,
         "Gemm" if float("alpha") && float("beta") => int_attribute(layer, "transB", 0) != 0,

@@ -63,7 +63,14 @@ pub struct Entry {
 impl Entry {
     /// An entry for whole families.
     fn family(families: &[Family], rule: Rule) -> Self {
-        Entry { ops: Vec::new(), families: families.to_vec(), names: Vec::new(), first: false, last: false, rule }
+        Entry {
+            ops: Vec::new(),
+            families: families.to_vec(),
+            names: Vec::new(),
+            first: false,
+            last: false,
+            rule,
+        }
     }
 
     /// An entry for one op.

@@ -20,12 +20,16 @@ pub(super) fn family(node: &NodeProto, constant: &dyn Fn(&str) -> bool) -> Optio
     let is_constant = |i: usize| node.input.get(i).is_some_and(|name| constant(name));
     Some(match node.op_type.as_deref()? {
         "Conv" | "Gemm" | "MatMul" if is_constant(1) => Family::Linear,
-        "Add" | "Sum" | "Sub" | "AveragePool" | "GlobalAveragePool" | "ReduceMean" | "ReduceSum" => Family::Sum,
+        "Add" | "Sum" | "Sub" | "AveragePool" | "GlobalAveragePool" | "ReduceMean" | "ReduceSum" => {
+            Family::Sum
+        }
         // A constant factor: each element's share stays its own.
         "Mul" | "Div" if is_constant(1) => Family::Activation,
         "Mul" if is_constant(0) => Family::Activation,
-        "Relu" | "LeakyRelu" | "PRelu" | "Elu" | "Selu" | "Clip" | "Sigmoid" | "Tanh" | "Softplus" | "Erf"
-        | "Gelu" | "HardSwish" | "HardSigmoid" | "Mish" | "BatchNormalization" | "Neg" => Family::Activation,
+        "Relu" | "LeakyRelu" | "PRelu" | "Elu" | "Selu" | "Clip" | "Sigmoid" | "Tanh" | "Softplus"
+        | "Erf" | "Gelu" | "HardSwish" | "HardSigmoid" | "Mish" | "BatchNormalization" | "Neg" => {
+            Family::Activation
+        }
         "MaxPool" | "GlobalMaxPool" | "Flatten" | "Reshape" | "Transpose" | "Concat" | "Split" | "Pad"
         | "Dropout" | "Identity" | "Squeeze" | "Unsqueeze" | "Slice" | "Gather" | "Expand" | "Cast" => {
             Family::Routing
@@ -36,7 +40,9 @@ pub(super) fn family(node: &NodeProto, constant: &dyn Fn(&str) -> bool) -> Optio
 
 /// The input of an activation through which relevance passes.
 pub(super) fn carrier(node: &NodeProto, constant: &dyn Fn(&str) -> bool) -> usize {
-    usize::from(node.op_type.as_deref() == Some("Mul") && node.input.first().is_some_and(|name| constant(name)))
+    usize::from(
+        node.op_type.as_deref() == Some("Mul") && node.input.first().is_some_and(|name| constant(name)),
+    )
 }
 
 /// The linear part of `node` when it is `MatMul` of constant weights followed by the `Add` of a constant

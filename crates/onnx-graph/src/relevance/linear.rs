@@ -57,9 +57,14 @@ impl Part {
 }
 
 enum Kind {
-    Conv { axes: Vec<Axis>, group: i64 },
+    Conv {
+        axes: Vec<Axis>,
+        group: i64,
+    },
     /// x [N, k] times W [k, n], or W [n, k] if turned.
-    Gemm { turned: bool },
+    Gemm {
+        turned: bool,
+    },
     /// x […, k] times W [k, n].
     MatMul,
 }
@@ -183,7 +188,9 @@ impl Linear {
                 ];
                 b.node("Conv", &[x, &weight], attributes)
             }
-            Kind::Gemm { turned } => b.node("Gemm", &[x, &weight], [("transB", Attr::Int(i64::from(*turned)))]),
+            Kind::Gemm { turned } => {
+                b.node("Gemm", &[x, &weight], [("transB", Attr::Int(i64::from(*turned)))])
+            }
             Kind::MatMul => b.node("MatMul", &[x, &weight], []),
         }
     }
@@ -215,7 +222,8 @@ impl Linear {
         if group == 1 && axes.iter().all(fits) {
             let weight = self.flipped(b, part);
             let first = axes.iter().map(|a| (a.kernel - 1) * a.dilation - a.before);
-            let last = axes.iter().zip(&back).map(|(a, (end, more))| (a.kernel - 1) * a.dilation - end + more);
+            let last =
+                axes.iter().zip(&back).map(|(a, (end, more))| (a.kernel - 1) * a.dilation - end + more);
             let pads: Vec<i64> = first.chain(last).collect();
             let dilations = dilations(axes);
             let attributes = [("pads", Attr::Ints(&pads)), ("dilations", Attr::Ints(&dilations))];
@@ -249,7 +257,8 @@ impl Linear {
             // Reversing the flat kernel reverses all of its axes.
             values.extend(kernel.iter().rev().map(|w| part.of(*w)));
         }
-        let dims: Vec<i64> = [self.dims[1], self.dims[0]].into_iter().chain(self.dims[2..].iter().copied()).collect();
+        let dims: Vec<i64> =
+            [self.dims[1], self.dims[0]].into_iter().chain(self.dims[2..].iter().copied()).collect();
         constant(b, &name, &dims, &values)
     }
 
@@ -259,8 +268,13 @@ impl Linear {
     /// If the shape of the input is not known, or the values are not one for each channel.
     pub(super) fn filled(&self, b: &mut Builder, values: &[f32]) -> Result<String> {
         let wrong = |what: String| Error::new(format!("{}: {what}", self.label));
-        let sizes: Option<Vec<i64>> = self.info.rank("its input")?.iter().skip(1)
-            .map(|d| if let Dim::Size(s) = d { Some(*s) } else { None }).collect();
+        let sizes: Option<Vec<i64>> = self
+            .info
+            .rank("its input")?
+            .iter()
+            .skip(1)
+            .map(|d| if let Dim::Size(s) = d { Some(*s) } else { None })
+            .collect();
         let sizes = sizes.ok_or_else(|| wrong("the shape of its input is not known".to_owned()))?;
         let channels = usize::try_from(sizes.first().copied().unwrap_or(1)).unwrap_or(0);
         if values.len() != 1 && values.len() != channels {
@@ -269,7 +283,8 @@ impl Linear {
         let dims: Vec<i64> = std::iter::once(1).chain(sizes).collect();
         let count = crate::tensor::elements(&dims)?;
         let each = (count / channels.max(1)).max(1);
-        let all: Vec<f32> = (0..count).map(|i| values[if values.len() == 1 { 0 } else { i / each }]).collect();
+        let all: Vec<f32> =
+            (0..count).map(|i| values[if values.len() == 1 { 0 } else { i / each }]).collect();
         let name = b.fresh("filled");
         Ok(constant(b, &name, &dims, &all))
     }

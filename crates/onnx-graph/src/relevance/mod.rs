@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::passes::{before_softmax, canonize, normal};
 use crate::proto::GraphProto;
-use crate::shape::{Dim, Info, infer};
+use crate::shape::{Dim, Info, inferred};
 use crate::tensor::DataType;
 use composite::{Composite, STABILISER};
 
@@ -141,20 +141,26 @@ pub fn attribution(model: &Model, composite: &Composite, options: &Options) -> R
     let at = match (&options.at, &model.inputs()[..]) {
         (Some(name), _) => name.clone(),
         (None, [(only, _)]) => only.clone(),
-        (None, inputs) => return Err(Error::new(format!("the model has {} inputs; name the one to map", inputs.len()))),
+        (None, inputs) => {
+            return Err(Error::new(format!("the model has {} inputs; name the one to map", inputs.len())));
+        }
     };
     if composite.needs_box() && options.bounds.is_none() {
         return Err(Error::new("the box rule needs the bounds of the input: `box: [low, high]`"));
     }
     let graph = needed(graph, &asked);
-    let infos = infer(&graph)?;
+    let known = inferred(&graph)?;
     let info = |name: &str| {
-        infos.get(name).cloned().ok_or_else(|| Error::new(format!("there is no tensor `{name}` before `{asked}`")))
+        known
+            .infos
+            .get(name)
+            .cloned()
+            .ok_or_else(|| Error::new(format!("there is no tensor `{name}` before `{asked}`")))
     };
     let (explained_info, at_info) = (info(&asked)?, info(&at)?);
     let mut b = Builder::new("r_");
     let start = start(&mut b, &asked, &explained_info, options)?;
-    let made = walk::walk(&graph, &infos, composite, options, (&asked, &start, &at), b)?;
+    let made = walk::walk(&graph, &known, composite, options, (&asked, &start, &at), b)?;
 
     let mut nodes = graph.node.clone();
     nodes = merged(nodes, made.forward);
@@ -168,7 +174,8 @@ pub fn attribution(model: &Model, composite: &Composite, options: &Options) -> R
     }
     nodes.extend(made.nodes);
     let nodes = crate::grad::live(nodes, &wanted);
-    let read: std::collections::HashSet<&str> = nodes.iter().flat_map(|n| &n.input).map(String::as_str).collect();
+    let read: std::collections::HashSet<&str> =
+        nodes.iter().flat_map(|n| &n.input).map(String::as_str).collect();
     let mut initializer = graph.initializer.clone();
     initializer.extend(made.constants);
     initializer.retain(|t| read.contains(t.name.as_deref().unwrap_or("")));
@@ -194,7 +201,10 @@ fn needed(graph: &GraphProto, value: &str) -> GraphProto {
 }
 
 /// The forward nodes, of which some were given further outputs on the way back.
-fn merged(mut nodes: Vec<crate::proto::NodeProto>, changed: Vec<crate::proto::NodeProto>) -> Vec<crate::proto::NodeProto> {
+fn merged(
+    mut nodes: Vec<crate::proto::NodeProto>,
+    changed: Vec<crate::proto::NodeProto>,
+) -> Vec<crate::proto::NodeProto> {
     for node in changed {
         if let Some(own) = nodes.iter_mut().find(|n| n.output.first() == node.output.first()) {
             *own = node;
@@ -208,14 +218,20 @@ fn start(b: &mut Builder, explained: &str, info: &Info, options: &Options) -> Re
     let one_hot = |b: &mut Builder, place: &str| -> Result<String> {
         let classes = match info.rank("the explained tensor")? {
             [_, Dim::Size(classes)] => *classes,
-            _ => return Err(Error::new(format!("`{explained}` is no list of classes: give the start yourself"))),
+            _ => {
+                return Err(Error::new(format!(
+                    "`{explained}` is no list of classes: give the start yourself"
+                )));
+            }
         };
         let depth = b.ints(&[classes]);
         let off_on = b.fresh("off_on");
         b.constants.push(crate::tensor::floats(&off_on, &[2], &[0.0, 1.0]));
         Ok(b.node("OneHot", &[place, &depth, &off_on], [("axis", Attr::Int(-1))]))
     };
-    let largest = |b: &mut Builder| b.node("ArgMax", &[explained], [("axis", Attr::Int(1)), ("keepdims", Attr::Int(0))]);
+    let largest = |b: &mut Builder| {
+        b.node("ArgMax", &[explained], [("axis", Attr::Int(1)), ("keepdims", Attr::Int(0))])
+    };
     let start = match options.start {
         Start::Given => START.to_owned(),
         Start::Predicted => {

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::grad::node_gradients;
 use crate::model::node_label;
 use crate::proto::{GraphProto, NodeProto, TensorProto};
-use crate::shape::{Infos, integers};
+use crate::shape::Inferred;
 
 /// Nodes and constants of the way back.
 pub(super) struct Made {
@@ -38,8 +38,7 @@ enum Zero {
 struct Walk<'a> {
     b: Builder,
     graph: &'a GraphProto,
-    infos: &'a Infos,
-    integers: HashMap<String, Vec<i64>>,
+    known: &'a Inferred,
     constants: HashMap<&'a str, &'a TensorProto>,
     positive: HashSet<String>,
     options: &'a Options,
@@ -54,7 +53,7 @@ struct Walk<'a> {
 /// Walks from `explained`, where relevance `start` begins, back to `at`.
 pub(super) fn walk(
     graph: &GraphProto,
-    infos: &Infos,
+    known: &Inferred,
     composite: &Composite,
     options: &Options,
     (explained, start, at): (&str, &str, &str),
@@ -67,8 +66,7 @@ pub(super) fn walk(
     let mut walk = Walk {
         b,
         graph,
-        infos,
-        integers: integers(graph),
+        known,
         constants,
         positive,
         options,
@@ -185,17 +183,28 @@ impl Walk<'_> {
                 let (product, bias) = fused.map_or((node, None), |(p, b)| (p, Some(b)));
                 self.weighted(node, product, bias, weighted).map_err(context)?;
             }
-            other => return Err(context(Error::new(format!("the rule {other:?} is for layers with constant weights")))),
+            other => {
+                return Err(context(Error::new(format!(
+                    "the rule {other:?} is for layers with constant weights"
+                ))));
+            }
         }
         Ok(())
     }
 
     /// A layer with weights. `product` differs from `node` where an `Add` behind it holds the bias.
-    fn weighted(&mut self, node: &NodeProto, product: &NodeProto, bias: Option<&str>, rule: Rule) -> Result<()> {
+    fn weighted(
+        &mut self,
+        node: &NodeProto,
+        product: &NodeProto,
+        bias: Option<&str>,
+        rule: Rule,
+    ) -> Result<()> {
         let y = node.output.first().cloned().unwrap_or_default();
         let Some((relevance, zero)) = self.sum(&y) else { return Ok(()) };
         let x = product.input.first().cloned().unwrap_or_default();
-        let info = self.infos.get(&x).cloned().ok_or_else(|| Error::new(format!("`{x}` is not known")))?;
+        let info =
+            self.known.infos.get(&x).cloned().ok_or_else(|| Error::new(format!("`{x}` is not known")))?;
         let layer = Linear::of(product, &y, bias, &info, &self.constants)?;
         let mut context = Context {
             b: &mut self.b,
@@ -212,7 +221,11 @@ impl Walk<'_> {
             self.line(node, &rule_name(rule), &relevance, std::slice::from_ref(&made), &ledger);
         }
         // These do not multiply by x, so that something may arrive where x is zero.
-        let zero = if matches!(rule, Rule::Flat | Rule::WSquare | Rule::ZBox) { Zero::Unknown } else { Zero::AtZero };
+        let zero = if matches!(rule, Rule::Flat | Rule::WSquare | Rule::ZBox) {
+            Zero::Unknown
+        } else {
+            Zero::AtZero
+        };
         self.arrive(&x, made, zero);
         Ok(())
     }
@@ -236,8 +249,7 @@ impl Walk<'_> {
         let mut forward = node.clone();
         let constants = self.constants.clone();
         let wanted = |name: &str| reached.contains(name) || constants.contains_key(name);
-        let shapes = (self.infos, &self.integers);
-        let gradients = node_gradients(&mut self.b, &mut forward, shapes, &[Some(s.clone())], &wanted)?;
+        let gradients = node_gradients(&mut self.b, &mut forward, self.known, &[Some(s.clone())], &wanted)?;
         let mut made = Vec::new();
         for (x, gradient) in node.input.iter().zip(gradients) {
             let Some(gradient) = gradient else { continue };
@@ -288,8 +300,7 @@ impl Walk<'_> {
         }
         let mut forward = node.clone();
         let wanted = |name: &str| reached.contains(name);
-        let shapes = (self.infos, &self.integers);
-        let gradients = node_gradients(&mut self.b, &mut forward, shapes, &arrived, &wanted)?;
+        let gradients = node_gradients(&mut self.b, &mut forward, self.known, &arrived, &wanted)?;
         if forward != *node {
             self.forward.push(forward);
         }
@@ -327,7 +338,7 @@ impl Walk<'_> {
         let out = self.per_image(out);
         let zero = self.b.float(0.0);
         let none = self.b.node("Mul", &[&out, &zero], []);
-        let mut total = |walk: &mut Self, terms: &[(f32, String)]| {
+        let total = |walk: &mut Self, terms: &[(f32, String)]| {
             terms.iter().fold(none.clone(), |sum, (factor, term)| {
                 let part = walk.per_image(term);
                 let factor = walk.b.float(*factor);

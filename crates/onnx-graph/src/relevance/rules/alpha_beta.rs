@@ -37,7 +37,10 @@ mod tests {
                 .map(|i| alpha * sided(i, |v| v.max(0.0)) - beta * sided(i, |v| v.min(0.0)))
                 .collect();
             close(&made, &wanted);
-            close(&[made.iter().sum::<f64>() + bias + stabiliser], &[(alpha - beta) * case.r.iter().sum::<f64>()]);
+            close(
+                &[made.iter().sum::<f64>() + bias + stabiliser],
+                &[(alpha - beta) * case.r.iter().sum::<f64>()],
+            );
         }
     }
 }

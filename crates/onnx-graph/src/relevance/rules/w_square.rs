@@ -23,8 +23,9 @@ mod tests {
         let case = Dense::new(false);
         let (made, bias, stabiliser) = case.run(Rule::WSquare, false, None);
         let d = |j: usize| stab(case.b[j].powi(2) + case.w[j].iter().map(|w| w * w).sum::<f64>());
-        let wanted: Vec<f64> =
-            (0..INPUTS).map(|i| (0..OUTPUTS).map(|j| case.w[j][i].powi(2) * case.r[j] / d(j)).sum()).collect();
+        let wanted: Vec<f64> = (0..INPUTS)
+            .map(|i| (0..OUTPUTS).map(|j| case.w[j][i].powi(2) * case.r[j] / d(j)).sum())
+            .collect();
         close(&made, &wanted);
         close(&[made.iter().sum::<f64>() + bias + stabiliser], &[case.r.iter().sum()]);
     }

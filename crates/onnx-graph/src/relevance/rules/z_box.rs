@@ -5,7 +5,9 @@ use super::{Context, Linear, Part};
 use crate::error::{Error, Result};
 
 pub(super) fn apply(c: &mut Context, layer: &Linear, relevance: &str) -> Result<String> {
-    let bounds = c.bounds.ok_or_else(|| Error::new("the box rule needs the bounds of the input: `box: [low, high]`"))?;
+    let bounds = c
+        .bounds
+        .ok_or_else(|| Error::new("the box rule needs the bounds of the input: `box: [low, high]`"))?;
     let low = layer.filled(c.b, &bounds.low)?;
     let high = layer.filled(c.b, &bounds.high)?;
     let z = match layer.bias(c.b, Part::Whole) {
@@ -13,7 +15,8 @@ pub(super) fn apply(c: &mut Context, layer: &Linear, relevance: &str) -> Result<
         None => layer.y.clone(),
     };
     // These two do not depend on the data: the runtime computes them once.
-    let (from_low, from_high) = (layer.forward(c.b, &low, Part::Positive), layer.forward(c.b, &high, Part::Negative));
+    let (from_low, from_high) =
+        (layer.forward(c.b, &low, Part::Positive), layer.forward(c.b, &high, Part::Negative));
     let d = c.b.node("Sub", &[&z, &from_low], []);
     let d = c.b.node("Sub", &[&d, &from_high], []);
     let stabiliser = c.stabiliser;
