@@ -30,9 +30,9 @@ enum Zero {
     /// Nowhere.
     Unknown,
     /// Where the value is zero.
-    AtZero,
+    AtNought,
     /// Where the value is not positive.
-    AtNonPositive,
+    NotAbove,
 }
 
 struct Walk<'a> {
@@ -211,7 +211,7 @@ impl Walk<'_> {
             stabiliser: self.options.stabiliser,
             zero_bias: self.options.zero_bias,
             positive_input: self.positive.contains(&x),
-            positive_relevance: zero == Zero::AtNonPositive,
+            positive_relevance: zero == Zero::NotAbove,
             bounds: self.options.bounds.as_ref(),
             ledger: self.options.conservation.then(Absorbed::default),
         };
@@ -224,7 +224,7 @@ impl Walk<'_> {
         let zero = if matches!(rule, Rule::Flat | Rule::WSquare | Rule::ZBox) {
             Zero::Unknown
         } else {
-            Zero::AtZero
+            Zero::AtNought
         };
         self.arrive(&x, made, zero);
         Ok(())
@@ -256,7 +256,7 @@ impl Walk<'_> {
             let share = self.b.node("Mul", &[x, &gradient], []);
             if reached.contains(x) {
                 made.push(share.clone());
-                self.arrive(x, share, Zero::AtZero);
+                self.arrive(x, share, Zero::AtNought);
             } else if let Some(ledger) = &mut ledger {
                 // The whole product s · x, so that it can be added up for each image.
                 let term = self.b.node("Mul", &[&s, x], []);
@@ -274,8 +274,8 @@ impl Walk<'_> {
         let Some((relevance, zero)) = self.sum(&y) else { return };
         let x = node.input.get(carrier(node, constant)).cloned().unwrap_or_default();
         let zero = match node.op_type.as_deref() {
-            Some("Relu") if zero != Zero::Unknown => Zero::AtNonPositive,
-            Some("LeakyRelu" | "PRelu" | "Elu" | "Tanh" | "Neg") => zero.min(Zero::AtZero),
+            Some("Relu") if zero != Zero::Unknown => Zero::NotAbove,
+            Some("LeakyRelu" | "PRelu" | "Elu" | "Tanh" | "Neg") => zero.min(Zero::AtNought),
             _ => Zero::Unknown,
         };
         if self.options.conservation {
@@ -286,10 +286,10 @@ impl Walk<'_> {
 
     fn by_gradient(&mut self, node: &NodeProto, rule: Rule, reached: &HashSet<String>) -> Result<()> {
         let mut arrived = Vec::with_capacity(node.output.len());
-        let mut zero = Zero::AtNonPositive;
+        let mut zero = Zero::NotAbove;
         for y in &node.output {
             let sum = self.sum(y);
-            zero = zero.min(sum.as_ref().map_or(Zero::AtNonPositive, |s| s.1));
+            zero = zero.min(sum.as_ref().map_or(Zero::NotAbove, |s| s.1));
             arrived.push(sum.map(|s| s.0));
         }
         let before = arrived.iter().flatten().next().cloned().unwrap_or_default();
@@ -306,7 +306,7 @@ impl Walk<'_> {
         }
         let constants = self.constants.clone();
         let routing = family(node, &|name| constants.contains_key(name)) == Some(Family::Routing);
-        let zero = if routing { zero.min(Zero::AtZero) } else { Zero::Unknown };
+        let zero = if routing { zero.min(Zero::AtNought) } else { Zero::Unknown };
         let mut made = Vec::new();
         for (x, gradient) in node.input.iter().zip(gradients) {
             if let Some(gradient) = gradient {

@@ -31,7 +31,10 @@ impl Array {
 
 /// All arrays of `tests/golden/<name>` by their keys. Arrays of text are left out.
 pub fn read(name: &str) -> BTreeMap<String, Array> {
-    let path = format!("{}/../../tests/golden/{name}", env!("CARGO_MANIFEST_DIR"));
+    // A crate of the workspace, or its root.
+    let here = env!("CARGO_MANIFEST_DIR");
+    let root = if here.contains("/crates/") { format!("{here}/../..") } else { here.to_owned() };
+    let path = format!("{root}/tests/golden/{name}");
     let file = std::fs::File::open(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
     let mut archive = zip::ZipArchive::new(file).unwrap();
     let mut arrays = BTreeMap::new();
