@@ -18,7 +18,8 @@ pub enum Attr<'a> {
 }
 
 impl Attr<'_> {
-    fn named(self, name: &str) -> AttributeProto {
+    /// The attribute called `name`.
+    pub(crate) fn named(self, name: &str) -> AttributeProto {
         let mut attribute = AttributeProto { name: Some(name.to_owned()), ..AttributeProto::default() };
         let ty = match self {
             Attr::Float(value) => {

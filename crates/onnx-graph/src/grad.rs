@@ -7,9 +7,9 @@ use std::collections::{HashMap, HashSet};
 use crate::build::{Attr, Builder};
 use crate::error::{Error, Result};
 use crate::model::node_label;
-use crate::ops::{self, Gradient};
+use crate::ops::{self, Gradient, Spread};
 use crate::proto::{GraphProto, NodeProto};
-use crate::shape::{Dim, Info, Infos, infer};
+use crate::shape::{Dim, Info, Infos, infer, integers, site_inputs};
 
 /// The backward part of a graph.
 #[derive(Debug)]
@@ -35,14 +35,14 @@ pub fn backward(
     builder: Builder,
 ) -> Result<Backward> {
     let infos = infer(graph)?;
-    let mut walk = Walk { b: builder, infos: &infos, sums: HashMap::new() };
+    let mut walk = Walk { b: builder, infos: &infos, constants: integers(graph), sums: HashMap::new() };
     for (value, gradient) in seeds {
         walk.sums.entry((*value).to_owned()).or_default().push((*gradient).to_owned());
     }
     let needed = depends(graph, wrt);
     let mut forward = graph.node.clone();
     for node in forward.iter_mut().rev() {
-        if node.output.first().is_some_and(|y| needed.contains(y)) {
+        if node.output.iter().any(|y| needed.contains(y)) {
             walk.node(node, &needed)
                 .map_err(|e| Error::new(format!("gradient of {}: {e}", node_label(node))))?;
         }
@@ -89,30 +89,36 @@ fn depends(graph: &GraphProto, wrt: &[&str]) -> HashSet<String> {
 struct Walk<'a> {
     b: Builder,
     infos: &'a Infos,
+    /// Integer constants.
+    constants: HashMap<String, Vec<i64>>,
     /// Gradients that arrived at a value from those that read it.
     sums: HashMap<String, Vec<String>>,
 }
 
 impl Walk<'_> {
     fn node(&mut self, node: &mut NodeProto, needed: &HashSet<String>) -> Result<()> {
-        let Some(dy) = node.output.first().cloned().and_then(|y| self.sum(&y)) else { return Ok(()) };
-        let inputs: Vec<Info> = node
-            .input
-            .iter()
-            .map(|x| self.infos.get(x).cloned().ok_or_else(|| Error::new(format!("`{x}` is not known"))))
-            .collect::<Result<_>>()?;
+        let dys: Vec<Option<String>> = node.output.clone().iter().map(|y| self.sum(y)).collect();
+        if dys.iter().all(Option::is_none) {
+            return Ok(());
+        }
+        let inputs = site_inputs(node, self.infos)?;
+        let names = node.input.clone();
+        let constant = |i: usize| names.get(i).and_then(|name| self.constants.get(name).cloned());
         let output = node.output.first().and_then(|y| self.infos.get(y)).cloned();
         let op = ops::find(node)?;
-        let gradients = op.gradient(&mut Gradient { b: &mut self.b, node, inputs: &inputs, dy: &dy })?;
-        for (i, ((x, info), gradient)) in node.input.iter().zip(&inputs).zip(gradients).enumerate() {
+        let gradients = op.gradient(&mut Gradient {
+            b: &mut self.b,
+            node,
+            inputs: &inputs,
+            constant: &constant,
+            dy: dys.first().and_then(Option::as_deref).unwrap_or(""),
+            dys: &dys,
+        })?;
+        for (i, ((x, info), gradient)) in names.iter().zip(&inputs).zip(gradients).enumerate() {
             let Some(gradient) = gradient.filter(|_| needed.contains(x)) else { continue };
-            let gradient = match (op.name(), &output) {
-                // Of Gemm only the addend is broadcast; its factors are matrices.
-                ("Gemm", _) if i < 2 => gradient,
-                ("Add" | "Sub" | "Mul" | "MatMul" | "Gemm", Some(y)) => {
-                    self.reduce(&gradient, x, info, y, op.name())?
-                }
-                _ => gradient,
+            let gradient = match (op.spread(i), &output) {
+                (Spread::Not, _) | (_, None) => gradient,
+                (spread, Some(y)) => self.reduce(&gradient, x, info, y, spread)?,
             };
             self.sums.entry(x.clone()).or_default().push(gradient);
         }
@@ -134,10 +140,10 @@ impl Walk<'_> {
     }
 
     /// Sums a gradient over the axes along which its value was broadcast.
-    fn reduce(&mut self, gradient: &str, name: &str, x: &Info, y: &Info, op: &str) -> Result<String> {
+    fn reduce(&mut self, gradient: &str, name: &str, x: &Info, y: &Info, spread: Spread) -> Result<String> {
         let (from, mut to) = (x.rank(name)?.to_vec(), y.rank("its output")?.to_vec());
-        if op == "MatMul" {
-            // The last two axes of a product are its own; only stacks are broadcast.
+        if spread == Spread::Stack {
+            // The last two axes of a product are its own.
             to.truncate(to.len().saturating_sub(2));
             to.extend_from_slice(&from[from.len() - 2..]);
         }

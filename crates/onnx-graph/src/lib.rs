@@ -20,6 +20,7 @@ pub mod grad;
 pub mod loss;
 pub mod model;
 pub mod ops;
+pub mod passes;
 pub mod proto;
 pub mod random;
 pub mod reference;

@@ -18,9 +18,9 @@ use crate::tensor::{DataType, elements, read_ints};
 /// A constant or a tensor made from constants alone may have so many elements, no more.
 pub const MAX_ELEMENTS: usize = 1 << 28;
 /// The operator set that this crate writes.
-pub const OPSET: i64 = 18;
+pub const OPSET: i64 = 21;
 /// The IR version that this crate writes.
-const IR_VERSION: i64 = 9;
+const IR_VERSION: i64 = 10;
 
 /// An ONNX model.
 #[derive(Clone, Debug, PartialEq)]

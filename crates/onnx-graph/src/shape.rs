@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use crate::error::{Error, Result};
 use crate::model::node_label;
-use crate::ops;
+use crate::ops::{self, Site};
 use crate::proto::{
-    Dimension, DimensionValue, GraphProto, NodeProto, TensorShapeProto, TensorType, TypeProto, TypeValue,
-    ValueInfoProto,
+    Dimension, DimensionValue, GraphProto, NodeProto, TensorProto, TensorShapeProto, TensorType, TypeProto,
+    TypeValue, ValueInfoProto,
 };
 use crate::tensor::{DataType, read_ints};
 
@@ -35,6 +35,12 @@ impl Info {
     /// A value of this type and shape.
     pub fn new(ty: DataType, dims: Vec<Dim>) -> Self {
         Info { ty, dims: Some(dims) }
+    }
+
+    /// That of a constant.
+    pub fn of_constant(tensor: &TensorProto) -> Self {
+        let dims = tensor.dims.iter().map(|d| Dim::Size(*d)).collect();
+        Info::new(DataType::from_code(tensor.data_type.unwrap_or(0)), dims)
     }
 
     /// The dimensions, or an error that names the value's role.
@@ -71,44 +77,57 @@ pub type Infos = HashMap<String, Info>;
 /// The node whose op is not supported or whose inputs do not fit.
 pub fn infer(graph: &GraphProto) -> Result<Infos> {
     let mut infos = Infos::new();
-    let mut constants: HashMap<&str, Vec<i64>> = HashMap::new();
+    let mut constants = integers(graph);
     for value in &graph.input {
         infos.insert(value.name.clone().unwrap_or_default(), Info::of(value));
     }
     for tensor in &graph.initializer {
-        let name = tensor.name.as_deref().unwrap_or("");
-        let dims = tensor.dims.iter().map(|d| Dim::Size(*d)).collect();
-        infos.insert(name.to_owned(), Info::new(DataType::from_code(tensor.data_type.unwrap_or(0)), dims));
-        if let Ok(values) = read_ints(tensor) {
-            constants.insert(name, values);
-        }
+        infos.insert(tensor.name.clone().unwrap_or_default(), Info::of_constant(tensor));
     }
     for node in &graph.node {
-        let outputs = infer_node(node, &infos, &|name| constants.get(name).cloned())?;
-        for (name, info) in node.output.iter().zip(outputs) {
+        let outputs = infer_node(node, &infos, &constants)?;
+        for (name, info) in node.output.iter().zip(outputs).filter(|(name, _)| !name.is_empty()) {
             if infos.insert(name.clone(), info).is_some() {
                 return Err(Error::new(format!("{}: the value `{name}` is made twice", node_label(node))));
             }
+        }
+        if let (Some(values), [name, ..]) = (ops::constant_ints(node), &node.output[..]) {
+            constants.insert(name.clone(), values);
         }
     }
     Ok(infos)
 }
 
-fn infer_node(
+/// The int64 constants of a graph, by name.
+pub(crate) fn integers(graph: &GraphProto) -> HashMap<String, Vec<i64>> {
+    let named = |t: &TensorProto| Some((t.name.clone()?, read_ints(t).ok()?));
+    graph.initializer.iter().filter_map(named).collect()
+}
+
+/// Types and shapes of a node's inputs; nothing is known of one that is left out.
+pub(crate) fn site_inputs(node: &NodeProto, infos: &Infos) -> Result<Vec<Info>> {
+    let known = |name: &String| match infos.get(name) {
+        Some(info) => Ok(info.clone()),
+        None if name.is_empty() => Ok(Info { ty: DataType::Other(0), dims: None }),
+        None => Err(Error::new(format!("{}: its input `{name}` is not made before it", node_label(node)))),
+    };
+    node.input.iter().map(known).collect()
+}
+
+/// Types and shapes of the outputs of one node.
+///
+/// # Errors
+/// As [`infer`].
+pub(crate) fn infer_node(
     node: &NodeProto,
     infos: &Infos,
-    constants: &dyn Fn(&str) -> Option<Vec<i64>>,
+    constants: &HashMap<String, Vec<i64>>,
 ) -> Result<Vec<Info>> {
     let op = ops::find(node)?;
-    let mut inputs = Vec::with_capacity(node.input.len());
-    for name in &node.input {
-        let info = infos.get(name).cloned();
-        let missing =
-            || Error::new(format!("{}: its input `{name}` is not made before it", node_label(node)));
-        inputs.push(info.ok_or_else(missing)?);
-    }
-    let constant = |index: usize| node.input.get(index).and_then(|name| constants(name));
-    op.infer(node, &inputs, &constant).map_err(|e| Error::new(format!("{}: {e}", node_label(node))))
+    let inputs = site_inputs(node, infos)?;
+    let constant = |index: usize| node.input.get(index).and_then(|name| constants.get(name).cloned());
+    op.infer(&Site { node, inputs: &inputs, constant: &constant })
+        .map_err(|e| Error::new(format!("{}: {e}", node_label(node))))
 }
 
 /// The shape of two operands broadcast against each other, as in numpy.

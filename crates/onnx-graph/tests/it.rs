@@ -10,3 +10,5 @@ mod gradients;
 mod hostile;
 #[path = "it/numeric.rs"]
 mod numeric;
+#[path = "it/passes.rs"]
+mod passes;

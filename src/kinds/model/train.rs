@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use onnx_graph::loss::Loss as GraphLoss;
 use onnx_graph::model::Model;
+use onnx_graph::passes::normal;
 use onnx_graph::train::{Sgd, Training, training, with_parameters};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -190,7 +191,8 @@ train:
     }
 
     fn run(params: &Params, io: &mut Io) -> Result<(), Failure> {
-        let model = facts::read(io.input("model")?)?;
+        // The trained model is stored in this form too: its constants are the parameters.
+        let model = normal(&facts::read(io.input("model")?)?).map_err(|e| Failure::new(e.to_string()))?;
         let graph =
             training(&model, params.graph_loss(), params.sgd()).map_err(|e| Failure::new(e.to_string()))?;
         let data = Rows::read(params, io, "data", &model)?

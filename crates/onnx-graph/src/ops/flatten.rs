@@ -1,9 +1,8 @@
 //! `Flatten` to a matrix. Gradient: reshape back.
 
-use super::{Gradient, Op, input, product};
+use super::{Gradient, Op, Site, product};
 use crate::error::{Error, Result};
 use crate::model::int_attribute;
-use crate::proto::NodeProto;
 use crate::shape::Info;
 
 /// All axes before `axis` become the rows, the others the columns.
@@ -14,15 +13,10 @@ impl Op for Flatten {
         "Flatten"
     }
 
-    fn infer(
-        &self,
-        node: &NodeProto,
-        inputs: &[Info],
-        _constant: &dyn Fn(usize) -> Option<Vec<i64>>,
-    ) -> Result<Vec<Info>> {
-        let x = input(inputs, 0)?;
+    fn infer(&self, s: &Site) -> Result<Vec<Info>> {
+        let x = s.x(0)?;
         let dims = x.rank("its input")?;
-        let axis = int_attribute(node, "axis", 1);
+        let axis = int_attribute(s.node, "axis", 1);
         let at = if axis < 0 { axis + dims.len() as i64 } else { axis };
         let at = usize::try_from(at)
             .ok()

@@ -1,10 +1,9 @@
 //! `Gemm`: α · op(A) op(B) + β · C.
 
-use super::{Gradient, Op, input};
+use super::{Gradient, Op, Site, Spread};
 use crate::build::Attr;
 use crate::error::{Error, Result};
 use crate::model::{attribute, int_attribute};
-use crate::proto::NodeProto;
 use crate::shape::{Dim, Info, broadcast};
 
 /// α · op(A) op(B) + β · C, where op transposes if asked.
@@ -15,15 +14,10 @@ impl Op for Gemm {
         "Gemm"
     }
 
-    fn infer(
-        &self,
-        node: &NodeProto,
-        inputs: &[Info],
-        _constant: &dyn Fn(usize) -> Option<Vec<i64>>,
-    ) -> Result<Vec<Info>> {
+    fn infer(&self, s: &Site) -> Result<Vec<Info>> {
         let matrix = |i: usize, flag: &str| -> Result<(Dim, Dim)> {
-            match input(inputs, i)?.rank("a factor")? {
-                [r, c] if int_attribute(node, flag, 0) != 0 => Ok((c.clone(), r.clone())),
+            match s.x(i)?.rank("a factor")? {
+                [r, c] if int_attribute(s.node, flag, 0) != 0 => Ok((c.clone(), r.clone())),
                 [r, c] => Ok((r.clone(), c.clone())),
                 other => Err(Error::new(format!("a factor has {} dimensions, not 2", other.len()))),
             }
@@ -35,14 +29,14 @@ impl Op for Gemm {
             return Err(Error::new(format!("the inner sizes {k} and {l} differ")));
         }
         let dims = vec![rows, columns];
-        if let Some(addend) = inputs.get(2).and_then(|c| c.dims.as_deref()) {
+        if let Some(addend) = s.inputs.get(2).and_then(|c| c.dims.as_deref()) {
             let sum = broadcast(addend, &dims).map_err(|e| Error::new(format!("the addend: {e}")))?;
             let grown = |(to, size): (&Dim, &Dim)| *size == Dim::Size(1) && !matches!(to, Dim::Size(1));
             if addend.len() > 2 || sum.iter().zip(&dims).any(grown) {
                 return Err(Error::new("the addend is larger than the product"));
             }
         }
-        Ok(vec![Info::new(input(inputs, 0)?.ty, dims)])
+        Ok(vec![Info::new(s.x(0)?.ty, dims)])
     }
 
     fn gradient(&self, g: &mut Gradient) -> Result<Vec<Option<String>>> {
@@ -71,5 +65,10 @@ impl Op for Gemm {
             gradients.push(Some(dc));
         }
         Ok(gradients)
+    }
+
+    // Only the addend is broadcast; the factors are matrices.
+    fn spread(&self, input: usize) -> Spread {
+        if input == 2 { Spread::Axes } else { Spread::Not }
     }
 }

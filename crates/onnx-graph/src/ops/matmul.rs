@@ -1,9 +1,8 @@
 //! `MatMul` of matrices, or of a stack of matrices with one matrix or an equal stack.
 
-use super::{Gradient, Op, input};
+use super::{Gradient, Op, Site, Spread};
 use crate::build::Attr;
 use crate::error::{Error, Result};
-use crate::proto::NodeProto;
 use crate::shape::{Dim, Info, broadcast};
 
 /// `a b`.
@@ -14,13 +13,8 @@ impl Op for MatMul {
         "MatMul"
     }
 
-    fn infer(
-        &self,
-        _node: &NodeProto,
-        inputs: &[Info],
-        _constant: &dyn Fn(usize) -> Option<Vec<i64>>,
-    ) -> Result<Vec<Info>> {
-        let (a, b) = (input(inputs, 0)?, input(inputs, 1)?);
+    fn infer(&self, s: &Site) -> Result<Vec<Info>> {
+        let (a, b) = (s.x(0)?, s.x(1)?);
         let (Some(x), Some(y)) = (&a.dims, &b.dims) else { return Ok(vec![Info { ty: a.ty, dims: None }]) };
         if x.len() < 2 || y.len() < 2 {
             return Err(Error::new("a factor with fewer than 2 dimensions is not supported"));
@@ -48,5 +42,9 @@ impl Op for MatMul {
         let bt = g.b.node("Transpose", &[&b], [("perm", Attr::Ints(&flip(rank_b)))]);
         let at = g.b.node("Transpose", &[&a], [("perm", Attr::Ints(&flip(rank_a)))]);
         Ok(vec![Some(g.b.node("MatMul", &[g.dy, &bt], [])), Some(g.b.node("MatMul", &[&at, g.dy], []))])
+    }
+
+    fn spread(&self, _input: usize) -> Spread {
+        Spread::Stack
     }
 }

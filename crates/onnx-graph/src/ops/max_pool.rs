@@ -1,38 +1,40 @@
-//! `MaxPool` in two dimensions, windows may overlap. Gradient: added up at the indices of the maxima.
+//! `MaxPool`, windows may overlap. Gradient: added up at the indices of the maxima.
 
-use super::conv::{out_size, window};
-use super::{Gradient, Op, input};
+use super::window::Window;
+use super::{Gradient, Op, Site};
 use crate::build::Attr;
 use crate::error::{Error, Result};
 use crate::model::{int_attribute, ints_attribute};
-use crate::proto::NodeProto;
 use crate::shape::Info;
 use crate::tensor::DataType;
 
 /// The largest value of each window.
 pub struct MaxPool;
 
+/// Type and shape of a pool's output.
+pub(super) fn pooled(s: &Site) -> Result<Info> {
+    let x = s.x(0)?;
+    let kernel = ints_attribute(s.node, "kernel_shape").unwrap_or_default();
+    let window = Window::of(s.node, &kernel)?;
+    let Some(dims) = &x.dims else { return Ok(x.clone()) };
+    let [n, c, spatial @ ..] = &dims[..] else {
+        return Err(Error::new("images need at least 3 dimensions"));
+    };
+    let mut out = vec![n.clone(), c.clone()];
+    out.extend(window.output(spatial)?);
+    Ok(Info::new(x.ty, out))
+}
+
 impl Op for MaxPool {
     fn name(&self) -> &'static str {
         "MaxPool"
     }
 
-    fn infer(
-        &self,
-        node: &NodeProto,
-        inputs: &[Info],
-        _constant: &dyn Fn(usize) -> Option<Vec<i64>>,
-    ) -> Result<Vec<Info>> {
-        let x = input(inputs, 0)?;
-        let [n, c, h, w] = x.rank("the images")? else { return Err(Error::new("images need 4 dimensions")) };
-        if int_attribute(node, "ceil_mode", 0) != 0 || int_attribute(node, "storage_order", 0) != 0 {
-            return Err(Error::new("ceil_mode and storage_order are not supported"));
+    fn infer(&self, s: &Site) -> Result<Vec<Info>> {
+        if int_attribute(s.node, "storage_order", 0) != 0 {
+            return Err(Error::new("a storage_order other than row-major is not supported"));
         }
-        let kernel = ints_attribute(node, "kernel_shape").unwrap_or_default();
-        let [kh, kw] = kernel[..] else { return Err(Error::new("kernel_shape needs 2 sizes")) };
-        let win = window(node)?;
-        let y =
-            Info::new(x.ty, vec![n.clone(), c.clone(), out_size(h, kh, &win, 0)?, out_size(w, kw, &win, 1)?]);
+        let y = pooled(s)?;
         let indices = Info { ty: DataType::Int64, dims: y.dims.clone() };
         Ok(vec![y, indices])
     }

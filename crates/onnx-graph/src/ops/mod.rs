@@ -1,50 +1,129 @@
 //! The ops: one file each with type and shape inference and gradient. A new op is its file and a
 //! line in `OPS`.
 
-use crate::build::Builder;
+use crate::build::{Attr, Builder};
 use crate::error::{Error, Result};
-use crate::model::node_label;
+use crate::model::{ints_attribute, node_label};
 use crate::proto::NodeProto;
 use crate::shape::{Dim, Info};
 
+mod activation;
 mod arithmetic;
+mod average_pool;
+mod batch_norm;
+mod choose;
+mod concat;
+mod constant;
 mod conv;
+mod conv_weight;
+mod dropout;
+mod expand;
 mod flatten;
+mod gather;
 mod gemm;
+mod global_pool;
 mod identity;
 mod matmul;
 mod max_pool;
+mod pad;
 mod reduce;
 mod relu;
 mod reshape;
 mod sigmoid;
+mod slice;
 mod softmax;
+mod split;
+mod squeeze;
+mod sum;
 mod tanh;
+mod transpose;
+mod unary;
+mod window;
+mod without;
+
+pub(crate) use constant::{constant_ints, tensor as constant_tensor};
+pub(crate) use without::shape_range;
 
 /// What this crate knows of an op.
 pub trait Op: Sync {
     /// Its name in the standard.
     fn name(&self) -> &'static str;
 
-    /// Types and shapes of its outputs; `constant(i)` gives the values of input `i` if it is a constant
-    /// int64. An op that works element by element gives what it was given.
+    /// Types and shapes of its outputs. An op that works element by element gives what it was given.
     ///
     /// # Errors
     /// If the inputs do not fit.
-    fn infer(
-        &self,
-        _node: &NodeProto,
-        inputs: &[Info],
-        _constant: &dyn Fn(usize) -> Option<Vec<i64>>,
-    ) -> Result<Vec<Info>> {
-        Ok(vec![input(inputs, 0)?.clone()])
+    fn infer(&self, s: &Site) -> Result<Vec<Info>> {
+        Ok(vec![s.x(0)?.clone()])
     }
 
-    /// Emits the gradient of each input from that of the first output; `None` for inputs that have none.
+    /// Emits the gradient of each input from those of the outputs; `None` for inputs that have none.
     ///
     /// # Errors
     /// If this use of the op cannot be differentiated.
     fn gradient(&self, g: &mut Gradient) -> Result<Vec<Option<String>>>;
+
+    /// How input `i` is spread before the op works on it; the walk sums its gradient back.
+    fn spread(&self, _input: usize) -> Spread {
+        Spread::Not
+    }
+}
+
+/// How an input is spread over the shape of the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spread {
+    /// It is used as it is.
+    Not,
+    /// All its axes, by numpy's rules.
+    Axes,
+    /// All axes but the last two: a stack of matrices.
+    Stack,
+}
+
+/// A node with what is known of its inputs.
+pub struct Site<'a> {
+    /// The node.
+    pub node: &'a NodeProto,
+    /// Types and shapes of the inputs, in order; nothing is known of one that is left out.
+    pub inputs: &'a [Info],
+    /// The values of input `i` if it is a constant int64.
+    pub constant: &'a dyn Fn(usize) -> Option<Vec<i64>>,
+}
+
+impl Site<'_> {
+    /// Input `i`, which must be there.
+    ///
+    /// # Errors
+    /// If it is missing.
+    pub fn x(&self, i: usize) -> Result<&Info> {
+        let given = self.has(i).then(|| self.inputs.get(i)).flatten();
+        given.ok_or_else(|| Error::new(format!("its input {i} is missing")))
+    }
+
+    /// Is input `i` given? Optional ones may be left out or have an empty name.
+    pub fn has(&self, i: usize) -> bool {
+        self.node.input.get(i).is_some_and(|name| !name.is_empty())
+    }
+
+    /// The values of input `i` if it is a constant int64.
+    pub fn ints(&self, i: usize) -> Option<Vec<i64>> {
+        (self.constant)(i)
+    }
+
+    /// A list that older operator sets have as the attribute `name` and newer ones as input `i`.
+    ///
+    /// # Errors
+    /// If the input is there and not constant.
+    pub fn list(&self, name: &str, i: usize) -> Result<Option<Vec<i64>>> {
+        match ints_attribute(self.node, name) {
+            Some(values) => Ok(Some(values)),
+            None if self.has(i) => match self.ints(i) {
+                Some(values) => Ok(Some(values)),
+                None => Err(Error::new(format!("its {name} are not constant"))),
+            },
+            None => Ok(None),
+        }
+    }
 }
 
 /// What an op sees when it is differentiated.
@@ -55,12 +134,16 @@ pub struct Gradient<'a> {
     pub node: &'a mut NodeProto,
     /// Types and shapes of the inputs.
     pub inputs: &'a [Info],
-    /// Name of the gradient of the first output.
+    /// The values of input `i` if it is a constant int64.
+    pub constant: &'a dyn Fn(usize) -> Option<Vec<i64>>,
+    /// Name of the gradient of the first output; empty if only others have one.
     pub dy: &'a str,
+    /// Names of the gradients of all outputs.
+    pub dys: &'a [Option<String>],
 }
 
 impl Gradient<'_> {
-    /// The name of input `i`.
+    /// The name of input `i`, empty if it is left out.
     pub fn x(&self, i: usize) -> String {
         self.node.input.get(i).cloned().unwrap_or_default()
     }
@@ -69,27 +152,117 @@ impl Gradient<'_> {
     pub fn y(&self) -> String {
         self.node.output.first().cloned().unwrap_or_default()
     }
+
+    /// Is input `i` given?
+    pub fn has(&self, i: usize) -> bool {
+        !self.x(i).is_empty()
+    }
+
+    /// The dimensions of input `i`.
+    ///
+    /// # Errors
+    /// If it is missing or its rank is not known.
+    pub fn dims(&self, i: usize) -> Result<&[Dim]> {
+        self.inputs.get(i).ok_or_else(|| Error::new(format!("its input {i} is missing")))?.rank("its input")
+    }
+
+    /// The node as inference sees it.
+    pub fn site(&self) -> Site<'_> {
+        Site { node: self.node, inputs: self.inputs, constant: self.constant }
+    }
+
+    /// Emits `a · b`.
+    pub fn mul(&mut self, a: &str, b: &str) -> String {
+        self.b.node("Mul", &[a, b], [])
+    }
+
+    /// Emits dy · `slope`.
+    pub fn dy_times(&mut self, slope: &str) -> String {
+        self.b.node("Mul", &[self.dy, slope], [])
+    }
+
+    /// Emits 1 where the condition `op`(`a`, `b`) holds and 0 elsewhere, as float32. A product with such a
+    /// mask was measured three times faster than `Where`.
+    pub fn mask(&mut self, op: &str, a: &str, b: &str) -> String {
+        let holds = self.b.node(op, &[a, b], []);
+        self.b.node("Cast", &[&holds], [("to", Attr::Int(1))])
+    }
+
+    /// Emits `value` with the shape of input `i`, which has as many elements.
+    pub fn shaped_as(&mut self, i: usize, value: &str) -> String {
+        let x = self.x(i);
+        let shape = self.b.node("Shape", &[&x], []);
+        self.b.node("Reshape", &[value, &shape], [])
+    }
 }
 
 /// Every supported op.
 pub static OPS: &[&dyn Op] = &[
+    &activation::Clip,
+    &activation::Elu,
+    &activation::LeakyRelu,
+    &activation::PRelu,
     &arithmetic::Add,
-    &arithmetic::Sub,
+    &arithmetic::Div,
     &arithmetic::Mul,
+    &arithmetic::Pow,
+    &arithmetic::Sub,
+    &average_pool::AveragePool,
+    &batch_norm::BatchNormalization,
+    &choose::MAX,
+    &choose::MIN,
+    &choose::Where,
+    &concat::Concat,
+    &constant::Constant,
     &conv::Conv,
+    &dropout::Dropout,
+    &expand::Expand,
     &flatten::Flatten,
+    &gather::Gather,
     &gemm::Gemm,
+    &global_pool::GlobalAveragePool,
+    &global_pool::GlobalMaxPool,
     &identity::Identity,
     &matmul::MatMul,
     &max_pool::MaxPool,
-    &reduce::ReduceSum,
+    &pad::Pad,
     &reduce::ReduceMean,
+    &reduce::ReduceSum,
     &relu::Relu,
     &reshape::Reshape,
     &sigmoid::Sigmoid,
-    &softmax::Softmax,
+    &slice::Slice,
     &softmax::LogSoftmax,
+    &softmax::Softmax,
+    &split::Split,
+    &squeeze::Squeeze,
+    &squeeze::Unsqueeze,
+    &sum::Sum,
     &tanh::Tanh,
+    &transpose::Transpose,
+    &unary::ABS,
+    &unary::CEIL,
+    &unary::COS,
+    &unary::EXP,
+    &unary::FLOOR,
+    &unary::LOG,
+    &unary::NEG,
+    &unary::RECIPROCAL,
+    &unary::ROUND,
+    &unary::SIGN,
+    &unary::SIN,
+    &unary::SQRT,
+    &without::AND,
+    &without::Cast,
+    &without::EQUAL,
+    &without::GREATER,
+    &without::GREATER_OR_EQUAL,
+    &without::LESS,
+    &without::LESS_OR_EQUAL,
+    &without::NOT,
+    &without::OR,
+    &without::Shape,
+    &without::Size,
 ];
 
 /// The op of a node.
@@ -108,11 +281,6 @@ pub fn find(node: &NodeProto) -> Result<&'static dyn Op> {
             known.join(", ")
         ))
     })
-}
-
-/// The input `i`, or an error that says it is missing.
-fn input(inputs: &[Info], i: usize) -> Result<&Info> {
-    inputs.get(i).ok_or_else(|| Error::new(format!("its input {i} is missing")))
 }
 
 /// An axis counted from the front.

@@ -3,6 +3,7 @@
 use super::Call;
 use super::value::{Value, picked, strides};
 use crate::error::{Error, Result};
+use crate::model::attribute;
 use crate::tensor::DataType;
 
 /// The shape of two operands against each other.
@@ -64,19 +65,77 @@ pub(super) fn div(call: &Call) -> Result<Vec<Value>> {
     binary(call, None, |a, b| (a / b).trunc())
 }
 
-pub(super) fn greater(call: &Call) -> Result<Vec<Value>> {
-    binary(call, Some(DataType::Bool), |a, b| f64::from(u8::from(a > b)))
+pub(super) fn pow(call: &Call) -> Result<Vec<Value>> {
+    binary(call, None, f64::powf)
 }
 
-pub(super) fn sum(call: &Call) -> Result<Vec<Value>> {
+fn logical(call: &Call, holds: impl Fn(f64, f64) -> bool) -> Result<Vec<Value>> {
+    binary(call, Some(DataType::Bool), |a, b| f64::from(u8::from(holds(a, b))))
+}
+
+pub(super) fn equal(call: &Call) -> Result<Vec<Value>> {
+    logical(call, |a, b| a == b)
+}
+
+pub(super) fn greater(call: &Call) -> Result<Vec<Value>> {
+    logical(call, |a, b| a > b)
+}
+
+pub(super) fn greater_or_equal(call: &Call) -> Result<Vec<Value>> {
+    logical(call, |a, b| a >= b)
+}
+
+pub(super) fn less(call: &Call) -> Result<Vec<Value>> {
+    logical(call, |a, b| a < b)
+}
+
+pub(super) fn less_or_equal(call: &Call) -> Result<Vec<Value>> {
+    logical(call, |a, b| a <= b)
+}
+
+pub(super) fn and(call: &Call) -> Result<Vec<Value>> {
+    logical(call, |a, b| a != 0.0 && b != 0.0)
+}
+
+pub(super) fn or(call: &Call) -> Result<Vec<Value>> {
+    logical(call, |a, b| a != 0.0 || b != 0.0)
+}
+
+pub(super) fn not(call: &Call) -> Result<Vec<Value>> {
+    unary(call, |x| f64::from(u8::from(x == 0.0)))
+}
+
+/// Input 1 where input 0 holds, else input 2.
+pub(super) fn choose(call: &Call) -> Result<Vec<Value>> {
+    let (condition, a, b) = (call.x(0)?, call.x(1)?, call.x(2)?);
+    let dims = broadcast(&condition.dims, &broadcast(&a.dims, &b.dims)?)?;
+    let (c, x, y) = (stretched(condition, &dims)?, stretched(a, &dims)?, stretched(b, &dims)?);
+    let data = c.data.iter().zip(x.data.iter().zip(&y.data));
+    Ok(vec![a.like(&dims, data.map(|(c, (x, y))| if *c != 0.0 { *x } else { *y }).collect())?])
+}
+
+/// Any number of inputs, one after the other.
+fn folded(call: &Call, f: impl Fn(f64, f64) -> f64) -> Result<Vec<Value>> {
     let mut total = call.x(0)?.clone();
     for i in 1..call.inputs.len() {
         let next = call.x(i)?;
         let dims = broadcast(&total.dims, &next.dims)?;
         let (x, y) = (stretched(&total, &dims)?, stretched(next, &dims)?);
-        total = total.like(&dims, x.data.iter().zip(&y.data).map(|(x, y)| x + y).collect())?;
+        total = total.like(&dims, x.data.iter().zip(&y.data).map(|(x, y)| f(*x, *y)).collect())?;
     }
     Ok(vec![total])
+}
+
+pub(super) fn sum(call: &Call) -> Result<Vec<Value>> {
+    folded(call, |x, y| x + y)
+}
+
+pub(super) fn min(call: &Call) -> Result<Vec<Value>> {
+    folded(call, f64::min)
+}
+
+pub(super) fn max(call: &Call) -> Result<Vec<Value>> {
+    folded(call, f64::max)
 }
 
 pub(super) fn identity(call: &Call) -> Result<Vec<Value>> {
@@ -85,6 +144,71 @@ pub(super) fn identity(call: &Call) -> Result<Vec<Value>> {
 
 pub(super) fn neg(call: &Call) -> Result<Vec<Value>> {
     unary(call, |x| -x)
+}
+
+pub(super) fn abs(call: &Call) -> Result<Vec<Value>> {
+    unary(call, f64::abs)
+}
+
+pub(super) fn sign(call: &Call) -> Result<Vec<Value>> {
+    unary(call, |x| if x == 0.0 { 0.0 } else { x.signum() })
+}
+
+pub(super) fn ceil(call: &Call) -> Result<Vec<Value>> {
+    unary(call, f64::ceil)
+}
+
+pub(super) fn floor(call: &Call) -> Result<Vec<Value>> {
+    unary(call, f64::floor)
+}
+
+/// Halves go to the even neighbour.
+pub(super) fn round(call: &Call) -> Result<Vec<Value>> {
+    unary(call, f64::round_ties_even)
+}
+
+pub(super) fn sin(call: &Call) -> Result<Vec<Value>> {
+    unary(call, f64::sin)
+}
+
+pub(super) fn cos(call: &Call) -> Result<Vec<Value>> {
+    unary(call, f64::cos)
+}
+
+pub(super) fn reciprocal(call: &Call) -> Result<Vec<Value>> {
+    unary(call, f64::recip)
+}
+
+pub(super) fn sqrt(call: &Call) -> Result<Vec<Value>> {
+    unary(call, f64::sqrt)
+}
+
+pub(super) fn log(call: &Call) -> Result<Vec<Value>> {
+    unary(call, f64::ln)
+}
+
+pub(super) fn leaky_relu(call: &Call) -> Result<Vec<Value>> {
+    let alpha = call.float("alpha", 0.01);
+    unary(call, |x| if x < 0.0 { alpha * x } else { x })
+}
+
+pub(super) fn prelu(call: &Call) -> Result<Vec<Value>> {
+    binary(call, None, |x, slope| if x < 0.0 { slope * x } else { x })
+}
+
+pub(super) fn elu(call: &Call) -> Result<Vec<Value>> {
+    let alpha = call.float("alpha", 1.0);
+    unary(call, |x| if x < 0.0 { alpha * x.exp_m1() } else { x })
+}
+
+/// Bounds are inputs (or attributes before operator set 11).
+pub(super) fn clip(call: &Call) -> Result<Vec<Value>> {
+    let bound = |i: usize, name: &str, default: f64| match call.optional(i) {
+        Some(value) => value.only(),
+        None => Ok(attribute(call.node, name).and_then(|a| a.f).map_or(default, f64::from)),
+    };
+    let (low, high) = (bound(1, "min", f64::NEG_INFINITY)?, bound(2, "max", f64::INFINITY)?);
+    unary(call, |x| x.max(low).min(high))
 }
 
 pub(super) fn exp(call: &Call) -> Result<Vec<Value>> {
@@ -109,7 +233,7 @@ pub(super) fn cast(call: &Call) -> Result<Vec<Value>> {
     let ty = DataType::from_code(i32::try_from(call.int("to", 0)).unwrap_or(0));
     let to = |v: f64| match ty {
         DataType::Float | DataType::Double => Ok(v),
-        DataType::Int64 => Ok(v.trunc()),
+        DataType::Int64 | DataType::Other(2..=6 | 12 | 13) => Ok(v.trunc()),
         DataType::Bool => Ok(f64::from(u8::from(v != 0.0))),
         DataType::Other(_) => Err(Error::new(format!("a cast to {} is not known here", ty.name()))),
     };

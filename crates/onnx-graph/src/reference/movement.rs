@@ -13,8 +13,8 @@ fn sizes(values: &[i64]) -> Result<Vec<usize>> {
 }
 
 pub(super) fn constant(call: &Call) -> Result<Vec<Value>> {
-    let tensor = attribute(call.node, "value").and_then(|a| a.t.as_ref());
-    Ok(vec![Value::of(tensor.ok_or_else(|| Error::new("it has no tensor"))?)?])
+    let tensor = crate::ops::constant_tensor(call.node);
+    Ok(vec![Value::of(&tensor.ok_or_else(|| Error::new("it has no tensor"))?)?])
 }
 
 pub(super) fn concat(call: &Call) -> Result<Vec<Value>> {
@@ -37,23 +37,109 @@ pub(super) fn concat(call: &Call) -> Result<Vec<Value>> {
     Ok(vec![first.like(&dims, data)?])
 }
 
-/// Zeros around; negative pads are not known here.
+/// A constant around every axis or some; negative pads cut.
 pub(super) fn pad(call: &Call) -> Result<Vec<Value>> {
     let x = call.x(0)?;
-    let pads = sizes(&call.x(1)?.to_ints())?;
-    if pads.len() != 2 * x.dims.len() || call.inputs.len() > 2 || attribute(call.node, "mode").is_some() {
-        return Err(Error::new("only zeros around every axis are known here"));
+    let mode = attribute(call.node, "mode").and_then(|a| a.s.as_deref()).unwrap_or(b"constant");
+    if mode != b"constant" {
+        return Err(Error::new("only padding by a constant is known here"));
     }
-    let (before, after) = pads.split_at(x.dims.len());
-    let grown = x.dims.iter().zip(before).zip(after);
-    let dims: Vec<usize> = grown.map(|((d, b), a)| d.saturating_add(*b).saturating_add(*a)).collect();
-    let (mut data, steps, mut position) = (vec![0.0; count(&dims)?], strides(&dims), 0);
+    let rank = x.dims.len();
+    let given = call.ints("pads").map_or_else(|| call.x(1).map(Value::to_ints), Ok)?;
+    let axes: Vec<usize> = match call.optional(3) {
+        Some(axes) => axes.to_ints().iter().map(|a| axis(*a, rank)).collect::<Result<_>>()?,
+        None => (0..rank).collect(),
+    };
+    if given.len() != 2 * axes.len() {
+        return Err(Error::new(format!("the pads {given:?} do not fit {} axes", axes.len())));
+    }
+    let fill = call.optional(2).map_or(Ok(0.0), Value::only)?;
+    let (mut before, mut dims) = (vec![0i64; rank], x.dims.clone());
+    for (i, at) in axes.iter().enumerate() {
+        before[*at] = given[i];
+        let grown = (dims[*at] as i64).saturating_add(given[i]).saturating_add(given[i + axes.len()]);
+        dims[*at] =
+            usize::try_from(grown).map_err(|_| Error::new(format!("the pads {given:?} cut too much")))?;
+    }
+    let (mut data, steps, mut position) = (vec![fill; count(&dims)?], strides(&dims), 0);
     each_index(&x.dims, |index| {
-        let to: usize = index.iter().zip(before).zip(&steps).map(|((i, b), s)| (i + b) * s).sum();
-        data[to] = x.data[position];
+        let place = |(a, i): (usize, &usize)| {
+            usize::try_from(*i as i64 + before[a]).ok().filter(|p| *p < dims[a]).map(|p| p * steps[a])
+        };
+        if let Some(to) = index.iter().enumerate().map(place).sum::<Option<usize>>() {
+            data[to] = x.data[position];
+        }
         position += 1;
     });
     Ok(vec![x.like(&dims, data)?])
+}
+
+pub(super) fn constant_of_shape(call: &Call) -> Result<Vec<Value>> {
+    let dims = sizes(&call.x(0)?.to_ints())?;
+    let value = attribute(call.node, "value").and_then(|a| a.t.as_ref()).map(Value::of).transpose()?;
+    let (ty, fill) = value.map_or(Ok((DataType::Float, 0.0)), |v| v.only().map(|fill| (v.ty, fill)))?;
+    Ok(vec![Value::new(ty, &dims, vec![fill; count(&dims)?])?])
+}
+
+pub(super) fn range(call: &Call) -> Result<Vec<Value>> {
+    let (start, limit, step) = (call.x(0)?.only()?, call.x(1)?.only()?, call.x(2)?.only()?);
+    let length = ((limit - start) / step).ceil().max(0.0);
+    if !length.is_finite() {
+        return Err(Error::new("a range without end"));
+    }
+    let dims = [length as usize];
+    let data = (0..count(&dims)?).map(|i| start + step * i as f64).collect();
+    Ok(vec![call.x(0)?.like(&dims, data)?])
+}
+
+/// Parts along one axis, of given or of equal sizes.
+pub(super) fn split(call: &Call) -> Result<Vec<Value>> {
+    let x = call.x(0)?;
+    let at = axis(call.int("axis", 0), x.dims.len())?;
+    let parts = call.node.output.len();
+    let given = call.ints("split").or_else(|| call.optional(1).map(Value::to_ints));
+    let each = x.dims[at].div_ceil(parts.max(1));
+    let sizes = given.map_or_else(
+        || Ok((0..parts).map(|i| x.dims[at].saturating_sub(i * each).min(each)).collect()),
+        |g| sizes(&g),
+    )?;
+    if sizes.len() != parts || sizes.iter().sum::<usize>() != x.dims[at] {
+        return Err(Error::new(format!("the sizes {sizes:?} do not fit {} in {parts} parts", x.dims[at])));
+    }
+    let (steps, mut start) = (strides(&x.dims), 0);
+    let mut made = Vec::with_capacity(parts);
+    for size in sizes {
+        let mut dims = x.dims.clone();
+        dims[at] = size;
+        let offset = start * steps[at];
+        made.push(picked(x, &dims, |index| {
+            offset + index.iter().zip(&steps).map(|(i, s)| i * s).sum::<usize>()
+        })?);
+        start += size;
+    }
+    Ok(made)
+}
+
+/// `ScatterND` of whole rows: indices [K, 1].
+pub(super) fn scatter_rows(call: &Call) -> Result<Vec<Value>> {
+    let (x, indices, updates) = (call.x(0)?, call.x(1)?, call.x(2)?);
+    let add = match attribute(call.node, "reduction").and_then(|a| a.s.as_deref()) {
+        Some(b"add") => true,
+        None | Some(b"none") => false,
+        Some(_) => return Err(Error::new("this reduction is not known here")),
+    };
+    let ([_, 1], [rows, rest @ ..]) = (&indices.dims[..], &x.dims[..]) else {
+        return Err(Error::new("only whole rows are known here"));
+    };
+    let (width, mut data) = (count(rest)?, x.data.clone());
+    for (i, row) in indices.to_ints().iter().enumerate() {
+        let row = axis(*row, *rows)?;
+        for p in 0..width {
+            let value = updates.data.get(i * width + p).ok_or_else(|| Error::new("updates are missing"))?;
+            data[row * width + p] = value + if add { data[row * width + p] } else { 0.0 };
+        }
+    }
+    Ok(vec![x.like(&x.dims, data)?])
 }
 
 pub(super) fn expand(call: &Call) -> Result<Vec<Value>> {
@@ -143,30 +229,32 @@ pub(super) fn gather(call: &Call) -> Result<Vec<Value>> {
     Ok(vec![x.like(&dims, data)?])
 }
 
-/// Forward steps only, which is what this crate emits.
+/// Ranges of some axes, backwards too.
 pub(super) fn slice(call: &Call) -> Result<Vec<Value>> {
     let x = call.x(0)?;
     let rank = x.dims.len();
     let (starts, ends) = (call.x(1)?.to_ints(), call.x(2)?.to_ints());
     let axes = call.optional(3).map_or_else(|| (0..starts.len() as i64).collect(), Value::to_ints);
     let steps = call.optional(4).map_or_else(|| vec![1; starts.len()], Value::to_ints);
-    let mut from = vec![(0usize, 1usize); rank];
-    let mut dims = x.dims.clone();
+    let mut places: Vec<Vec<usize>> = x.dims.iter().map(|d| (0..*d).collect()).collect();
     for (((start, end), at), step) in starts.iter().zip(&ends).zip(&axes).zip(&steps) {
-        let (at, step) = (axis(*at, rank)?, usize::try_from(*step).unwrap_or(0));
-        if step == 0 {
-            return Err(Error::new("a step below 1 is not known here"));
+        let (at, size) = (axis(*at, rank)?, x.dims[axis(*at, rank)?] as i64);
+        if *step == 0 {
+            return Err(Error::new("a step of 0 is impossible"));
         }
-        let size = x.dims[at] as i64;
-        let place = |v: i64| (if v < 0 { v.saturating_add(size) } else { v }).clamp(0, size) as usize;
-        let (start, end) = (place(*start), place(*end));
-        from[at] = (start, step);
-        dims[at] = end.saturating_sub(start).div_ceil(step);
+        let (low, high) = if *step > 0 { (0, size) } else { (-1, size - 1) };
+        let place = |v: i64| (if v < 0 { v.saturating_add(size) } else { v }).clamp(low, high);
+        let (mut next, end) = (place(*start), place(*end));
+        places[at].clear();
+        while if *step > 0 { next < end } else { next > end } {
+            places[at].push(next as usize);
+            next = next.saturating_add(*step);
+        }
     }
+    let dims: Vec<usize> = places.iter().map(Vec::len).collect();
     let strides = strides(&x.dims);
-    let y = picked(x, &dims, |index| {
-        index.iter().zip(&from).zip(&strides).map(|((i, (start, step)), s)| (start + i * step) * s).sum()
-    })?;
+    let y =
+        picked(x, &dims, |index| index.iter().enumerate().map(|(a, i)| places[a][*i] * strides[a]).sum())?;
     Ok(vec![y])
 }
 

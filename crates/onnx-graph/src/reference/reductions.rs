@@ -66,3 +66,22 @@ pub(super) fn softmax(call: &Call) -> Result<Vec<Value>> {
     outputs.iter_mut().flat_map(|y| &mut y.data).for_each(|v| *v = v.exp());
     Ok(outputs)
 }
+
+/// The place of the first of the largest values along one axis.
+pub(super) fn arg_max(call: &Call) -> Result<Vec<Value>> {
+    let x = call.x(0)?;
+    let at = axis(call.int("axis", 0), x.dims.len())?;
+    let (outer, size, inner) = (count(&x.dims[..at])?, x.dims[at], count(&x.dims[at + 1..])?);
+    let mut places = Vec::with_capacity(outer * inner);
+    for (o, i) in (0..outer).flat_map(|o| (0..inner).map(move |i| (o, i))) {
+        let value = |k: usize| x.data[(o * size + k) * inner + i];
+        places.push((0..size).fold(0, |best, k| if value(k) > value(best) { k } else { best }) as i64);
+    }
+    let mut dims = x.dims.clone();
+    if call.int("keepdims", 1) == 0 {
+        dims.remove(at);
+    } else {
+        dims[at] = 1;
+    }
+    Ok(vec![Value::ints(&dims, &places)?])
+}

@@ -57,7 +57,17 @@ impl Value {
             (DataType::Float, _) => read_floats(tensor)?.into_iter().map(f64::from).collect(),
             (DataType::Int64, _) => read_ints(tensor)?.into_iter().map(|v| v as f64).collect(),
             (DataType::Bool, Some(raw)) => raw.iter().map(|b| f64::from(u8::from(*b != 0))).collect(),
-            (DataType::Bool, None) => tensor.int32_data.iter().map(|v| f64::from(*v)).collect(),
+            (DataType::Bool, None) | (DataType::Other(6), None) => {
+                tensor.int32_data.iter().map(|v| f64::from(*v)).collect()
+            }
+            (DataType::Other(6), Some(raw)) => {
+                raw.chunks_exact(4).map(|b| f64::from(i32::from_le_bytes([b[0], b[1], b[2], b[3]]))).collect()
+            }
+            (DataType::Double, Some(raw)) => {
+                let word = |b: &[u8]| f64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]);
+                raw.chunks_exact(8).map(word).collect()
+            }
+            (DataType::Double, None) => tensor.double_data.clone(),
             _ => {
                 let name = tensor.name.as_deref().unwrap_or("");
                 return Err(Error::new(format!("the constant `{name}` is {}", ty.name())));

@@ -2,6 +2,7 @@
 
 use onnx_graph::build::Attr;
 use onnx_graph::ops::OPS;
+use onnx_graph::tensor::floats;
 use proptest::prelude::*;
 
 use crate::numeric::Case;
@@ -23,19 +24,111 @@ fn with_ints<const N: usize>(op: &str, dims: &[usize], ints: &[i64], attributes:
     case.with_ints("ints", ints)
 }
 
+/// A node on positive numbers: square roots, logarithms and powers need them.
+fn positive(op: &str, shapes: &[&[usize]]) -> Case {
+    let mut case = one(op, shapes, true, []);
+    case.inputs.iter_mut().flat_map(|x| &mut x.data).for_each(|v| *v = v.abs() + 0.5);
+    case
+}
+
 fn plain(op: &str) -> Option<Case> {
     Some(match op {
-        "Add" | "Sub" | "Mul" => one(op, &[&[2, 3], &[2, 3]], true, []),
+        "Add" | "Sub" | "Mul" | "Div" | "Min" | "Max" => one(op, &[&[2, 3], &[2, 3]], true, []),
+        "Sum" => one(op, &[&[2, 3], &[3], &[2, 1]], true, []),
         "Conv" => one(op, &[&[2, 3, 5, 4], &[2, 3, 3, 2], &[2]], true, []),
         "Gemm" => one(op, &[&[3, 4], &[2, 4], &[2]], true, [("transB", Attr::Int(1))]),
         "MatMul" => one(op, &[&[3, 4], &[4, 2]], true, []),
-        "MaxPool" => one(op, &[&[2, 2, 5, 4]], true, [("kernel_shape", Attr::Ints(&[2, 2]))]),
+        "MaxPool" | "AveragePool" => one(op, &[&[2, 2, 5, 4]], true, [("kernel_shape", Attr::Ints(&[2, 2]))]),
+        "GlobalMaxPool" | "GlobalAveragePool" => one(op, &[&[2, 3, 4, 3]], true, []),
+        "BatchNormalization" => batch_norm(0, &[2, 3, 4]),
         "Reshape" => with_ints(op, &[2, 3, 4], &[0, -1], []),
-        "ReduceSum" | "ReduceMean" => with_ints(op, &[2, 3, 4], &[1], []),
-        "Flatten" | "Identity" | "Relu" | "Sigmoid" | "Softmax" | "LogSoftmax" | "Tanh" => {
+        "ReduceSum" | "ReduceMean" | "Squeeze" => with_ints(op, &[2, 1, 4], &[1], []),
+        "Unsqueeze" => with_ints(op, &[2, 4], &[0, 2], []),
+        "Expand" => with_ints(op, &[2, 1, 4], &[5, 2, 3, 1], []),
+        "Gather" => with_ints(op, &[3, 4], &[2, 0, 2, -1], [("axis", Attr::Int(1))]),
+        "Pad" => with_ints(op, &[3, 4], &[1, 0, 2, -1], []),
+        "PRelu" => one(op, &[&[2, 3, 4], &[3, 1]], true, []),
+        "Sqrt" | "Log" | "Reciprocal" => positive(op, &[&[3, 4]]),
+        "Pow" => positive(op, &[&[3, 4], &[4]]),
+        "Clip" => one(op, &[&[3, 4], &[], &[]], true, []).with_values(&[(1, -0.61), (2, 0.83)], 1),
+        "Concat" => one(op, &[&[2, 1, 3], &[2, 4, 3], &[2, 2, 3]], true, [("axis", Attr::Int(1))]),
+        "Split" => parts(&[2, 5]),
+        "Slice" => sliced(&[4, 7], &[(1, -1, i64::MIN, -2)]),
+        "Where" => Case::new(op, &[&[2, 3], &[3]], true, |b| {
+            let zero = b.float(0.0);
+            b.named_node("Greater", &["x0", &zero], &["condition"], []);
+            b.named_node("Where", &["condition", "x0", "x1"], &["y"], []);
+        }),
+        "And" | "Or" | "Not" | "Equal" | "Greater" | "GreaterOrEqual" | "Less" | "LessOrEqual" | "Shape"
+        | "Size" | "Cast" | "Constant" | "Ceil" | "Floor" | "Round" | "Sign" => masked(op),
+        "Flatten" | "Identity" | "Relu" | "Sigmoid" | "Softmax" | "LogSoftmax" | "Tanh" | "Abs" | "Cos"
+        | "Exp" | "Neg" | "Sin" | "LeakyRelu" | "Elu" | "Transpose" | "Dropout" => {
             one(op, &[&[3, 4]], true, [])
         }
         _ => return None,
+    })
+}
+
+/// `x0` times a factor that an op without a gradient makes of `x0`.
+fn masked(op: &str) -> Case {
+    Case::new(op, &[&[3, 4]], true, |b| {
+        let zero = b.float(0.0);
+        match op {
+            "Shape" | "Size" => b.named_node(op, &["x0"], &["made"], []),
+            "Constant" => b.named_node(op, &[], &["made"], [("value_float", Attr::Float(3.0))]),
+            "Cast" => b.named_node(op, &["x0"], &["made"], [("to", Attr::Int(7))]),
+            "Not" | "And" | "Or" => {
+                b.named_node("Greater", &["x0", &zero], &["above"], []);
+                let inputs: &[&str] = if op == "Not" { &["above"] } else { &["above", "above"] };
+                b.named_node(op, inputs, &["made"], []);
+            }
+            _ => b.named_node(op, &["x0", &zero], &["made"], []),
+        }
+        b.named_node("Cast", &["made"], &["factor"], [("to", Attr::Int(1))]);
+        let (total, flat) = (b.ints(&[0]), b.ints(&[-1]));
+        b.named_node("Reshape", &["factor", &flat], &["list"], []);
+        b.named_node("ReduceSum", &["list", &total], &["sum"], []);
+        b.named_node("Mul", &["x0", "sum"], &["y"], []);
+    })
+}
+
+/// Normalisation of `x0` with learned scale and bias; the running statistics are constants.
+fn batch_norm(training: i64, dims: &[usize]) -> Case {
+    let c = dims[1];
+    let label = format!("BatchNormalization {training} {dims:?}");
+    Case::new(&label, &[dims, &[c], &[c]], true, |b| {
+        let mean: Vec<f32> = (0..c).map(|i| i as f32 * 0.3 - 0.2).collect();
+        let variance: Vec<f32> = (0..c).map(|i| i as f32 * 0.5 + 0.4).collect();
+        b.constants.push(floats("mean", &[c as i64], &mean));
+        b.constants.push(floats("variance", &[c as i64], &variance));
+        let outputs: &[&str] =
+            if training == 0 { &["y"] } else { &["y", "running_mean", "running_variance"] };
+        b.named_node(
+            "BatchNormalization",
+            &["x0", "x1", "x2", "mean", "variance"],
+            outputs,
+            [("training_mode", Attr::Int(training)), ("epsilon", Attr::Float(0.01))],
+        );
+    })
+}
+
+/// Two of three parts of `x0` along axis 1, put together the other way round.
+fn parts(dims: &[usize]) -> Case {
+    Case::new(&format!("Split {dims:?}"), &[dims], true, |b| {
+        let sizes = b.ints(&[1, dims[1] as i64 - 3, 2]);
+        b.named_node("Split", &["x0", &sizes], &["p", "q", "r"], [("axis", Attr::Int(1))]);
+        b.named_node("Tanh", &["r"], &["t"], []);
+        b.named_node("Concat", &["t", "p"], &["y"], [("axis", Attr::Int(1))]);
+    })
+}
+
+/// Ranges (axis, start, end, step) of `x0`.
+fn sliced(dims: &[usize], ranges: &[(i64, i64, i64, i64)]) -> Case {
+    Case::new(&format!("Slice {dims:?} {ranges:?}"), &[dims], false, |b| {
+        let list = |pick: fn(&(i64, i64, i64, i64)) -> i64| ranges.iter().map(pick).collect::<Vec<i64>>();
+        let (axes, starts) = (b.ints(&list(|r| r.0)), b.ints(&list(|r| r.1)));
+        let (ends, steps) = (b.ints(&list(|r| r.2)), b.ints(&list(|r| r.3)));
+        b.named_node("Slice", &["x0", &starts, &ends, &axes, &steps], &["y"], []);
     })
 }
 
@@ -45,6 +138,23 @@ fn every_op_has_the_right_gradient() {
         let case = plain(op.name());
         case.unwrap_or_else(|| panic!("{} has no case here: add one", op.name())).check();
     }
+}
+
+#[test]
+fn batch_normalisation_by_the_batch() {
+    for dims in [&[4, 2][..], &[3, 2, 4], &[2, 3, 2, 2]] {
+        batch_norm(1, dims).check();
+    }
+    // With momentum 0 the running outputs are the batch's statistics, and no second reduction is made.
+    let mut case = batch_norm(1, &[3, 2, 4]);
+    let momentum = onnx_graph::proto::AttributeProto {
+        name: Some("momentum".to_owned()),
+        f: Some(0.0),
+        r#type: Some(1),
+        ..Default::default()
+    };
+    case.graph.node[0].attribute.push(momentum);
+    case.check();
 }
 
 #[test]
@@ -102,7 +212,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn arithmetic_broadcasts(op in prop::sample::select(vec!["Add", "Sub", "Mul"]), (a, b) in broadcast(), swap: bool) {
+    fn arithmetic_broadcasts(op in prop::sample::select(vec!["Add", "Sub", "Mul", "Div", "Min", "Max", "Sum"]), (a, b) in broadcast(), swap: bool) {
         let (a, b) = if swap { (b, a) } else { (a, b) };
         one(op, &[&a, &b], false, []).check();
     }
@@ -119,6 +229,62 @@ proptest! {
         one("Conv", shapes, true, [
             ("strides", Attr::Ints(&strides)), ("dilations", Attr::Ints(&dilations)), ("pads", Attr::Ints(&pads)),
         ]).check();
+    }
+
+    #[test]
+    fn conv_in_groups_and_other_dimensions(
+        (l, kl, sl, dl, first, last) in window(), group in 1usize..4, each in 1usize..3, outputs in 1usize..3,
+        rank in 1usize..4, auto in prop::sample::select(vec!["NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID"]),
+    ) {
+        let x = [&[2, group * each, l][..], &[2, 2][..rank - 1]].concat();
+        let w = [&[group * outputs, each, kl as usize][..], &[2, 1][..rank - 1]].concat();
+        let ones = [1i64; 2];
+        let strides = [&[sl][..], &ones[..rank - 1]].concat();
+        let dilations = [&[dl][..], &ones[..rank - 1]].concat();
+        let pads = [&[first][..], &[1, 0][..rank - 1], &[last], &[0, 0][..rank - 1]].concat();
+        let pads = if auto == "NOTSET" { pads } else { Vec::new() };
+        one("Conv", &[&x, &w, &[group * outputs]], true, [
+            ("group", Attr::Int(group as i64)), ("auto_pad", Attr::Text(auto)),
+            ("strides", Attr::Ints(&strides)), ("dilations", Attr::Ints(&dilations)), ("pads", Attr::Ints(&pads)),
+        ]).check();
+    }
+
+    #[test]
+    fn pools_rounded_up_and_padded_by_name(
+        (h, kh, sh, _, top, bottom) in window(), (w, kw, sw, _, left, right) in window(),
+        op in prop::sample::select(vec!["MaxPool", "AveragePool"]), ceil in 0i64..2, include in 0i64..2,
+        auto in prop::sample::select(vec!["NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID"]),
+    ) {
+        let (kernel, strides, pads) = ([kh, kw], [sh, sw], [top, left, bottom, right]);
+        let pads = if auto == "NOTSET" { &pads[..] } else { &[] };
+        let ceil = if auto == "NOTSET" { ceil } else { 0 };
+        let shared = [
+            ("kernel_shape", Attr::Ints(&kernel)), ("strides", Attr::Ints(&strides)), ("pads", Attr::Ints(pads)),
+            ("ceil_mode", Attr::Int(ceil)), ("auto_pad", Attr::Text(auto)),
+        ];
+        let mut case = one(op, &[&[2, 2, h, w]], true, shared);
+        if op == "AveragePool" {
+            let count = onnx_graph::proto::AttributeProto {
+                name: Some("count_include_pad".to_owned()), i: Some(include), r#type: Some(2), ..Default::default()
+            };
+            case.graph.node[0].attribute.push(count);
+        }
+        case.check();
+    }
+
+    #[test]
+    fn slices_forwards_and_backwards(
+        rows in 1usize..6, columns in 1usize..6, start in -7i64..7, end in -7i64..7,
+        step in prop::sample::select(vec![-3i64, -2, -1, 1, 2, 3]),
+    ) {
+        sliced(&[rows, columns], &[(1, start, end, step), (0, 0, i64::MAX, 1)]).check();
+    }
+
+    #[test]
+    fn transposes_of_any_order(dims in prop::collection::vec(1usize..4, 1..5), seed: u64) {
+        let order: Vec<i64> =
+            onnx_graph::random::Random::new(seed).permutation(dims.len()).iter().map(|a| *a as i64).collect();
+        one("Transpose", &[&dims], true, [("perm", Attr::Ints(&order))]).check();
     }
 
     #[test]

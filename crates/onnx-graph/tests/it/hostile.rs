@@ -8,6 +8,7 @@ use onnx_graph::build::{Attr, Builder};
 use onnx_graph::grad::backward;
 use onnx_graph::loss::Loss;
 use onnx_graph::model::Model;
+use onnx_graph::passes::normal;
 use onnx_graph::proto::{FunctionProto, GraphProto, NodeProto, StringStringEntryProto, TensorProto};
 use onnx_graph::reference::{Value, evaluate};
 use onnx_graph::shape::{Dim, Info, infer};
@@ -224,6 +225,7 @@ fn work_on(bytes: &[u8]) {
     let _ = (model.inputs(), model.outputs(), model.parameters(), model.ops());
     let sgd = Sgd { momentum: 0.9, weight_decay: 0.1, nesterov: true };
     let _ = training(&model, Loss::CrossEntropy, sgd);
+    let _ = normal(&model);
     if let Ok(graph) = model.graph() {
         let _ = infer(graph);
         let image = Value::floats(&[1, 1, 8, 8], vec![0.5; 64]).unwrap();

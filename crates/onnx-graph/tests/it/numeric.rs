@@ -5,7 +5,7 @@ use onnx_graph::grad::backward;
 use onnx_graph::proto::GraphProto;
 use onnx_graph::reference::{Value, evaluate};
 use onnx_graph::shape::{Dim, Info};
-use onnx_graph::tensor::{DataType, ints};
+use onnx_graph::tensor::{DataType, floats, ints};
 
 /// A graph of float inputs `x0`, `x1`, … and integer constants, whose output is `y`.
 #[derive(Clone, Debug)]
@@ -43,6 +43,18 @@ impl Case {
     /// Adds an integer constant that a node reads.
     pub fn with_ints(mut self, name: &str, values: &[i64]) -> Self {
         self.graph.initializer.push(ints(name, &[values.len() as i64], values));
+        self
+    }
+
+    /// Sets inputs to one value each and keeps only the first `count` as those that are differentiated.
+    pub fn with_values(mut self, values: &[(usize, f64)], count: usize) -> Self {
+        for (i, value) in values {
+            self.inputs[*i].data.fill(*value);
+            let tensor = floats(&format!("x{i}"), &[], &[*value as f32]);
+            self.graph.initializer.push(tensor);
+        }
+        self.inputs.truncate(count);
+        self.graph.input.truncate(count);
         self
     }
 

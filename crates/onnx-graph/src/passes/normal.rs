@@ -1,0 +1,173 @@
+//! The normal form of a model: this crate's operator set, constants folded, dead nodes gone.
+
+use std::collections::{HashMap, HashSet};
+
+use super::fold::Known;
+use super::opset::{KNOWN, raise};
+use crate::build::Builder;
+use crate::error::{Error, Result};
+use crate::model::{Model, OPSET};
+use crate::proto::{GraphProto, NodeProto, OperatorSetIdProto};
+use crate::shape::{Dim, Info, Infos, infer_node};
+use crate::tensor::{DataType, ints};
+
+/// Rewrites a model as exporters write it (operator sets 7 to 24; shapes computed in the graph; weights
+/// behind `Transpose` or `Identity`; `Dropout`) into one that the rest of this crate works on. What it
+/// computes stays the same. Ops that are not supported stay where they are.
+///
+/// # Errors
+/// If the operator set is not known, or a node cannot be raised to this crate's.
+pub fn normal(model: &Model) -> Result<Model> {
+    let version = operator_set(model)?;
+    let graph = model.graph()?;
+    let mut walk = Walk { known: Known::default(), infos: Infos::new(), nodes: Vec::new() };
+    let constants: HashSet<&str> = graph.initializer.iter().filter_map(|t| t.name.as_deref()).collect();
+    let inputs: Vec<_> = graph
+        .input
+        .iter()
+        .filter(|v| !constants.contains(v.name.as_deref().unwrap_or("")))
+        .cloned()
+        .collect();
+    for value in &inputs {
+        walk.infos.insert(value.name.clone().unwrap_or_default(), Info::of(value));
+    }
+    for tensor in &graph.initializer {
+        let name = tensor.name.as_deref().unwrap_or("");
+        walk.infos.insert(name.to_owned(), Info::of_constant(tensor));
+        walk.known.insert(name, tensor.clone());
+    }
+    let mut b = Builder::new("n_");
+    for node in &graph.node {
+        raise(node, version, &walk.infos, &mut b)?;
+        for tensor in std::mem::take(&mut b.constants) {
+            let name = tensor.name.clone().unwrap_or_default();
+            walk.infos.insert(name.clone(), Info::of_constant(&tensor));
+            walk.known.insert(&name, tensor);
+        }
+        for node in std::mem::take(&mut b.nodes) {
+            walk.place(node);
+        }
+    }
+    let mut graph = GraphProto { input: inputs, node: walk.nodes, ..graph.clone() };
+    graph.value_info.clear();
+    live(&mut graph, walk.known);
+    let mut proto = model.0.clone();
+    proto.graph = Some(graph);
+    let standard = |set: &OperatorSetIdProto| matches!(set.domain.as_deref(), None | Some("" | "ai.onnx"));
+    proto.opset_import.retain(|set| !standard(set));
+    proto.opset_import.push(OperatorSetIdProto { domain: Some(String::new()), version: Some(OPSET) });
+    proto.ir_version = Model::new(GraphProto::default()).0.ir_version;
+    Ok(Model(proto))
+}
+
+fn operator_set(model: &Model) -> Result<i64> {
+    let standard = |d: &Option<String>| matches!(d.as_deref(), None | Some("" | "ai.onnx"));
+    let found =
+        model.0.opset_import.iter().find(|o| standard(&o.domain)).and_then(|o| o.version).unwrap_or(1);
+    if KNOWN.contains(&found) {
+        return Ok(found);
+    }
+    Err(Error::new(format!(
+        "the model is written in operator set {found}; known are {} to {}: export it again or convert it",
+        KNOWN.start(),
+        KNOWN.end()
+    )))
+}
+
+struct Walk {
+    known: Known,
+    infos: Infos,
+    nodes: Vec<NodeProto>,
+}
+
+impl Walk {
+    fn place(&mut self, mut node: NodeProto) {
+        if self.known.constant(&node) {
+            for name in &node.output {
+                if let Some(tensor) = self.known.constants.get(name) {
+                    self.infos.insert(name.clone(), Info::of_constant(tensor));
+                }
+            }
+            return;
+        }
+        self.close_shape(&mut node);
+        let ints: HashMap<String, Vec<i64>> =
+            node.input.iter().filter_map(|i| Some((i.clone(), self.known.ints(i)?))).collect();
+        // What cannot be inferred here is reported by whoever needs it.
+        let unknown = || vec![Info { ty: DataType::Other(0), dims: None }; node.output.len()];
+        let infos = infer_node(&node, &self.infos, &ints).unwrap_or_else(|_| unknown());
+        for (name, info) in node.output.iter().zip(infos) {
+            self.infos.insert(name.clone(), info);
+        }
+        if !self.known.listed(&node, &self.infos) {
+            self.nodes.push(node);
+        }
+    }
+
+    /// A `Reshape` to a list of sizes with one open one gets a constant list with −1 there.
+    fn close_shape(&mut self, node: &mut NodeProto) {
+        let (Some("Reshape"), Some(shape)) = (node.op_type.as_deref(), node.input.get(1).cloned()) else {
+            return;
+        };
+        if self.known.constants.contains_key(&shape) {
+            return;
+        }
+        let Some(sizes) = self.known.sizes(&shape) else { return };
+        let open = sizes.iter().filter(|d| !matches!(d, Dim::Size(_))).count();
+        if open > 1 || (open == 1 && sizes.contains(&Dim::Size(-1))) {
+            return self.close_first(node, &sizes);
+        }
+        let values: Vec<i64> = sizes.iter().map(|d| if let Dim::Size(s) = d { *s } else { -1 }).collect();
+        self.constant_shape(node, &values);
+    }
+
+    /// [N, …, −1] with an open N: sizes that stand where the input has them are kept by a 0.
+    fn close_first(&mut self, node: &mut NodeProto, sizes: &[Dim]) {
+        let Some(dims) = node.input.first().and_then(|x| self.infos.get(x)).and_then(|i| i.dims.clone())
+        else {
+            return;
+        };
+        let kept = |(i, d): (usize, &Dim)| match d {
+            Dim::Size(s) => Some(*s),
+            Dim::Name(_) if dims.get(i) == Some(d) => Some(0),
+            _ => None,
+        };
+        if let Some(values) = sizes.iter().enumerate().map(kept).collect::<Option<Vec<i64>>>() {
+            self.constant_shape(node, &values);
+        }
+    }
+
+    fn constant_shape(&mut self, node: &mut NodeProto, values: &[i64]) {
+        let name = format!("{}_shape", node.output.first().map_or("n", String::as_str));
+        let tensor = ints(&name, &[values.len() as i64], values);
+        self.infos.insert(name.clone(), Info::of_constant(&tensor));
+        self.known.insert(&name, tensor);
+        node.input[1] = name;
+    }
+}
+
+/// Keeps the nodes and constants that the outputs need.
+fn live(graph: &mut GraphProto, known: Known) {
+    let mut needed: HashSet<String> = graph.output.iter().filter_map(|v| v.name.clone()).collect();
+    let mut kept = Vec::with_capacity(graph.node.len());
+    while let Some(node) = graph.node.pop() {
+        if node.output.iter().any(|y| needed.contains(y)) {
+            reads(&node, &mut needed);
+            kept.push(node);
+        }
+    }
+    kept.reverse();
+    graph.node = kept;
+    let mut constants = known.constants;
+    let order = known.order.into_iter().filter(|name| needed.contains(name));
+    graph.initializer = order.filter_map(|name| constants.remove(&name)).collect();
+}
+
+/// The names that a node and the graphs inside it read.
+fn reads(node: &NodeProto, needed: &mut HashSet<String>) {
+    needed.extend(node.input.iter().filter(|i| !i.is_empty()).cloned());
+    for graph in node.attribute.iter().flat_map(|a| a.g.iter().chain(&a.graphs)) {
+        needed.extend(graph.output.iter().filter_map(|v| v.name.clone()));
+        graph.node.iter().for_each(|inner| reads(inner, needed));
+    }
+}

@@ -1,0 +1,118 @@
+//! Nodes of older operator sets written as this crate's set has them.
+
+use crate::build::{Attr, Builder};
+use crate::error::{Error, Result};
+use crate::model::{attribute, int_attribute, ints_attribute, node_label};
+use crate::proto::NodeProto;
+use crate::shape::Infos;
+use crate::tensor::floats;
+
+/// The oldest operator set that is understood, and the newest: from 22 on, the supported ops gained element
+/// types only.
+pub(super) const KNOWN: std::ops::RangeInclusive<i64> = 7..=24;
+
+/// Rewrites a node of operator set `version`; new nodes and constants go to `b`.
+pub(super) fn raise(node: &NodeProto, version: i64, infos: &Infos, b: &mut Builder) -> Result<()> {
+    let mut node = node.clone();
+    let op = node.op_type.clone().unwrap_or_default();
+    match op.as_str() {
+        "Softmax" | "LogSoftmax" if version < 13 => return softmax(node, &op, infos, b),
+        "ReduceSum" | "Squeeze" | "Unsqueeze" if version < 13 => attribute_to_input(&mut node, "axes", 1, b),
+        "ReduceMean" | "ReduceMax" | "ReduceMin" | "ReduceProd" | "ReduceL1" | "ReduceL2"
+        | "ReduceLogSum" | "ReduceLogSumExp" | "ReduceSumSquare"
+            if version < 18 =>
+        {
+            attribute_to_input(&mut node, "axes", 1, b);
+        }
+        "Split" if version < 18 => {
+            attribute_to_input(&mut node, "split", 1, b);
+            if node.input.len() < 2 {
+                let count = node.output.len() as i64;
+                node.attribute.push(Attr::Int(count).named("num_outputs"));
+            }
+        }
+        "Clip" if version < 11 => {
+            float_to_input(&mut node, "min", 1, b);
+            float_to_input(&mut node, "max", 2, b);
+        }
+        "Pad" if version < 11 => {
+            attribute_to_input(&mut node, "pads", 1, b);
+            float_to_input(&mut node, "value", 2, b);
+        }
+        "Slice" if version < 10 => {
+            for (i, name) in ["starts", "ends", "axes"].into_iter().enumerate() {
+                attribute_to_input(&mut node, name, i + 1, b);
+            }
+        }
+        "Dropout" if node.input.get(2).is_none_or(String::is_empty) && node.output.len() < 2 => {
+            node = NodeProto { op_type: Some("Identity".to_owned()), attribute: Vec::new(), ..node };
+            node.input.truncate(1);
+        }
+        "BatchNormalization" if version < 14 => {
+            node.output.truncate(1);
+            node.attribute.retain(|a| a.name.as_deref() != Some("spatial"));
+        }
+        // Until set 10 pixels were taken as points at their corners.
+        "Upsample" | "Resize" if version < 11 => {
+            let (x, scales) = (node.input.first().cloned(), node.input.get(1).cloned());
+            let (Some(x), Some(scales)) = (x, scales) else {
+                return Err(Error::new(format!("{}: its scales are no input", node_label(&node))));
+            };
+            node.op_type = Some("Resize".to_owned());
+            node.input = vec![x, String::new(), scales];
+            node.attribute.push(Attr::Text("asymmetric").named("coordinate_transformation_mode"));
+            node.attribute.push(Attr::Text("floor").named("nearest_mode"));
+        }
+        _ => {}
+    }
+    b.nodes.push(node);
+    Ok(())
+}
+
+/// Puts `name` at input `i`; inputs left out before it get empty names.
+fn set_input(node: &mut NodeProto, i: usize, name: String) {
+    while node.input.len() <= i {
+        node.input.push(String::new());
+    }
+    node.input[i] = name;
+}
+
+fn attribute_to_input(node: &mut NodeProto, name: &str, i: usize, b: &mut Builder) {
+    if let Some(values) = ints_attribute(node, name) {
+        node.attribute.retain(|a| a.name.as_deref() != Some(name));
+        set_input(node, i, b.ints(&values));
+    }
+}
+
+fn float_to_input(node: &mut NodeProto, name: &str, i: usize, b: &mut Builder) {
+    if let Some(value) = attribute(node, name).and_then(|a| a.f) {
+        node.attribute.retain(|a| a.name.as_deref() != Some(name));
+        let constant = b.fresh(name);
+        b.constants.push(floats(&constant, &[], &[value]));
+        set_input(node, i, constant);
+    }
+}
+
+/// Before set 13, all axes from `axis` (by default 1) on were taken together.
+fn softmax(mut node: NodeProto, op: &str, infos: &Infos, b: &mut Builder) -> Result<()> {
+    let axis = int_attribute(&node, "axis", 1);
+    let (x, y) = (node.input.first().cloned().unwrap_or_default(), node.output.first().cloned());
+    let rank = infos.get(&x).and_then(|i| i.dims.as_ref()).map(|d| d.len() as i64);
+    node.attribute.retain(|a| a.name.as_deref() != Some("axis"));
+    if axis == -1 || rank.is_some_and(|r| axis == r - 1) {
+        node.attribute.push(Attr::Int(-1).named("axis"));
+        b.nodes.push(node);
+        return Ok(());
+    }
+    let (Some(y), Some(_)) = (y, rank) else {
+        return Err(Error::new(format!(
+            "{}: the number of axes of its input is not known",
+            node_label(&node)
+        )));
+    };
+    let shape = b.node("Shape", &[&x], []);
+    let flat = b.node("Flatten", &[&x], [("axis", Attr::Int(axis))]);
+    let made = b.node(op, &[&flat], [("axis", Attr::Int(-1))]);
+    b.named_node("Reshape", &[&made, &shape], &[&y], []);
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! The normal form computes what the model computes, and everything in it is known.
+
+use std::path::PathBuf;
+
+use onnx_graph::build::{Attr, Builder};
+use onnx_graph::model::Model;
+use onnx_graph::passes::normal;
+use onnx_graph::proto::GraphProto;
+use onnx_graph::reference::{Value, evaluate};
+use onnx_graph::shape::{Dim, Info, infer};
+use onnx_graph::tensor::DataType;
+
+use crate::numeric::{close, spaced};
+
+/// Models as torch's two exporters wrote them, operator sets 17 and 18.
+fn exported() -> Vec<PathBuf> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/lrp");
+    let files = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path());
+    let mut models: Vec<PathBuf> = files.filter(|p| p.extension().is_some_and(|e| e == "onnx")).collect();
+    models.sort();
+    models
+}
+
+#[test]
+fn exported_models_keep_their_meaning() {
+    assert!(exported().len() > 10);
+    for path in exported() {
+        let label = path.display().to_string();
+        let model = Model::read_file(&path).unwrap_or_else(|e| panic!("{label}: {e}"));
+        let made = normal(&model).unwrap_or_else(|e| panic!("{label}: {e}"));
+        let (graph, normal) = (model.graph().unwrap(), made.graph().unwrap());
+        infer(normal).unwrap_or_else(|e| panic!("{label}: {e}"));
+        for gone in ["Constant", "Shape", "Dropout"] {
+            assert!(
+                !made.ops().iter().any(|(op, _)| op == gone),
+                "{label} still has {gone}: {:?}",
+                made.ops()
+            );
+        }
+        let [(input, info)] = &model.inputs()[..] else { panic!("{label}: one input") };
+        let dims = info.dims.as_ref().unwrap().iter();
+        let dims: Vec<usize> = dims.map(|d| if let Dim::Size(s) = d { *s as usize } else { 2 }).collect();
+        let x = spaced(&dims, 5);
+        let before = evaluate(graph, &[(input, x.clone())]).unwrap_or_else(|e| panic!("{label}: {e}"));
+        let after = evaluate(normal, &[(input, x)]).unwrap_or_else(|e| panic!("{label}: {e}"));
+        let output = graph.output[0].name.as_deref().unwrap();
+        for (a, b) in before[output].data.iter().zip(&after[output].data) {
+            // Folded weights are rounded to float32.
+            close(*a, *b, 1e-6, &label);
+        }
+    }
+}
+
+/// A model of operator set `version` with one input [N, 3, 4].
+fn old(version: i64, emit: impl FnOnce(&mut Builder)) -> Model {
+    let mut b = Builder::new("");
+    emit(&mut b);
+    let dims = vec![Dim::Name("N".to_owned()), Dim::Size(3), Dim::Size(4)];
+    let mut model = Model::new(GraphProto {
+        node: b.nodes,
+        initializer: b.constants,
+        input: vec![Info::new(DataType::Float, dims).value("x")],
+        output: vec![Info { ty: DataType::Float, dims: None }.value("y")],
+        ..GraphProto::default()
+    });
+    model.0.opset_import[0].version = Some(version);
+    model
+}
+
+fn run(model: &Model) -> Value {
+    evaluate(model.graph().unwrap(), &[("x", spaced(&[2, 3, 4], 1))]).unwrap().remove("y").unwrap()
+}
+
+#[test]
+fn an_old_softmax_takes_all_later_axes_together() {
+    let made = normal(&old(11, |b| b.named_node("Softmax", &["x"], &["y"], []))).unwrap();
+    let y = run(&made);
+    assert_eq!(y.dims, [2, 3, 4]);
+    for image in y.data.chunks_exact(12) {
+        close(image.iter().sum(), 1.0, 1e-12, "sum over both axes");
+    }
+}
+
+#[test]
+fn axes_given_as_an_attribute_become_an_input() {
+    let made = normal(&old(13, |b| b.named_node("ReduceMean", &["x"], &["y"], [("axes", Attr::Ints(&[2]))])))
+        .unwrap();
+    let node = &made.graph().unwrap().node[0];
+    assert!(node.attribute.is_empty() && node.input.len() == 2);
+    assert_eq!(run(&made).dims, [2, 3, 1]);
+}
+
+#[test]
+fn shapes_computed_in_the_graph_become_constants() {
+    let made = normal(&old(17, |b| {
+        let (zero, open, axes) = (b.ints(&[0]), b.ints(&[-1]), b.ints(&[0]));
+        let shape = b.node("Shape", &["x"], []);
+        let batch = b.node("Gather", &[&shape, &zero], []);
+        let batch = b.node("Squeeze", &[&batch], []);
+        let batch = b.node("Unsqueeze", &[&batch, &axes], []);
+        let shape = b.node("Concat", &[&batch, &open], [("axis", Attr::Int(0))]);
+        b.named_node("Reshape", &["x", &shape], &["y"], []);
+    }))
+    .unwrap();
+    assert_eq!(made.ops(), [("Reshape".to_owned(), 1)]);
+    assert_eq!(infer(made.graph().unwrap()).unwrap()["y"].dims.as_ref().unwrap()[1], Dim::Size(12));
+    assert_eq!(run(&made).dims, [2, 12]);
+}
+
+#[test]
+fn an_unknown_operator_set_is_refused() {
+    let error = normal(&old(6, |b| b.named_node("Relu", &["x"], &["y"], []))).unwrap_err();
+    assert!(error.0.contains("operator set 6"), "{error}");
+}

@@ -1,0 +1,4 @@
+//! The analyses against the field's tools.
+
+#[path = "it/npz.rs"]
+mod npz;
