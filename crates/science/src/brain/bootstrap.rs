@@ -70,8 +70,12 @@ pub fn scores(
         if draw.stimuli.len() != n
             || draw.stimuli.iter().any(|s| *s >= n)
             || draw.subjects.is_empty()
-            || draw.subjects.iter().any(|s| *s >= subjects.len()) {
-            return Err(Error::new(format!("a draw does not fit {} subjects and {n} stimuli", subjects.len())));
+            || draw.subjects.iter().any(|s| *s >= subjects.len())
+        {
+            return Err(Error::new(format!(
+                "a draw does not fit {} subjects and {n} stimuli",
+                subjects.len()
+            )));
         }
     }
     if measure == Measure::Bures {

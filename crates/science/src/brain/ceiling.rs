@@ -15,11 +15,13 @@ pub fn pool(measure: Measure, rdms: &[&[f64]]) -> Result<Vec<f64>> {
     let n = conditions(pairs)?;
     let mut sum = vec![0.0; pairs];
     for (index, rdm) in rdms.iter().enumerate() {
-        let aligned = align(measure, rdm, n)
-            .ok_or_else(|| Error::new(format!("RDM {index} is constant: `{}` is undefined", measure.name())))?;
-        sum.iter_mut().zip(aligned).for_each(|(s, v)| *s += v / rdms.len() as f64);
+        let aligned = align(measure, rdm, n).ok_or_else(|| {
+            Error::new(format!("RDM {index} is constant: `{}` is undefined", measure.name()))
+        })?;
+        sum.iter_mut().zip(aligned).for_each(|(s, v)| *s += v);
     }
-    Ok(sum)
+    // Divided last: sums of ranks are exact, and ties among them stay ties.
+    Ok(sum.into_iter().map(|s| s / rdms.len() as f64).collect())
 }
 
 /// One RDM in the form in which the mean is optimal; `None` where the measure is undefined.

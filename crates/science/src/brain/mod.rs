@@ -24,7 +24,9 @@ pub fn conditions(pairs: usize) -> Result<usize> {
     let n = (1 + (1.0 + 8.0 * pairs as f64).sqrt() as usize) / 2;
     match (n.saturating_sub(1)..=n + 1).find(|n| n * n.saturating_sub(1) / 2 == pairs) {
         Some(n) if n >= 2 => Ok(n),
-        _ => Err(Error::new(format!("{pairs} dissimilarities are not the pairs of any number of conditions"))),
+        _ => {
+            Err(Error::new(format!("{pairs} dissimilarities are not the pairs of any number of conditions")))
+        }
     }
 }
 

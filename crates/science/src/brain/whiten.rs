@@ -61,9 +61,8 @@ pub(super) fn kernel(x: &[f64], n: usize) -> Vec<f64> {
 /// centred kernel ÷ √(sᵢ sⱼ), those off the diagonal × √2.
 pub(super) fn by_variance(x: &[f64], n: usize, variances: &[f64]) -> Vec<f64> {
     let full = kernel(x, n);
-    let entry = |i: usize, j: usize, weight: f64| {
-        weight * full[i * n + j] / (variances[i] * variances[j]).sqrt()
-    };
+    let entry =
+        |i: usize, j: usize, weight: f64| weight * full[i * n + j] / (variances[i] * variances[j]).sqrt();
     let diagonal = (0..n).map(|i| entry(i, i, 1.0));
     diagonal.chain(pairs(n).map(|(i, j)| entry(i, j, std::f64::consts::SQRT_2))).collect()
 }
@@ -80,9 +79,8 @@ mod cases {
         let kept: Vec<(usize, usize)> = all.iter().copied().filter(|(i, j)| (i + j) % 3 > 0).collect();
         for (list, solved) in [(&all, solve(&x, n)), (&kept, solve_among(&x, n, &kept).unwrap())] {
             for (row, (i, j)) in list.iter().enumerate() {
-                let shared = |(a, b): &(usize, usize)| {
-                    [a, b].into_iter().filter(|c| *c == i || *c == j).count()
-                };
+                let shared =
+                    |(a, b): &(usize, usize)| [a, b].into_iter().filter(|c| *c == i || *c == j).count();
                 let v = |k: usize| [0.0, 1.0, 4.0][shared(&list[k])];
                 let back: f64 = solved.iter().enumerate().map(|(k, s)| v(k) * s).sum();
                 assert!((back - x[row]).abs() < 1e-12, "{back} {}", x[row]);
