@@ -6,10 +6,11 @@ use std::collections::{HashMap, HashSet};
 
 use crate::build::{Attr, Builder};
 use crate::error::{Error, Result};
+use crate::known::Values;
 use crate::model::node_label;
 use crate::ops::{self, Gradient, Spread};
 use crate::proto::{GraphProto, NodeProto};
-use crate::shape::{Dim, Info, Infos, infer, integers, site_inputs};
+use crate::shape::{Dim, Inferred, Info, inferred};
 
 /// The backward part of a graph.
 #[derive(Debug)]
@@ -34,8 +35,8 @@ pub fn backward(
     wrt: &[&str],
     builder: Builder,
 ) -> Result<Backward> {
-    let infos = infer(graph)?;
-    let mut walk = Walk { b: builder, infos: &infos, constants: integers(graph), sums: HashMap::new() };
+    let known = inferred(graph)?;
+    let mut walk = Walk { b: builder, known: &known, sums: HashMap::new() };
     for (value, gradient) in seeds {
         walk.sums.entry((*value).to_owned()).or_default().push((*gradient).to_owned());
     }
@@ -88,9 +89,7 @@ fn depends(graph: &GraphProto, wrt: &[&str]) -> HashSet<String> {
 
 struct Walk<'a> {
     b: Builder,
-    infos: &'a Infos,
-    /// Integer constants.
-    constants: HashMap<String, Vec<i64>>,
+    known: &'a Inferred,
     /// Gradients that arrived at a value from those that read it.
     sums: HashMap<String, Vec<String>>,
 }
@@ -101,16 +100,16 @@ impl Walk<'_> {
         if dys.iter().all(Option::is_none) {
             return Ok(());
         }
-        let inputs = site_inputs(node, self.infos)?;
+        let inputs = self.known.inputs(node)?;
         let names = node.input.clone();
-        let constant = |i: usize| names.get(i).and_then(|name| self.constants.get(name).cloned());
-        let output = node.output.first().and_then(|y| self.infos.get(y)).cloned();
+        let values = Values::of(node, &self.known.known);
+        let output = node.output.first().and_then(|y| self.known.infos.get(y)).cloned();
         let op = ops::find(node)?;
         let gradients = op.gradient(&mut Gradient {
             b: &mut self.b,
             node,
             inputs: &inputs,
-            constant: &constant,
+            values: &values,
             dy: dys.first().and_then(Option::as_deref).unwrap_or(""),
             dys: &dys,
         })?;

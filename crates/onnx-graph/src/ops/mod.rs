@@ -3,6 +3,7 @@
 
 use crate::build::{Attr, Builder};
 use crate::error::{Error, Result};
+use crate::known::Values;
 use crate::model::{ints_attribute, node_label};
 use crate::proto::NodeProto;
 use crate::shape::{Dim, Info};
@@ -41,8 +42,7 @@ mod unary;
 mod window;
 mod without;
 
-pub(crate) use constant::{constant_ints, tensor as constant_tensor};
-pub(crate) use without::shape_range;
+pub(crate) use constant::tensor as constant_tensor;
 
 /// What this crate knows of an op.
 pub trait Op: Sync {
@@ -86,8 +86,8 @@ pub struct Site<'a> {
     pub node: &'a NodeProto,
     /// Types and shapes of the inputs, in order; nothing is known of one that is left out.
     pub inputs: &'a [Info],
-    /// The values of input `i` if it is a constant int64.
-    pub constant: &'a dyn Fn(usize) -> Option<Vec<i64>>,
+    /// What is known of their values before anything runs.
+    pub values: &'a Values<'a>,
 }
 
 impl Site<'_> {
@@ -105,9 +105,9 @@ impl Site<'_> {
         self.node.input.get(i).is_some_and(|name| !name.is_empty())
     }
 
-    /// The values of input `i` if it is a constant int64.
+    /// The integers of input `i`, if they are known.
     pub fn ints(&self, i: usize) -> Option<Vec<i64>> {
-        (self.constant)(i)
+        self.values.ints(i)
     }
 
     /// A list that older operator sets have as the attribute `name` and newer ones as input `i`.
@@ -134,8 +134,8 @@ pub struct Gradient<'a> {
     pub node: &'a mut NodeProto,
     /// Types and shapes of the inputs.
     pub inputs: &'a [Info],
-    /// The values of input `i` if it is a constant int64.
-    pub constant: &'a dyn Fn(usize) -> Option<Vec<i64>>,
+    /// What is known of their values before anything runs.
+    pub values: &'a Values<'a>,
     /// Name of the gradient of the first output; empty if only others have one.
     pub dy: &'a str,
     /// Names of the gradients of all outputs.
@@ -166,9 +166,22 @@ impl Gradient<'_> {
         self.inputs.get(i).ok_or_else(|| Error::new(format!("its input {i} is missing")))?.rank("its input")
     }
 
+    /// Emits zeros in the shape that the value `like` has.
+    pub fn zeros(&mut self, like: &str) -> String {
+        let shape = self.b.node("Shape", &[like], []);
+        let zero = self.b.float(0.0);
+        self.b.node("Expand", &[&zero, &shape], [])
+    }
+
+    /// Emits Σ `value` over `axes`, which stay with size 1 if `keep`.
+    pub fn sum(&mut self, value: &str, axes: &[i64], keep: bool) -> String {
+        let axes = self.b.ints(axes);
+        self.b.node("ReduceSum", &[value, &axes], [("keepdims", Attr::Int(i64::from(keep)))])
+    }
+
     /// The node as inference sees it.
     pub fn site(&self) -> Site<'_> {
-        Site { node: self.node, inputs: self.inputs, constant: self.constant }
+        Site { node: self.node, inputs: self.inputs, values: self.values }
     }
 
     /// Emits `a · b`.
@@ -301,4 +314,9 @@ fn product(dims: &[Dim]) -> Dim {
             .try_fold(1i64, |n, d| if let Dim::Size(s) = d { n.checked_mul(*s) } else { None })
             .map_or(Dim::Unknown, Dim::Size),
     }
+}
+
+/// The size of a dimension, if it is known.
+fn size(dim: &Dim) -> Option<i64> {
+    if let Dim::Size(size) = dim { Some(*size) } else { None }
 }

@@ -116,6 +116,22 @@ pub fn evaluate(graph: &GraphProto, inputs: &[(&str, Value)]) -> Result<HashMap<
     Ok(scope.values)
 }
 
+/// Evaluates one node by itself; inputs that it leaves out are `None`.
+///
+/// # Errors
+/// As [`evaluate`].
+pub(crate) fn evaluate_node(node: &NodeProto, inputs: Vec<Option<&Value>>) -> Result<Vec<Value>> {
+    let scope = Scope { values: HashMap::new(), outer: None };
+    kernel(node)?(&Call { node, inputs, scope: &scope })
+}
+
+fn kernel(node: &NodeProto) -> Result<Kernel> {
+    let op = node.op_type.as_deref().unwrap_or("");
+    let standard = matches!(node.domain.as_deref(), None | Some("" | "ai.onnx"));
+    let found = KERNELS.iter().find(|(name, _)| standard && *name == op);
+    found.map(|(_, kernel)| *kernel).ok_or_else(|| Error::new("there is no reference for this op"))
+}
+
 /// The values of a graph, and of the graph around it.
 struct Scope<'s> {
     values: HashMap<String, Value>,
@@ -144,9 +160,7 @@ impl Scope<'_> {
     }
 
     fn node(&self, node: &NodeProto) -> Result<Vec<Value>> {
-        let op = node.op_type.as_deref().unwrap_or("");
-        let kernel = KERNELS.iter().find(|(name, _)| *name == op);
-        let (_, kernel) = kernel.ok_or_else(|| Error::new("there is no reference for this op"))?;
+        let kernel = kernel(node)?;
         let mut inputs = Vec::with_capacity(node.input.len());
         for name in &node.input {
             let found = self.find(name);
