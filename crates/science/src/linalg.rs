@@ -3,11 +3,11 @@
 //! Everything here runs on one thread and gives the same bits each time; callers parallelise over
 //! folds, targets or chains.
 
-use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::linalg::matmul::matmul;
+use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::linalg::solvers::{Llt, Solve};
-pub use faer::{Mat, MatRef};
 use faer::{Accum, Par, Side};
+pub use faer::{Mat, MatRef};
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};

@@ -21,8 +21,9 @@ use crate::error::{Error, Result};
 /// # Errors
 /// If no number of conditions has so many pairs, or there is no pair.
 pub fn conditions(pairs: usize) -> Result<usize> {
-    let n = (1 + (1.0 + 8.0 * pairs as f64).sqrt() as usize) / 2;
-    match (n.saturating_sub(1)..=n + 1).find(|n| n * n.saturating_sub(1) / 2 == pairs) {
+    // n (n − 1) ÷ 2 = pairs lies next to √(2 pairs).
+    let near = (2.0 * pairs as f64).sqrt() as usize;
+    match (near..=near + 2).find(|n| n * n.saturating_sub(1) / 2 == pairs) {
         Some(n) if n >= 2 => Ok(n),
         _ => {
             Err(Error::new(format!("{pairs} dissimilarities are not the pairs of any number of conditions")))
