@@ -35,6 +35,23 @@ pub fn backward(
     wrt: &[&str],
     builder: Builder,
 ) -> Result<Backward> {
+    let (back, gradients) = reached(graph, seeds, wrt, builder)?;
+    if let Some((value, _)) = wrt.iter().zip(&gradients).find(|(_, gradient)| gradient.is_none()) {
+        return Err(Error::new(format!("the loss does not depend on `{value}`")));
+    }
+    Ok(back)
+}
+
+/// As [`backward`]; for each value of `wrt` the name of its gradient, or nothing if no seed depends on it.
+///
+/// # Errors
+/// The node that cannot be differentiated.
+pub(crate) fn reached(
+    graph: &GraphProto,
+    seeds: &[(&str, &str)],
+    wrt: &[&str],
+    builder: Builder,
+) -> Result<(Backward, Vec<Option<String>>)> {
     let known = inferred(graph)?;
     let mut walk = Walk { b: builder, known: &known, sums: HashMap::new() };
     for (value, gradient) in seeds {
@@ -48,16 +65,13 @@ pub fn backward(
                 .map_err(|e| Error::new(format!("gradient of {}: {e}", node_label(node))))?;
         }
     }
-    let mut gradients = Vec::with_capacity(wrt.len());
-    for value in wrt {
-        let sum = walk.sum(value);
-        gradients.push(sum.ok_or_else(|| Error::new(format!("the loss does not depend on `{value}`")))?);
-    }
+    let found: Vec<Option<String>> = wrt.iter().map(|value| walk.sum(value)).collect();
+    let gradients: Vec<String> = found.iter().flatten().cloned().collect();
     let nodes = live(walk.b.nodes, &gradients);
     let read: HashSet<&str> =
         nodes.iter().flat_map(|n| &n.input).chain(&gradients).map(String::as_str).collect();
     let constants = walk.b.constants.into_iter().filter(|t| read.contains(t.name.as_deref().unwrap_or("")));
-    Ok(Backward { forward, constants: constants.collect(), nodes, gradients })
+    Ok((Backward { forward, constants: constants.collect(), nodes, gradients }, found))
 }
 
 /// The nodes that `wanted` needs, in their order. Ops give the gradient of every input, asked for or

@@ -17,6 +17,7 @@ pub mod architectures;
 pub mod build;
 pub mod error;
 pub mod grad;
+pub mod hessian;
 pub mod known;
 pub mod loss;
 pub mod model;

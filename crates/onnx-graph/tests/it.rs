@@ -6,6 +6,8 @@ mod architectures;
 mod golden;
 #[path = "it/gradients.rs"]
 mod gradients;
+#[path = "it/hessian.rs"]
+mod hessian;
 #[path = "it/hostile.rs"]
 mod hostile;
 #[path = "../../science/tests/it/npz.rs"]

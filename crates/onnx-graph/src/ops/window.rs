@@ -155,3 +155,64 @@ impl Window {
 pub(crate) fn pads(axes: &[Axis]) -> Vec<i64> {
     axes.iter().map(|a| a.before).chain(axes.iter().map(|a| a.after)).collect()
 }
+
+/// The attributes of a transposed window over inputs of some sizes.
+#[derive(Clone, Debug)]
+pub(super) struct Spread {
+    /// Sizes.
+    pub(super) kernel: Vec<i64>,
+    /// Steps.
+    pub(super) strides: Vec<i64>,
+    /// Distances between taps.
+    pub(super) dilations: Vec<i64>,
+    /// What is cut off: first pads, then last pads.
+    pub(super) pads: Vec<i64>,
+    /// The output's spatial dimensions.
+    pub(super) out: Vec<Dim>,
+}
+
+impl Spread {
+    /// Reads the attributes of a node over the spatial dimensions `dims`, with this kernel.
+    pub(super) fn of(node: &NodeProto, kernel: &[i64], dims: &[Dim]) -> Result<Self> {
+        let Window { strides, dilations, mut pads, padding, .. } = Window::of(node, kernel)?;
+        let n = kernel.len();
+        let list = |name: &str| ints_attribute(node, name).filter(|v| !v.is_empty());
+        let (more, wanted) = (list("output_padding").unwrap_or_else(|| vec![0; n]), list("output_shape"));
+        // Some exporters give the whole shape, with batch and channels.
+        let wanted = wanted.map(|w| if w.len() == n + 2 { w[2..].to_vec() } else { w });
+        let fits = |values: &Vec<i64>| values.len() == n && values.iter().all(|v| (0..=LIMIT).contains(v));
+        if dims.len() != n || !fits(&more) || !wanted.as_ref().is_none_or(fits) {
+            return Err(Error::new(format!("output_padding or output_shape do not fit {n} axes")));
+        }
+        let mut out = Vec::with_capacity(n);
+        for (i, dim) in dims.iter().enumerate() {
+            let same = padding != Padding::Given;
+            let Dim::Size(size) = dim else {
+                if same || wanted.is_some() {
+                    return Err(Error::new("padding by name or by shape needs images of a known size"));
+                }
+                out.push(Dim::Unknown);
+                continue;
+            };
+            if !(1..=LIMIT).contains(size) {
+                return Err(Error::new(format!("images of {size} pixels along a side are impossible")));
+            }
+            let full = strides[i] * (size - 1) + more[i] + dilations[i] * (kernel[i] - 1) + 1;
+            if let Some(asked) = wanted.as_ref().map(|w| w[i]).or(same.then_some(size * strides[i])) {
+                if asked > full {
+                    return Err(Error::new(format!("an output of {asked} is larger than all {full} pixels")));
+                }
+                let (total, half) = (full - asked, (full - asked) / 2);
+                // Here the odd pixel comes first unless SAME_UPPER says otherwise.
+                let first = if padding == (Padding::Same { odd_first: false }) { half } else { total - half };
+                (pads[i], pads[i + n]) = (first, total - first);
+            }
+            let left = full - pads[i] - pads[i + n];
+            if left < 1 {
+                return Err(Error::new(format!("the pads leave nothing of {full} pixels")));
+            }
+            out.push(Dim::Size(left));
+        }
+        Ok(Spread { kernel: kernel.to_vec(), strides, dilations, pads, out })
+    }
+}
