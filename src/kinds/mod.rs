@@ -2,6 +2,8 @@
 
 mod command;
 #[cfg(feature = "tables")]
+mod dynamics;
+#[cfg(feature = "tables")]
 mod figure;
 #[cfg(feature = "tables")]
 mod ingest;
@@ -20,6 +22,8 @@ use crate::stage::Stage;
 /// Every built-in kind.
 pub static KINDS: &[&dyn Stage] = &[
     &command::CommandKind,
+    #[cfg(feature = "tables")]
+    &dynamics::regression::Regression,
     #[cfg(feature = "tables")]
     &figure::Figure,
     #[cfg(feature = "tables")]
