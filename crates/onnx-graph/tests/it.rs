@@ -2,6 +2,8 @@
 
 #[path = "it/architectures.rs"]
 mod architectures;
+#[path = "it/conformance.rs"]
+mod conformance;
 #[path = "it/golden.rs"]
 mod golden;
 #[path = "it/gradients.rs"]
@@ -10,7 +12,15 @@ mod gradients;
 mod hessian;
 #[path = "it/hostile.rs"]
 mod hostile;
+// This crate has no cases of one line each.
+#[allow(dead_code)]
+#[path = "../../science/tests/it/npz.rs"]
+mod npz;
 #[path = "it/numeric.rs"]
 mod numeric;
 #[path = "it/passes.rs"]
 mod passes;
+#[path = "it/sensitivity.rs"]
+mod sensitivity;
+#[path = "it/windows.rs"]
+mod windows;
