@@ -26,6 +26,7 @@ pub mod passes;
 pub mod proto;
 pub mod random;
 pub mod reference;
+pub mod relevance;
 pub mod sensitivity;
 pub mod shape;
 pub mod tensor;

@@ -12,14 +12,14 @@ mod gradients;
 mod hessian;
 #[path = "it/hostile.rs"]
 mod hostile;
-// This crate has no cases of one line each.
-#[allow(dead_code)]
 #[path = "../../science/tests/it/npz.rs"]
 mod npz;
 #[path = "it/numeric.rs"]
 mod numeric;
 #[path = "it/passes.rs"]
 mod passes;
+#[path = "it/relevance.rs"]
+mod relevance;
 #[path = "it/sensitivity.rs"]
 mod sensitivity;
 #[path = "it/windows.rs"]

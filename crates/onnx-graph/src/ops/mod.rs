@@ -46,7 +46,7 @@ mod tanh;
 mod tile;
 mod transpose;
 mod unary;
-mod window;
+pub(crate) mod window;
 mod without;
 
 pub(crate) use constant::tensor as constant_tensor;

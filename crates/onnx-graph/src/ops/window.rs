@@ -19,13 +19,13 @@ enum Padding {
 
 /// The attributes of a window of any number of axes.
 #[derive(Clone, Debug)]
-pub(super) struct Window {
+pub(crate) struct Window {
     /// Sizes.
-    pub(super) kernel: Vec<i64>,
+    pub(crate) kernel: Vec<i64>,
     /// Steps.
-    pub(super) strides: Vec<i64>,
+    pub(crate) strides: Vec<i64>,
     /// Distances between taps.
-    pub(super) dilations: Vec<i64>,
+    pub(crate) dilations: Vec<i64>,
     pads: Vec<i64>,
     padding: Padding,
     ceil: bool,
@@ -33,21 +33,21 @@ pub(super) struct Window {
 
 /// One axis of a window over an input of known size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Axis {
+pub(crate) struct Axis {
     /// The input's size.
-    pub(super) size: i64,
+    pub(crate) size: i64,
     /// Taps.
-    pub(super) kernel: i64,
+    pub(crate) kernel: i64,
     /// Step.
-    pub(super) stride: i64,
+    pub(crate) stride: i64,
     /// Distance between taps.
-    pub(super) dilation: i64,
+    pub(crate) dilation: i64,
     /// Padding before the first element.
-    pub(super) before: i64,
+    pub(crate) before: i64,
     /// Padding after the last.
-    pub(super) after: i64,
+    pub(crate) after: i64,
     /// Windows.
-    pub(super) out: i64,
+    pub(crate) out: i64,
 }
 
 impl Axis {
@@ -57,7 +57,7 @@ impl Axis {
     }
 
     /// Pad at the end and output padding that make the transposed convolution give `size` again.
-    pub(super) fn back(&self) -> (i64, i64) {
+    pub(crate) fn back(&self) -> (i64, i64) {
         let excess = self.reach() - self.before - self.size;
         (excess.max(0), (-excess).max(0))
     }
@@ -65,7 +65,7 @@ impl Axis {
 
 impl Window {
     /// Reads the attributes of a node over `axes` spatial axes, with this kernel.
-    pub(super) fn of(node: &NodeProto, kernel: &[i64]) -> Result<Self> {
+    pub(crate) fn of(node: &NodeProto, kernel: &[i64]) -> Result<Self> {
         let axes = kernel.len();
         let auto = attribute(node, "auto_pad").and_then(|a| a.s.as_deref()).unwrap_or(b"NOTSET");
         let padding = match auto {
@@ -100,7 +100,7 @@ impl Window {
     }
 
     /// Axis `i` over an input of this size.
-    pub(super) fn axis(&self, i: usize, size: i64) -> Result<Axis> {
+    pub(crate) fn axis(&self, i: usize, size: i64) -> Result<Axis> {
         if !(0..=LIMIT).contains(&size) {
             return Err(Error::new(format!("images of {size} pixels along a side are impossible")));
         }
@@ -126,7 +126,7 @@ impl Window {
     }
 
     /// Every axis over inputs of known sizes.
-    pub(super) fn axes(&self, dims: &[Dim]) -> Result<Vec<Axis>> {
+    pub(crate) fn axes(&self, dims: &[Dim]) -> Result<Vec<Axis>> {
         let known = dims.iter().enumerate().map(|(i, d)| match d {
             Dim::Size(size) => self.axis(i, *size),
             _ => Err(Error::new("the images' size is not known")),
@@ -135,7 +135,7 @@ impl Window {
     }
 
     /// The output's spatial dimensions.
-    pub(super) fn output(&self, dims: &[Dim]) -> Result<Vec<Dim>> {
+    pub(crate) fn output(&self, dims: &[Dim]) -> Result<Vec<Dim>> {
         if dims.len() != self.kernel.len() {
             return Err(Error::new(format!(
                 "a window of {} axes does not fit images of {}",
@@ -152,7 +152,7 @@ impl Window {
 }
 
 /// First pads, then last pads, as the attribute has them.
-pub(super) fn pads(axes: &[Axis]) -> Vec<i64> {
+pub(crate) fn pads(axes: &[Axis]) -> Vec<i64> {
     axes.iter().map(|a| a.before).chain(axes.iter().map(|a| a.after)).collect()
 }
 
