@@ -121,6 +121,11 @@ pub fn solve_positive(a: MatRef<'_, f64>, b: MatRef<'_, f64>) -> Result<Mat<f64>
     Ok(factor.solve(b))
 }
 
+/// X of A X = B for a square, regular A, by LU with partial pivoting.
+pub fn solve_general(a: MatRef<'_, f64>, b: MatRef<'_, f64>) -> Mat<f64> {
+    a.partial_piv_lu().solve(b)
+}
+
 /// Thin singular value decomposition U diag(s) Vᵀ: (U, s, V), s in descending order.
 ///
 /// # Errors
