@@ -12,6 +12,16 @@ use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 
+/// Runs `work` with a pool of this many threads; what it computes does not depend on their number.
+///
+/// # Errors
+/// If the system gives no threads.
+pub fn with_threads<R: Send>(threads: usize, work: impl FnOnce() -> R + Send) -> Result<R> {
+    single_threaded();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.max(1)).build();
+    Ok(pool.map_err(|e| Error::new(format!("cannot start {threads} threads: {e}")))?.install(work))
+}
+
 /// Single or double precision.
 pub trait Real: faer::traits::RealField + Copy + std::iter::Sum {
     /// The nearest number of this precision.

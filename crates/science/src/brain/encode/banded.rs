@@ -33,7 +33,7 @@ pub fn fit<T: Real>(x: MatRef<'_, T>, y: MatRef<'_, T>, band: &[usize], penaltie
     let mut fit = Ridge::new(scaled.as_ref(), y)?.fit(&rows, &vec![1.0; y.ncols()])?;
     for j in 0..y.ncols() {
         for (value, band) in fit.coefficients.col_as_slice_mut(j).iter_mut().zip(band) {
-            *value = *value / T::of(penalties[*band].sqrt());
+            *value /= T::of(penalties[*band].sqrt());
         }
     }
     Ok(fit)
