@@ -8,13 +8,13 @@ use science::brain::encode::folds::contiguous;
 use science::brain::encode::ridge::{Ridge, best};
 use science::brain::rdm;
 use science::error::{Error, Result};
-use science::linalg::{Mat, MatRef, product, with_threads};
+use science::linalg::{Mat, product, with_threads};
 
 /// Little-endian floats of a file that the other side wrote, row by row.
 fn read<T: Copy>(path: &str, columns: usize, of: impl Fn(&[u8]) -> T) -> Result<Mat<T>> {
     let bytes = std::fs::read(path).map_err(|e| Error::new(format!("{path}: {e}")))?;
     let values: Vec<T> = bytes.chunks_exact(size_of::<T>()).map(of).collect();
-    Ok(MatRef::from_row_major_slice(&values, values.len() / columns, columns).to_owned())
+    Ok(Mat::from_fn(values.len() / columns, columns, |i, j| values[i * columns + j]))
 }
 
 fn wide(bytes: &[u8]) -> f64 {
