@@ -1,5 +1,7 @@
 //! Reads the golden cases: numpy's archives of float, integer and boolean arrays.
 
+#![allow(dead_code, reason = "each test binary uses a part")]
+
 use std::collections::BTreeMap;
 use std::io::Read;
 
@@ -31,7 +33,12 @@ impl Array {
 
 /// The folder of golden cases: `SULCUS_GOLDEN` or the repository's own.
 pub fn root() -> String {
-    let own = || format!("{}/../../tests/golden", env!("CARGO_MANIFEST_DIR"));
+    let own = || {
+        // A crate of the workspace, or its root.
+        let here = env!("CARGO_MANIFEST_DIR");
+        let root = if here.contains("/crates/") { format!("{here}/../..") } else { here.to_owned() };
+        format!("{root}/tests/golden")
+    };
     std::env::var("SULCUS_GOLDEN").unwrap_or_else(|_| own())
 }
 
