@@ -2,8 +2,10 @@
 
 mod ceilings;
 mod degenerate;
+mod encodings;
 mod rdms;
 mod reliabilities;
+mod similarities;
 
 use std::collections::BTreeMap;
 
