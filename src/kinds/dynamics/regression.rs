@@ -195,7 +195,10 @@ impl Params {
             return param("steps", "there must be at least one step, and one record a decade");
         }
         if let Some(generate) = &self.generate
-            && (generate.rows == 0 || generate.features == 0 || generate.noise.is_nan() || generate.noise < 0.0)
+            && (generate.rows == 0
+                || generate.features == 0
+                || generate.noise.is_nan()
+                || generate.noise < 0.0)
         {
             return param("generate", "rows and features must be at least 1 and the noise not below 0");
         }
@@ -219,7 +222,8 @@ impl Params {
     fn times(&self) -> Vec<u64> {
         let decades = (self.steps as f64).log10();
         let count = (decades * f64::from(self.per_decade)).ceil() as u32;
-        let spaced = (0..=count).map(|k| 10f64.powf(f64::from(k) / f64::from(self.per_decade)).round() as u64);
+        let spaced =
+            (0..=count).map(|k| 10f64.powf(f64::from(k) / f64::from(self.per_decade)).round() as u64);
         let half = self.steps / 2;
         let even = (1..=self.samples).map(|k| half + (self.steps - half) * k / self.samples.max(1));
         let mut times: Vec<u64> = spaced.chain(even).filter(|t| (1..=self.steps).contains(t)).collect();
@@ -255,9 +259,21 @@ diffusion:
         Ports {
             inputs: vec![Port::new("data", PortType::Table, "rows of inputs and targets").optional()],
             outputs: vec![
-                Port::new("trajectory", PortType::Table, "of each chain and time: squared displacement, squared step, positions and velocities"),
-                Port::new("displacement", PortType::Table, "at each time: mean over chains, standard error, exact and continuous theory"),
-                Port::new("modes", PortType::Table, "of each mode: eigenvalue, κ, angle, frequencies, variances by theory and as measured, turning"),
+                Port::new(
+                    "trajectory",
+                    PortType::Table,
+                    "of each chain and time: squared displacement, squared step, positions and velocities",
+                ),
+                Port::new(
+                    "displacement",
+                    PortType::Table,
+                    "at each time: mean over chains, standard error, exact and continuous theory",
+                ),
+                Port::new(
+                    "modes",
+                    PortType::Table,
+                    "of each mode: eigenvalue, κ, angle, frequencies, variances by theory and as measured, turning",
+                ),
             ],
             ..Ports::default()
         }
@@ -265,7 +281,9 @@ diffusion:
 
     fn reads(params: &Params, context: &InferContext) -> BTreeMap<String, Reads> {
         let columns = context.input("data").table().and_then(|t| params.columns(t).ok());
-        columns.map(|(x, y)| BTreeMap::from([("data".to_owned(), Reads::columns([x, y]))])).unwrap_or_default()
+        columns
+            .map(|(x, y)| BTreeMap::from([("data".to_owned(), Reads::columns([x, y]))]))
+            .unwrap_or_default()
     }
 
     fn infer(params: &Params, context: &InferContext) -> Result<Outputs, Complaint> {
@@ -318,7 +336,14 @@ diffusion:
         let chains = chains.map_err(wrong)?;
 
         let moments = with_threads(io.threads, || theory.stationary()).map_err(wrong)?.map_err(wrong)?;
-        let study = Study { params, problem: &problem, theory: &theory, moments: &moments, ranks: &ranks, chains: &chains };
+        let study = Study {
+            params,
+            problem: &problem,
+            theory: &theory,
+            moments: &moments,
+            ranks: &ranks,
+            chains: &chains,
+        };
         let tables = [
             ("trajectory", study.trajectory()?),
             ("displacement", study.displacement(&times, &start)?),
@@ -360,7 +385,8 @@ struct Study<'a> {
 impl Study<'_> {
     /// The records, chain after chain; times count from the origin of displacement.
     fn trajectory(&self) -> Result<Frame, Failure> {
-        let all = || self.chains.iter().enumerate().flat_map(|(c, records)| records.iter().map(move |r| (c, r)));
+        let all =
+            || self.chains.iter().enumerate().flat_map(|(c, records)| records.iter().map(move |r| (c, r)));
         let mut frame = Frame::new();
         frame.push_i64s("chain", all().map(|(c, _)| c as i64).collect())?;
         frame.push_i64s("step", all().map(|(_, r)| (r.step - self.params.burn_in) as i64).collect())?;
@@ -406,7 +432,10 @@ impl Study<'_> {
     /// Mean square displacement by theory, and which noise it takes.
     fn exact(&self, times: &[u64], start: &[f64]) -> (Vec<f64>, &'static str) {
         if self.params.burn_in > 0 {
-            return (times.iter().map(|t| self.theory.displacement(self.moments, *t)).collect(), "state-dependent");
+            return (
+                times.iter().map(|t| self.theory.displacement(self.moments, *t)).collect(),
+                "state-dependent",
+            );
         }
         let (n, d) = (self.problem.rows() as f64, self.problem.features() as f64);
         let mut state = self.theory.at_rest(start);
@@ -450,10 +479,16 @@ impl Study<'_> {
         frame.push_f64s("damping", of(&|_, m| m.damping()))?;
         frame.push_f64s("frequency", of(&|_, m| m.frequency()))?;
         frame.push_f64s("position_variance_exact", of(&|l, _| self.moments.aa[(l, l)]))?;
-        frame.push_f64s("position_variance_continuous", of(&|l, m| m.position_variance_continuous(proportional(l))))?;
+        frame.push_f64s(
+            "position_variance_continuous",
+            of(&|l, m| m.position_variance_continuous(proportional(l))),
+        )?;
         frame.push_f64s("position_variance_measured", self.measured(times, |r| &r.positions))?;
         frame.push_f64s("velocity_variance_exact", of(&|l, _| self.moments.uu[(l, l)]))?;
-        frame.push_f64s("velocity_variance_continuous", of(&|l, m| m.velocity_variance_continuous(proportional(l))))?;
+        frame.push_f64s(
+            "velocity_variance_continuous",
+            of(&|l, m| m.velocity_variance_continuous(proportional(l))),
+        )?;
         frame.push_f64s("velocity_variance_measured", self.measured(times, |r| &r.velocities))?;
         frame.push_f64s("area_rate_exact", rates)?;
         let assumed = self.params.sampler.drawn().assumed().name();
