@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 
 use crate::error::{Error, Result};
+use crate::known::{Known, Values};
 use crate::model::node_label;
 use crate::ops::{self, Site};
 use crate::proto::{
     Dimension, DimensionValue, GraphProto, NodeProto, TensorProto, TensorShapeProto, TensorType, TypeProto,
     TypeValue, ValueInfoProto,
 };
-use crate::tensor::{DataType, read_ints};
+use crate::tensor::DataType;
 
 /// One dimension.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,63 +72,96 @@ impl Info {
 /// Types and shapes by value name.
 pub type Infos = HashMap<String, Info>;
 
-/// Infers type and shape of every value of `graph` whose ops are supported, and checks that they fit.
+/// Infers type and shape of every value of `graph`. Outputs of an op that is not supported are as the
+/// graph states them, if it does.
 ///
 /// # Errors
-/// The node whose op is not supported or whose inputs do not fit.
+/// The node whose inputs do not fit, or the op that hides a shape which is needed.
 pub fn infer(graph: &GraphProto) -> Result<Infos> {
-    let mut infos = Infos::new();
-    let mut constants = integers(graph);
-    for value in &graph.input {
-        infos.insert(value.name.clone().unwrap_or_default(), Info::of(value));
+    Ok(inferred(graph)?.infos)
+}
+
+/// Types, shapes, and the small values that are known before anything runs.
+#[derive(Debug, Default)]
+pub(crate) struct Inferred {
+    pub(crate) infos: Infos,
+    pub(crate) known: Known,
+}
+
+impl Inferred {
+    /// Notes a constant.
+    pub(crate) fn constant(&mut self, tensor: &TensorProto) {
+        let name = tensor.name.as_deref().unwrap_or("");
+        self.infos.insert(name.to_owned(), Info::of_constant(tensor));
+        self.known.constant(name, tensor);
     }
-    for tensor in &graph.initializer {
-        infos.insert(tensor.name.clone().unwrap_or_default(), Info::of_constant(tensor));
+
+    /// Types and shapes of a node's inputs; nothing is known of one that is left out.
+    pub(crate) fn inputs(&self, node: &NodeProto) -> Result<Vec<Info>> {
+        let known = |name: &String| match self.infos.get(name) {
+            Some(info) => Ok(info.clone()),
+            None if name.is_empty() => Ok(Info { ty: DataType::Other(0), dims: None }),
+            None => Err(Error::new(format!("its input `{name}` is not made before it"))),
+        };
+        node.input.iter().map(known).collect()
     }
-    for node in &graph.node {
-        let outputs = infer_node(node, &infos, &constants)?;
-        for (name, info) in node.output.iter().zip(outputs).filter(|(name, _)| !name.is_empty()) {
-            if infos.insert(name.clone(), info).is_some() {
-                return Err(Error::new(format!("{}: the value `{name}` is made twice", node_label(node))));
-            }
+
+    /// Types and shapes of the outputs of one node, and their values as far as they are known.
+    pub(crate) fn node(&mut self, node: &NodeProto) -> Result<Vec<Info>> {
+        let inputs = self.inputs(node)?;
+        let values = Values::of(node, &self.known);
+        let outputs = ops::find(node)?.infer(&Site { node, inputs: &inputs, values: &values })?;
+        let first = inputs.first().and_then(|x| x.dims.as_deref());
+        let values = self.known.values(node, first, &outputs);
+        for (name, value) in node.output.iter().zip(values) {
+            self.known.insert(name, value);
         }
-        if let (Some(values), [name, ..]) = (ops::constant_ints(node), &node.output[..]) {
-            constants.insert(name.clone(), values);
-        }
+        Ok(outputs)
     }
-    Ok(infos)
 }
 
-/// The int64 constants of a graph, by name.
-pub(crate) fn integers(graph: &GraphProto) -> HashMap<String, Vec<i64>> {
-    let named = |t: &TensorProto| Some((t.name.clone()?, read_ints(t).ok()?));
-    graph.initializer.iter().filter_map(named).collect()
-}
-
-/// Types and shapes of a node's inputs; nothing is known of one that is left out.
-pub(crate) fn site_inputs(node: &NodeProto, infos: &Infos) -> Result<Vec<Info>> {
-    let known = |name: &String| match infos.get(name) {
-        Some(info) => Ok(info.clone()),
-        None if name.is_empty() => Ok(Info { ty: DataType::Other(0), dims: None }),
-        None => Err(Error::new(format!("{}: its input `{name}` is not made before it", node_label(node)))),
-    };
-    node.input.iter().map(known).collect()
-}
-
-/// Types and shapes of the outputs of one node.
+/// As [`infer`], with the known values.
 ///
 /// # Errors
 /// As [`infer`].
-pub(crate) fn infer_node(
-    node: &NodeProto,
-    infos: &Infos,
-    constants: &HashMap<String, Vec<i64>>,
-) -> Result<Vec<Info>> {
-    let op = ops::find(node)?;
-    let inputs = site_inputs(node, infos)?;
-    let constant = |index: usize| node.input.get(index).and_then(|name| constants.get(name).cloned());
-    op.infer(&Site { node, inputs: &inputs, constant: &constant })
-        .map_err(|e| Error::new(format!("{}: {e}", node_label(node))))
+pub(crate) fn inferred(graph: &GraphProto) -> Result<Inferred> {
+    let mut all = Inferred::default();
+    for value in &graph.input {
+        all.infos.insert(value.name.clone().unwrap_or_default(), Info::of(value));
+    }
+    graph.initializer.iter().for_each(|tensor| all.constant(tensor));
+    let stated: HashMap<&str, &ValueInfoProto> =
+        graph.value_info.iter().chain(&graph.output).filter_map(|v| Some((v.name.as_deref()?, v))).collect();
+    let mut unsupported = None;
+    for node in &graph.node {
+        let outputs = match (all.node(node), ops::find(node)) {
+            (Ok(outputs), _) => outputs,
+            (Err(_), Err(e)) => {
+                all.inputs(node).map_err(|e| Error::new(format!("{}: {e}", node_label(node))))?;
+                unsupported.get_or_insert(e);
+                Vec::new()
+            }
+            (Err(e), Ok(_)) => {
+                // The op that hid a shape is to be named, not the one that misses it.
+                let hidden = all.inputs(node).is_ok_and(|i| i.iter().any(|info| info.dims.is_none()));
+                let wrong = Error::new(format!("{}: {e}", node_label(node)));
+                return Err(unsupported.filter(|_| hidden).unwrap_or(wrong));
+            }
+        };
+        let unknown = |name: &String| {
+            stated.get(name.as_str()).map_or(Info { ty: DataType::Other(0), dims: None }, |v| Info::of(v))
+        };
+        let mut outputs = outputs.into_iter();
+        for name in &node.output {
+            let info = outputs.next();
+            if !name.is_empty()
+                && all.infos.insert(name.clone(), info.unwrap_or_else(|| unknown(name))).is_some()
+            {
+                return Err(Error::new(format!("{}: the value `{name}` is made twice", node_label(node))));
+            }
+        }
+    }
+    Ok(all)
 }
 
 /// The shape of two operands broadcast against each other, as in numpy.

@@ -64,6 +64,11 @@ impl DataType {
         }
     }
 
+    /// Whether it is a floating-point type.
+    pub fn is_float(self) -> bool {
+        matches!(self.code(), 1 | 10 | 11 | 16)
+    }
+
     /// Bytes of one element; `None` for strings and types of less than a byte.
     pub fn bytes(self) -> Option<usize> {
         match self.code() {
@@ -92,6 +97,23 @@ pub fn ints(name: &str, dims: &[i64], values: &[i64]) -> TensorProto {
 /// A boolean scalar constant called `name`.
 pub fn flag(name: &str, value: bool) -> TensorProto {
     constant(name, &[], DataType::Bool, vec![u8::from(value)])
+}
+
+/// A constant of these numbers in the type `ty`.
+///
+/// # Errors
+/// If the type is not one of float32, float64, int32, int64 and bool, or a number is not exact in it.
+pub fn constant_of(name: &str, ty: DataType, dims: &[i64], values: &[f64]) -> Result<TensorProto> {
+    let whole = |v: &f64| v.fract() == 0.0 && v.abs() <= 9_007_199_254_740_992.0;
+    let raw: Vec<u8> = match ty.code() {
+        1 => values.iter().flat_map(|v| (*v as f32).to_le_bytes()).collect(),
+        11 => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+        6 if values.iter().all(whole) => values.iter().flat_map(|v| (*v as i32).to_le_bytes()).collect(),
+        7 if values.iter().all(whole) => values.iter().flat_map(|v| (*v as i64).to_le_bytes()).collect(),
+        9 => values.iter().map(|v| u8::from(*v != 0.0)).collect(),
+        _ => return Err(Error::new(format!("`{name}` cannot be a constant of {}", ty.name()))),
+    };
+    Ok(constant(name, dims, ty, raw))
 }
 
 fn constant(name: &str, dims: &[i64], ty: DataType, raw: Vec<u8>) -> TensorProto {
@@ -149,6 +171,53 @@ pub fn read_ints(tensor: &TensorProto) -> Result<Vec<i64>> {
     };
     whole(name, &values, &tensor.dims)?;
     Ok(values)
+}
+
+/// The numbers of a constant of any numeric type, as float64.
+///
+/// # Errors
+/// If it has no numbers, or lacks its data.
+pub fn numbers(tensor: &TensorProto) -> Result<Vec<f64>> {
+    let name = tensor.name.as_deref().unwrap_or("");
+    let ty = DataType::from_code(tensor.data_type.unwrap_or(0));
+    let small = |v: &i32| f64::from(*v);
+    let half = |v: &i32| f64::from(half::f16::from_bits(*v as u16));
+    let brain = |v: &i32| f64::from(half::bf16::from_bits(*v as u16));
+    let values: Vec<f64> = match (ty.code(), &tensor.raw_data) {
+        (1, None) => tensor.float_data.iter().map(|v| f64::from(*v)).collect(),
+        (2..=6 | 9, None) => tensor.int32_data.iter().map(small).collect(),
+        (10, None) => tensor.int32_data.iter().map(half).collect(),
+        (16, None) => tensor.int32_data.iter().map(brain).collect(),
+        (7, None) => tensor.int64_data.iter().map(|v| *v as f64).collect(),
+        (11, None) => tensor.double_data.clone(),
+        (12 | 13, None) => tensor.uint64_data.iter().map(|v| *v as f64).collect(),
+        (code, Some(raw)) => match (code, ty.bytes()) {
+            (1..=7 | 9..=13 | 16, Some(width)) => raw.chunks_exact(width).map(|b| number(code, b)).collect(),
+            _ => return Err(Error::new(format!("the constant `{name}` is {}", ty.name()))),
+        },
+        _ => return Err(Error::new(format!("the constant `{name}` is {}", ty.name()))),
+    };
+    whole(name, &values, &tensor.dims)?;
+    Ok(values)
+}
+
+/// One little-endian number of the type with ONNX's number `code`.
+fn number(code: i32, bytes: &[u8]) -> f64 {
+    let mut word = [0u8; 8];
+    word[..bytes.len()].copy_from_slice(bytes);
+    let bits = u64::from_le_bytes(word);
+    match code {
+        1 => f64::from(f32::from_bits(bits as u32)),
+        3 => f64::from(bits as i8),
+        5 => f64::from(bits as i16),
+        6 => f64::from(bits as i32),
+        7 => bits as i64 as f64,
+        9 => f64::from(u8::from(bits != 0)),
+        10 => f64::from(half::f16::from_bits(bits as u16)),
+        11 => f64::from_bits(bits),
+        16 => f64::from(half::bf16::from_bits(bits as u16)),
+        _ => bits as f64,
+    }
 }
 
 fn whole<T>(name: &str, values: &[T], dims: &[i64]) -> Result<()> {

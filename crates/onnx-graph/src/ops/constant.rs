@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::model::attribute;
 use crate::proto::{NodeProto, TensorProto};
 use crate::shape::Info;
-use crate::tensor::{floats, ints, read_ints};
+use crate::tensor::{floats, ints};
 
 /// A value written into the node.
 pub struct Constant;
@@ -21,14 +21,6 @@ pub(crate) fn tensor(node: &NodeProto) -> Option<TensorProto> {
     let floats = attribute(node, "value_floats").map(|a| floats("", &list(a.floats.len()), &a.floats));
     let ints = attribute(node, "value_ints").map(|a| ints("", &list(a.ints.len()), &a.ints));
     float.or(int).or(floats).or(ints)
-}
-
-/// The integers that a `Constant` node holds.
-pub(crate) fn constant_ints(node: &NodeProto) -> Option<Vec<i64>> {
-    (node.op_type.as_deref() == Some("Constant"))
-        .then(|| tensor(node))
-        .flatten()
-        .and_then(|t| read_ints(&t).ok())
 }
 
 impl Op for Constant {

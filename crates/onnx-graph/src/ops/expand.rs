@@ -2,7 +2,7 @@
 
 use super::{Gradient, Op, Site, Spread};
 use crate::error::Result;
-use crate::shape::{Dim, Info, broadcast};
+use crate::shape::{Info, broadcast};
 
 /// The input repeated along its unit axes.
 pub struct Expand;
@@ -14,11 +14,8 @@ impl Op for Expand {
 
     fn infer(&self, s: &Site) -> Result<Vec<Info>> {
         let x = s.x(0)?;
-        let dims = match (&x.dims, s.ints(1)) {
-            (Some(dims), Some(shape)) => {
-                let shape: Vec<Dim> = shape.into_iter().map(Dim::Size).collect();
-                Some(broadcast(dims, &shape)?)
-            }
+        let dims = match (&x.dims, s.values.sizes(1)) {
+            (Some(dims), Some(shape)) => Some(broadcast(dims, &shape)?),
             _ => None,
         };
         Ok(vec![Info { ty: x.ty, dims }])

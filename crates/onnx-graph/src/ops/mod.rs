@@ -3,6 +3,7 @@
 
 use crate::build::{Attr, Builder};
 use crate::error::{Error, Result};
+use crate::known::Values;
 use crate::model::{ints_attribute, node_label};
 use crate::proto::NodeProto;
 use crate::shape::{Dim, Info};
@@ -15,7 +16,9 @@ mod choose;
 mod concat;
 mod constant;
 mod conv;
+mod conv_transpose;
 mod conv_weight;
+mod curve;
 mod dropout;
 mod expand;
 mod flatten;
@@ -23,12 +26,16 @@ mod gather;
 mod gemm;
 mod global_pool;
 mod identity;
+mod make;
 mod matmul;
 mod max_pool;
+mod norm;
 mod pad;
 mod reduce;
 mod relu;
 mod reshape;
+pub(crate) mod resize;
+mod scatter;
 mod sigmoid;
 mod slice;
 mod softmax;
@@ -36,13 +43,13 @@ mod split;
 mod squeeze;
 mod sum;
 mod tanh;
+mod tile;
 mod transpose;
 mod unary;
-mod window;
+pub(crate) mod window;
 mod without;
 
-pub(crate) use constant::{constant_ints, tensor as constant_tensor};
-pub(crate) use without::shape_range;
+pub(crate) use constant::tensor as constant_tensor;
 
 /// What this crate knows of an op.
 pub trait Op: Sync {
@@ -86,8 +93,8 @@ pub struct Site<'a> {
     pub node: &'a NodeProto,
     /// Types and shapes of the inputs, in order; nothing is known of one that is left out.
     pub inputs: &'a [Info],
-    /// The values of input `i` if it is a constant int64.
-    pub constant: &'a dyn Fn(usize) -> Option<Vec<i64>>,
+    /// What is known of their values before anything runs.
+    pub values: &'a Values<'a>,
 }
 
 impl Site<'_> {
@@ -105,9 +112,9 @@ impl Site<'_> {
         self.node.input.get(i).is_some_and(|name| !name.is_empty())
     }
 
-    /// The values of input `i` if it is a constant int64.
+    /// The integers of input `i`, if they are known.
     pub fn ints(&self, i: usize) -> Option<Vec<i64>> {
-        (self.constant)(i)
+        self.values.ints(i)
     }
 
     /// A list that older operator sets have as the attribute `name` and newer ones as input `i`.
@@ -134,8 +141,8 @@ pub struct Gradient<'a> {
     pub node: &'a mut NodeProto,
     /// Types and shapes of the inputs.
     pub inputs: &'a [Info],
-    /// The values of input `i` if it is a constant int64.
-    pub constant: &'a dyn Fn(usize) -> Option<Vec<i64>>,
+    /// What is known of their values before anything runs.
+    pub values: &'a Values<'a>,
     /// Name of the gradient of the first output; empty if only others have one.
     pub dy: &'a str,
     /// Names of the gradients of all outputs.
@@ -166,9 +173,22 @@ impl Gradient<'_> {
         self.inputs.get(i).ok_or_else(|| Error::new(format!("its input {i} is missing")))?.rank("its input")
     }
 
+    /// Emits zeros in the shape that the value `like` has.
+    pub fn zeros(&mut self, like: &str) -> String {
+        let shape = self.b.node("Shape", &[like], []);
+        let zero = self.b.float(0.0);
+        self.b.node("Expand", &[&zero, &shape], [])
+    }
+
+    /// Emits Σ `value` over `axes`, which stay with size 1 if `keep`.
+    pub fn sum(&mut self, value: &str, axes: &[i64], keep: bool) -> String {
+        let axes = self.b.ints(axes);
+        self.b.node("ReduceSum", &[value, &axes], [("keepdims", Attr::Int(i64::from(keep)))])
+    }
+
     /// The node as inference sees it.
     pub fn site(&self) -> Site<'_> {
-        Site { node: self.node, inputs: self.inputs, constant: self.constant }
+        Site { node: self.node, inputs: self.inputs, values: self.values }
     }
 
     /// Emits `a · b`.
@@ -188,10 +208,18 @@ impl Gradient<'_> {
         self.b.node("Cast", &[&holds], [("to", Attr::Int(1))])
     }
 
-    /// Emits `value` with the shape of input `i`, which has as many elements.
+    /// Emits `value` with the shape of input `i`, which has as many elements. One size may be open.
     pub fn shaped_as(&mut self, i: usize, value: &str) -> String {
-        let x = self.x(i);
-        let shape = self.b.node("Shape", &[&x], []);
+        let known = self.dims(i).map(|dims| dims.iter().map(|d| size(d).unwrap_or(-1)).collect::<Vec<i64>>());
+        let shape = match known {
+            Ok(sizes) if sizes.iter().filter(|s| **s < 1).count() <= 1 && !sizes.contains(&0) => {
+                self.b.ints(&sizes)
+            }
+            _ => {
+                let x = self.x(i);
+                self.b.node("Shape", &[&x], [])
+            }
+        };
         self.b.node("Reshape", &[value, &shape], [])
     }
 }
@@ -215,6 +243,17 @@ pub static OPS: &[&dyn Op] = &[
     &concat::Concat,
     &constant::Constant,
     &conv::Conv,
+    &conv_transpose::ConvTranspose,
+    &curve::CELU,
+    &curve::ERF,
+    &curve::GELU,
+    &curve::HARD_SIGMOID,
+    &curve::HARD_SWISH,
+    &curve::MISH,
+    &curve::SELU,
+    &curve::SOFTPLUS,
+    &curve::SOFTSIGN,
+    &curve::THRESHOLDED_RELU,
     &dropout::Dropout,
     &expand::Expand,
     &flatten::Flatten,
@@ -223,13 +262,35 @@ pub static OPS: &[&dyn Op] = &[
     &global_pool::GlobalAveragePool,
     &global_pool::GlobalMaxPool,
     &identity::Identity,
+    &make::ARG_MAX,
+    &make::ARG_MIN,
+    &make::ConstantOfShape,
+    &make::NonZero,
+    &make::OneHot,
+    &make::Range,
     &matmul::MatMul,
     &max_pool::MaxPool,
+    &norm::GroupNormalization,
+    &norm::InstanceNormalization,
+    &norm::LayerNormalization,
     &pad::Pad,
-    &reduce::ReduceMean,
-    &reduce::ReduceSum,
+    &reduce::L1,
+    &reduce::L2,
+    &reduce::LOG_SUM,
+    &reduce::LOG_SUM_EXP,
+    &reduce::MAX,
+    &reduce::MEAN,
+    &reduce::MIN,
+    &reduce::PRODUCT,
+    &reduce::SUM,
+    &reduce::SUM_SQUARE,
     &relu::Relu,
     &reshape::Reshape,
+    &resize::Resize,
+    &scatter::GatherElements,
+    &scatter::GatherNd,
+    &scatter::ScatterElements,
+    &scatter::ScatterNd,
     &sigmoid::Sigmoid,
     &slice::Slice,
     &softmax::LogSoftmax,
@@ -237,8 +298,10 @@ pub static OPS: &[&dyn Op] = &[
     &split::Split,
     &squeeze::Squeeze,
     &squeeze::Unsqueeze,
+    &sum::Mean,
     &sum::Sum,
     &tanh::Tanh,
+    &tile::Tile,
     &transpose::Transpose,
     &unary::ABS,
     &unary::CEIL,
@@ -301,4 +364,9 @@ fn product(dims: &[Dim]) -> Dim {
             .try_fold(1i64, |n, d| if let Dim::Size(s) = d { n.checked_mul(*s) } else { None })
             .map_or(Dim::Unknown, Dim::Size),
     }
+}
+
+/// The size of a dimension, if it is known.
+fn size(dim: &Dim) -> Option<i64> {
+    if let Dim::Size(size) = dim { Some(*size) } else { None }
 }

@@ -63,10 +63,9 @@ impl Op for Cast {
     }
 
     fn gradient(&self, g: &mut Gradient) -> Result<Vec<Option<String>>> {
-        let float = |ty: DataType| matches!(ty.code(), 1 | 10 | 11 | 16);
         let (from, to) = (g.inputs[0].ty, int_attribute(g.node, "to", 0));
         let to = DataType::from_code(i32::try_from(to).unwrap_or(0));
-        if !float(from) || !float(to) {
+        if !from.is_float() || !to.is_float() {
             return Ok(vec![None]);
         }
         Ok(vec![Some(g.b.node("Cast", &[g.dy], [("to", Attr::Int(i64::from(from.code())))]))])
@@ -95,7 +94,7 @@ impl Op for Shape {
 }
 
 /// The range of axes that a `Shape` node asks for, of a value of `rank` axes.
-pub(crate) fn shape_range(s: &Site, rank: usize) -> (usize, usize) {
+fn shape_range(s: &Site, rank: usize) -> (usize, usize) {
     let rank = rank as i64;
     let place = |v: i64| (if v < 0 { v.saturating_add(rank) } else { v }).clamp(0, rank) as usize;
     (place(int_attribute(s.node, "start", 0)), place(int_attribute(s.node, "end", rank)))

@@ -1,14 +1,14 @@
 //! The normal form of a model: this crate's operator set, constants folded, dead nodes gone.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
-use super::fold::Known;
+use super::fold::{Constants, tensor};
 use super::opset::{KNOWN, raise};
 use crate::build::Builder;
 use crate::error::{Error, Result};
 use crate::model::{Model, OPSET};
-use crate::proto::{GraphProto, NodeProto, OperatorSetIdProto};
-use crate::shape::{Dim, Info, Infos, infer_node};
+use crate::proto::{GraphProto, NodeProto, OperatorSetIdProto, TensorProto};
+use crate::shape::{Dim, Inferred, Info};
 use crate::tensor::{DataType, ints};
 
 /// Rewrites a model as exporters write it (operator sets 7 to 24; shapes computed in the graph; weights
@@ -20,7 +20,7 @@ use crate::tensor::{DataType, ints};
 pub fn normal(model: &Model) -> Result<Model> {
     let version = operator_set(model)?;
     let graph = model.graph()?;
-    let mut walk = Walk { known: Known::default(), infos: Infos::new(), nodes: Vec::new() };
+    let mut walk = Walk { constants: Constants::default(), known: Inferred::default(), nodes: Vec::new() };
     let constants: HashSet<&str> = graph.initializer.iter().filter_map(|t| t.name.as_deref()).collect();
     let inputs: Vec<_> = graph
         .input
@@ -29,20 +29,16 @@ pub fn normal(model: &Model) -> Result<Model> {
         .cloned()
         .collect();
     for value in &inputs {
-        walk.infos.insert(value.name.clone().unwrap_or_default(), Info::of(value));
+        walk.known.infos.insert(value.name.clone().unwrap_or_default(), Info::of(value));
     }
     for tensor in &graph.initializer {
-        let name = tensor.name.as_deref().unwrap_or("");
-        walk.infos.insert(name.to_owned(), Info::of_constant(tensor));
-        walk.known.insert(name, tensor.clone());
+        walk.constant(tensor.clone());
     }
     let mut b = Builder::new("n_");
     for node in &graph.node {
-        raise(node, version, &walk.infos, &mut b)?;
+        raise(node, version, &walk.known.infos, &mut b)?;
         for tensor in std::mem::take(&mut b.constants) {
-            let name = tensor.name.clone().unwrap_or_default();
-            walk.infos.insert(name.clone(), Info::of_constant(&tensor));
-            walk.known.insert(&name, tensor);
+            walk.constant(tensor);
         }
         for node in std::mem::take(&mut b.nodes) {
             walk.place(node);
@@ -50,7 +46,7 @@ pub fn normal(model: &Model) -> Result<Model> {
     }
     let mut graph = GraphProto { input: inputs, node: walk.nodes, ..graph.clone() };
     graph.value_info.clear();
-    live(&mut graph, walk.known);
+    live(&mut graph, walk.constants);
     let mut proto = model.0.clone();
     proto.graph = Some(graph);
     let standard = |set: &OperatorSetIdProto| matches!(set.domain.as_deref(), None | Some("" | "ai.onnx"));
@@ -75,32 +71,43 @@ fn operator_set(model: &Model) -> Result<i64> {
 }
 
 struct Walk {
-    known: Known,
-    infos: Infos,
+    constants: Constants,
+    known: Inferred,
     nodes: Vec<NodeProto>,
 }
 
 impl Walk {
+    fn constant(&mut self, tensor: TensorProto) {
+        self.known.constant(&tensor);
+        let name = tensor.name.clone().unwrap_or_default();
+        self.constants.insert(&name, tensor);
+    }
+
     fn place(&mut self, mut node: NodeProto) {
-        if self.known.constant(&node) {
+        if self.constants.fold(&node) {
             for name in &node.output {
-                if let Some(tensor) = self.known.constants.get(name) {
-                    self.infos.insert(name.clone(), Info::of_constant(tensor));
+                if let Some(tensor) = self.constants.tensors.get(name) {
+                    self.known.constant(tensor);
                 }
             }
             return;
         }
         self.close_shape(&mut node);
-        let ints: HashMap<String, Vec<i64>> =
-            node.input.iter().filter_map(|i| Some((i.clone(), self.known.ints(i)?))).collect();
         // What cannot be inferred here is reported by whoever needs it.
         let unknown = || vec![Info { ty: DataType::Other(0), dims: None }; node.output.len()];
-        let infos = infer_node(&node, &self.infos, &ints).unwrap_or_else(|_| unknown());
+        let infos = self.known.node(&node).unwrap_or_else(|_| unknown());
         for (name, info) in node.output.iter().zip(infos) {
-            self.infos.insert(name.clone(), info);
+            self.known.infos.insert(name.clone(), info);
         }
-        if !self.known.listed(&node, &self.infos) {
-            self.nodes.push(node);
+        // Sizes that are all known need no node.
+        let made = node.output.iter().map(|name| tensor(name, &self.known.known.whole(name)?));
+        match made.collect::<Option<Vec<TensorProto>>>() {
+            Some(tensors) if !tensors.is_empty() => {
+                for tensor in tensors {
+                    self.constants.insert(&tensor.name.clone().unwrap_or_default(), tensor);
+                }
+            }
+            _ => self.nodes.push(node),
         }
     }
 
@@ -109,10 +116,10 @@ impl Walk {
         let (Some("Reshape"), Some(shape)) = (node.op_type.as_deref(), node.input.get(1).cloned()) else {
             return;
         };
-        if self.known.constants.contains_key(&shape) {
+        if self.constants.tensors.contains_key(&shape) {
             return;
         }
-        let Some(sizes) = self.known.sizes(&shape) else { return };
+        let Some(sizes) = self.known.known.sizes(&shape) else { return };
         let open = sizes.iter().filter(|d| !matches!(d, Dim::Size(_))).count();
         if open > 1 || (open == 1 && sizes.contains(&Dim::Size(-1))) {
             return self.close_first(node, &sizes);
@@ -123,7 +130,8 @@ impl Walk {
 
     /// [N, …, −1] with an open N: sizes that stand where the input has them are kept by a 0.
     fn close_first(&mut self, node: &mut NodeProto, sizes: &[Dim]) {
-        let Some(dims) = node.input.first().and_then(|x| self.infos.get(x)).and_then(|i| i.dims.clone())
+        let Some(dims) =
+            node.input.first().and_then(|x| self.known.infos.get(x)).and_then(|i| i.dims.clone())
         else {
             return;
         };
@@ -139,15 +147,13 @@ impl Walk {
 
     fn constant_shape(&mut self, node: &mut NodeProto, values: &[i64]) {
         let name = format!("{}_shape", node.output.first().map_or("n", String::as_str));
-        let tensor = ints(&name, &[values.len() as i64], values);
-        self.infos.insert(name.clone(), Info::of_constant(&tensor));
-        self.known.insert(&name, tensor);
+        self.constant(ints(&name, &[values.len() as i64], values));
         node.input[1] = name;
     }
 }
 
 /// Keeps the nodes and constants that the outputs need.
-fn live(graph: &mut GraphProto, known: Known) {
+fn live(graph: &mut GraphProto, constants: Constants) {
     let mut needed: HashSet<String> = graph.output.iter().filter_map(|v| v.name.clone()).collect();
     let mut kept = Vec::with_capacity(graph.node.len());
     while let Some(node) = graph.node.pop() {
@@ -158,9 +164,9 @@ fn live(graph: &mut GraphProto, known: Known) {
     }
     kept.reverse();
     graph.node = kept;
-    let mut constants = known.constants;
-    let order = known.order.into_iter().filter(|name| needed.contains(name));
-    graph.initializer = order.filter_map(|name| constants.remove(&name)).collect();
+    let mut tensors = constants.tensors;
+    let order = constants.order.into_iter().filter(|name| needed.contains(name));
+    graph.initializer = order.filter_map(|name| tensors.remove(&name)).collect();
 }
 
 /// The names that a node and the graphs inside it read.

@@ -12,12 +12,15 @@ use crate::error::{Error, Result};
 use crate::model::{attribute, int_attribute, ints_attribute, node_label};
 use crate::proto::{GraphProto, NodeProto};
 
+mod activations;
 mod control;
 mod elementwise;
+mod indexing;
 mod movement;
 mod normalise;
 mod products;
 mod reductions;
+mod resize;
 mod value;
 mod windows;
 
@@ -31,10 +34,12 @@ static KERNELS: &[(&str, Kernel)] = &[
     ("Add", elementwise::add),
     ("And", elementwise::and),
     ("ArgMax", reductions::arg_max),
+    ("ArgMin", reductions::arg_min),
     ("AveragePool", windows::average_pool),
     ("BatchNormalization", normalise::batch_norm),
     ("Cast", elementwise::cast),
     ("Ceil", elementwise::ceil),
+    ("Celu", activations::celu),
     ("Clip", elementwise::clip),
     ("Concat", movement::concat),
     ("Constant", movement::constant),
@@ -44,20 +49,29 @@ static KERNELS: &[(&str, Kernel)] = &[
     ("Cos", elementwise::cos),
     ("Div", elementwise::div),
     ("Dropout", elementwise::identity),
-    ("Elu", elementwise::elu),
+    ("Elu", activations::elu),
     ("Equal", elementwise::equal),
+    ("Erf", activations::erf),
     ("Exp", elementwise::exp),
     ("Expand", movement::expand),
     ("Flatten", movement::flatten),
     ("Floor", elementwise::floor),
-    ("Gather", movement::gather),
+    ("Gather", indexing::gather),
+    ("GatherElements", indexing::gather_elements),
+    ("GatherND", indexing::gather_nd),
+    ("Gelu", activations::gelu),
     ("Gemm", products::gemm),
     ("GlobalAveragePool", normalise::global_average_pool),
     ("GlobalMaxPool", normalise::global_max_pool),
     ("Greater", elementwise::greater),
     ("GreaterOrEqual", elementwise::greater_or_equal),
+    ("GroupNormalization", normalise::group_norm),
+    ("HardSigmoid", activations::hard_sigmoid),
+    ("HardSwish", activations::hard_swish),
     ("Identity", elementwise::identity),
-    ("LeakyRelu", elementwise::leaky_relu),
+    ("InstanceNormalization", normalise::instance_norm),
+    ("LayerNormalization", normalise::layer_norm),
+    ("LeakyRelu", activations::leaky_relu),
     ("Less", elementwise::less),
     ("LessOrEqual", elementwise::less_or_equal),
     ("Log", elementwise::log),
@@ -66,37 +80,54 @@ static KERNELS: &[(&str, Kernel)] = &[
     ("MatMul", products::matmul),
     ("Max", elementwise::max),
     ("MaxPool", windows::max_pool),
+    ("Mean", elementwise::mean),
     ("Min", elementwise::min),
+    ("Mish", activations::mish),
     ("Mul", elementwise::mul),
     ("Neg", elementwise::neg),
+    ("NonZero", indexing::non_zero),
     ("Not", elementwise::not),
     ("OneHot", movement::one_hot),
     ("Or", elementwise::or),
-    ("PRelu", elementwise::prelu),
     ("Pad", movement::pad),
     ("Pow", elementwise::pow),
+    ("PRelu", activations::prelu),
     ("Range", movement::range),
     ("Reciprocal", elementwise::reciprocal),
+    ("ReduceL1", reductions::reduce_l1),
+    ("ReduceL2", reductions::reduce_l2),
+    ("ReduceLogSum", reductions::reduce_log_sum),
+    ("ReduceLogSumExp", reductions::reduce_log_sum_exp),
+    ("ReduceMax", reductions::reduce_max),
     ("ReduceMean", reductions::reduce_mean),
+    ("ReduceMin", reductions::reduce_min),
+    ("ReduceProd", reductions::reduce_prod),
     ("ReduceSum", reductions::reduce_sum),
-    ("Relu", elementwise::relu),
+    ("ReduceSumSquare", reductions::reduce_sum_square),
+    ("Relu", activations::relu),
     ("Reshape", movement::reshape),
+    ("Resize", resize::resize),
     ("Round", elementwise::round),
-    ("ScatterElements", movement::scatter_elements),
-    ("ScatterND", movement::scatter_rows),
+    ("ScatterElements", indexing::scatter_elements),
+    ("ScatterND", indexing::scatter_nd),
+    ("Selu", activations::selu),
     ("Shape", movement::shape),
-    ("Sigmoid", elementwise::sigmoid),
+    ("Sigmoid", activations::sigmoid),
     ("Sign", elementwise::sign),
     ("Sin", elementwise::sin),
     ("Size", movement::size),
     ("Slice", movement::slice),
     ("Softmax", reductions::softmax),
+    ("Softplus", activations::softplus),
+    ("Softsign", activations::softsign),
     ("Split", movement::split),
     ("Sqrt", elementwise::sqrt),
     ("Squeeze", movement::squeeze),
     ("Sub", elementwise::sub),
     ("Sum", elementwise::sum),
-    ("Tanh", elementwise::tanh),
+    ("Tanh", activations::tanh),
+    ("ThresholdedRelu", activations::thresholded_relu),
+    ("Tile", movement::tile),
     ("Transpose", movement::transpose),
     ("Unsqueeze", movement::unsqueeze),
     ("Where", elementwise::choose),
@@ -114,6 +145,22 @@ pub fn evaluate(graph: &GraphProto, inputs: &[(&str, Value)]) -> Result<HashMap<
     }
     scope.walk(graph)?;
     Ok(scope.values)
+}
+
+/// Evaluates one node by itself; inputs that it leaves out are `None`.
+///
+/// # Errors
+/// As [`evaluate`].
+pub(crate) fn evaluate_node(node: &NodeProto, inputs: Vec<Option<&Value>>) -> Result<Vec<Value>> {
+    let scope = Scope { values: HashMap::new(), outer: None };
+    kernel(node)?(&Call { node, inputs, scope: &scope })
+}
+
+fn kernel(node: &NodeProto) -> Result<Kernel> {
+    let op = node.op_type.as_deref().unwrap_or("");
+    let standard = matches!(node.domain.as_deref(), None | Some("" | "ai.onnx"));
+    let found = KERNELS.iter().find(|(name, _)| standard && *name == op);
+    found.map(|(_, kernel)| *kernel).ok_or_else(|| Error::new("there is no reference for this op"))
 }
 
 /// The values of a graph, and of the graph around it.
@@ -144,9 +191,7 @@ impl Scope<'_> {
     }
 
     fn node(&self, node: &NodeProto) -> Result<Vec<Value>> {
-        let op = node.op_type.as_deref().unwrap_or("");
-        let kernel = KERNELS.iter().find(|(name, _)| *name == op);
-        let (_, kernel) = kernel.ok_or_else(|| Error::new("there is no reference for this op"))?;
+        let kernel = kernel(node)?;
         let mut inputs = Vec::with_capacity(node.input.len());
         for name in &node.input {
             let found = self.find(name);

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::proto::TensorProto;
-use crate::tensor::{DataType, read_floats, read_ints};
+use crate::tensor::{DataType, numbers};
 
 /// The reference refuses values of more elements than this.
 pub const MAX_VALUES: usize = 1 << 24;
@@ -53,26 +53,7 @@ impl Value {
     /// If its type is not one that this crate works with, or it lacks its data.
     pub fn of(tensor: &TensorProto) -> Result<Self> {
         let ty = DataType::from_code(tensor.data_type.unwrap_or(0));
-        let data = match (ty, &tensor.raw_data) {
-            (DataType::Float, _) => read_floats(tensor)?.into_iter().map(f64::from).collect(),
-            (DataType::Int64, _) => read_ints(tensor)?.into_iter().map(|v| v as f64).collect(),
-            (DataType::Bool, Some(raw)) => raw.iter().map(|b| f64::from(u8::from(*b != 0))).collect(),
-            (DataType::Bool, None) | (DataType::Other(6), None) => {
-                tensor.int32_data.iter().map(|v| f64::from(*v)).collect()
-            }
-            (DataType::Other(6), Some(raw)) => {
-                raw.chunks_exact(4).map(|b| f64::from(i32::from_le_bytes([b[0], b[1], b[2], b[3]]))).collect()
-            }
-            (DataType::Double, Some(raw)) => {
-                let word = |b: &[u8]| f64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]);
-                raw.chunks_exact(8).map(word).collect()
-            }
-            (DataType::Double, None) => tensor.double_data.clone(),
-            _ => {
-                let name = tensor.name.as_deref().unwrap_or("");
-                return Err(Error::new(format!("the constant `{name}` is {}", ty.name())));
-            }
-        };
+        let data = numbers(tensor)?;
         let dims: Option<Vec<usize>> = tensor.dims.iter().map(|d| usize::try_from(*d).ok()).collect();
         Value::new(ty, &dims.ok_or_else(|| Error::new("a size is negative"))?, data)
     }
