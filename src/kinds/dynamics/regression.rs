@@ -335,20 +335,24 @@ diffusion:
         io.check_cancelled()?;
         let chains = chains.map_err(wrong)?;
 
-        let moments = with_threads(io.threads, || theory.stationary()).map_err(wrong)?.map_err(wrong)?;
-        let study = Study {
-            params,
-            problem: &problem,
-            theory: &theory,
-            moments: &moments,
-            ranks: &ranks,
-            chains: &chains,
-        };
-        let tables = [
-            ("trajectory", study.trajectory()?),
-            ("displacement", study.displacement(&times, &start)?),
-            ("modes", study.modes(&times)?),
-        ];
+        let threads = io.threads;
+        let tables = with_threads(threads, || -> Result<_, Failure> {
+            let moments = theory.stationary().map_err(wrong)?;
+            let study = Study {
+                params,
+                problem: &problem,
+                theory: &theory,
+                moments: &moments,
+                ranks: &ranks,
+                chains: &chains,
+            };
+            Ok([
+                ("trajectory", study.trajectory()?),
+                ("displacement", study.displacement(&times, &start)?),
+                ("modes", study.modes(&times)?),
+            ])
+        });
+        let tables = tables.map_err(wrong)??;
         for (port, mut frame) in tables {
             let path = io.create(port, "parquet");
             let facts: Facts = write(&mut frame, &path)?;
