@@ -196,7 +196,7 @@ impl Kind for Effect {
     const NAME: &'static str = "brain.effect";
     const REVISION: u32 = 1;
     const ABOUT: &'static str = "\
-Tests a qualitative finding: do values rise along a declared order of groups?
+Tests a qualitative finding: that values rise along a declared order of groups.
 
 `effects` has one row a model (a table, or a value of the column `model`) with the size of the effect as `value`, \
 its interval (percentiles of a bootstrap of rows within groups), `p` (one-sided, by permutation of the \
