@@ -36,6 +36,9 @@ pub struct Params {
     /// tensor column.
     #[serde(default)]
     pub columns: Vec<String>,
+    /// The column that names the model; without it each table is one model, called by its matrix axes.
+    #[serde(default)]
+    pub model: Option<String>,
     /// The column that says which group a row is in.
     pub group: String,
     /// The declared order of groups from lowest to highest: the effect is that values rise along it. Two
@@ -83,6 +86,9 @@ const DRAWS: &[(&str, &str)] =
 impl Params {
     fn check(&self, table: &TableFacts) -> Result<Vec<String>, Complaint> {
         common::exists(table, &self.group, "group")?;
+        if let Some(model) = &self.model {
+            common::exists(table, model, "model")?;
+        }
         common::columns(table, &self.columns, "columns")
     }
 
@@ -190,9 +196,9 @@ impl Kind for Effect {
     const NAME: &'static str = "brain.effect";
     const REVISION: u32 = 1;
     const ABOUT: &'static str = "\
-Tests a qualitative finding: do values rise along a declared order of groups?
+Tests a qualitative finding: that values rise along a declared order of groups.
 
-`effects` has one row a table (a model, called by its matrix axes) with the size of the effect as `value`, \
+`effects` has one row a model (a table, or a value of the column `model`) with the size of the effect as `value`, \
 its interval (percentiles of a bootstrap of rows within groups), `p` (one-sided, by permutation of the \
 groups), the number of `rows`, and `found`: 1 if the whole interval is above `above`, else 0. `draws` \
 holds the rows of every bootstrap draw. A model may show an effect and yet predict responses badly, or \
@@ -209,7 +215,11 @@ faces:
             inputs: vec![Port::new("tables", PortType::Table, "Values and groups.").many()],
             outputs: vec![
                 Port::new("effects", PortType::Table, "One row a table."),
-                Port::new("draws", PortType::Table, "The rows of every bootstrap draw."),
+                Port::new(
+                    "draws",
+                    PortType::Table,
+                    "The rows of every bootstrap draw, counted within the model.",
+                ),
             ],
             ..Ports::default()
         }
@@ -244,8 +254,14 @@ faces:
             let name = common::label(&bound.axes, index, "model");
             let frame = table::read(bound, None)?;
             let columns = params.check(&frame.facts()).map_err(|c| Failure::new(c.message))?;
-            let found = test(params, &frame, &columns).map_err(|f| f.context(format!("`{name}`")))?;
-            all.push((name, found));
+            let names = match &params.model {
+                Some(model) => frame.strings(model)?,
+                None => vec![name; frame.rows()],
+            };
+            for (name, rows) in common::groups(&names) {
+                let found = test(params, &frame.take(&rows)?, &columns);
+                all.push((name.to_owned(), found.map_err(|f| f.context(format!("`{name}`")))?));
+            }
         }
         let numbers = |of: &dyn Fn(&Found) -> f64| -> Vec<f64> { all.iter().map(|(_, f)| of(f)).collect() };
         let mut effects = Frame::new();

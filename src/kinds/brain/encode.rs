@@ -3,18 +3,16 @@
 use std::collections::HashSet;
 
 use schemars::JsonSchema;
-use science::brain::bootstrap::{self, Factor};
 use science::brain::encode::folds::{by_label, contiguous, without};
 use science::brain::encode::nested::nested;
 use science::brain::encode::pls::Pls;
 use science::brain::encode::project::{Pca, sparse};
-use science::brain::encode::r2;
 use science::brain::encode::ridge::Ridge;
-use science::brain::stats::{self, pearson};
 use science::linalg::{Mat, product, with_threads};
 use serde::{Deserialize, Serialize};
 
-use super::common::{self, Key};
+use super::common;
+use super::held_out::{Data, scores, summary};
 use crate::stage::{Complaint, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, TableFacts};
 use crate::table::{self, Frame, Tensor};
 
@@ -132,15 +130,6 @@ const SCORES: &[(&str, &str)] = &[
 ];
 const FOLDS: &[(&str, &str)] = &[("id", "string"), ("fold", "int64")];
 const CHOICES: &[(&str, &str)] = &[("target", "string"), ("fold", "int64"), ("alpha", "float64")];
-
-/// Features and responses of the same stimuli.
-struct Data {
-    ids: Vec<String>,
-    x: Mat<f64>,
-    y: Mat<f64>,
-    targets: Vec<String>,
-    folds: Vec<Vec<usize>>,
-}
 
 /// Predictions for every row, and the penalty of every fold and target.
 type Answer = (Mat<f64>, Option<Mat<f64>>);
@@ -261,100 +250,6 @@ fn refuse_trained(io: &Io, id: &str, ids: &[String]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The table of scores: every fold, and the mean over folds with no fold.
-fn scores(data: &Data, predictions: &Mat<f64>) -> Result<Frame, Failure> {
-    let (mut targets, mut keys, mut metrics) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut folds, mut values) = (Vec::new(), Vec::new());
-    for (j, target) in data.targets.iter().enumerate() {
-        let column = |m: &Mat<f64>, rows: &[usize]| -> Vec<f64> { rows.iter().map(|i| m[(*i, j)]).collect() };
-        for metric in ["r", "r2/test-mean"] {
-            let mut key = Key::new(Encode::NAME, Encode::REVISION)
-                .text(metric)
-                .numbers(data.y.col_as_slice(j).iter().copied());
-            for held in &data.folds {
-                key = held.iter().fold(key, |key, row| key.text(&data.ids[*row])).text("");
-            }
-            let key = key.finish();
-            let mut sum = 0.0;
-            for (fold, held) in data.folds.iter().enumerate() {
-                let (truth, predicted) = (column(&data.y, held), column(predictions, held));
-                let found = r2(&truth, &predicted);
-                let value = match (metric, found) {
-                    (_, None) => None,
-                    // A prediction that is the same for all stimuli explains none of their order.
-                    ("r", _) => Some(pearson(&truth, &predicted).unwrap_or(0.0)),
-                    (_, found) => found,
-                };
-                let value = value.ok_or_else(|| {
-                    Failure::new(format!(
-                        "target `{target}` is constant on the {} rows of fold {fold}",
-                        held.len()
-                    ))
-                    .hint("leave the target out, or use fewer and larger folds")
-                })?;
-                sum += value / data.folds.len() as f64;
-                folds.push(Some(fold as i64));
-                values.push(value);
-            }
-            folds.push(None);
-            values.push(sum);
-            for _ in 0..=data.folds.len() {
-                targets.push(target.clone());
-                keys.push(key.clone());
-                metrics.push(format!("encode:{metric}:fold-mean"));
-            }
-        }
-    }
-    let mut frame = Frame::new();
-    frame.push_strings("target", &targets)?;
-    frame.push_strings("benchmark", &keys)?;
-    frame.push_strings("metric", &metrics)?;
-    frame.push_optional_i64s("fold", folds)?;
-    frame.push_f64s("value", values)?;
-    Ok(frame)
-}
-
-/// One row: the pooled score with its interval; and the draws behind it.
-fn summary(params: &Params, data: &Data, predictions: &Mat<f64>) -> Result<(Frame, Frame), Failure> {
-    const METRIC: &str = "encode:r:pooled:target-mean";
-    let n = data.ids.len();
-    let pooled = |rows: &[usize]| -> Option<f64> {
-        let one = |j: usize| {
-            let of = |m: &Mat<f64>| -> Vec<f64> { rows.iter().map(|i| m[(*i, j)]).collect() };
-            let truth = of(&data.y);
-            // A draw in which a target is constant has no score; a constant prediction scores 0.
-            stats::variance(&truth).is_normal().then(|| pearson(&truth, &of(predictions)).unwrap_or(0.0))
-        };
-        let all: Option<Vec<f64>> = (0..data.targets.len()).map(one).collect();
-        all.map(|v| stats::mean(&v))
-    };
-    let value = pooled(&(0..n).collect::<Vec<_>>())
-        .ok_or_else(|| Failure::new("a target is the same for all stimuli: it has no score"))?;
-    let draws = bootstrap::draws(Factor::Stimuli, 1, n, params.draws as usize, params.seed);
-    let scores: Vec<f64> = draws.iter().filter_map(|d| pooled(&d.stimuli)).collect();
-    let (low, high) = bootstrap::percentile_interval(&scores, params.level).map_err(common::wrong)?;
-    let mut key = Key::new(Encode::NAME, Encode::REVISION).text(METRIC).numbers([params.level]);
-    for (j, target) in data.targets.iter().enumerate() {
-        key = key.text(target).numbers(data.y.col_as_slice(j).iter().copied());
-    }
-    for held in &data.folds {
-        key = held.iter().fold(key, |key, row| key.text(&data.ids[*row])).text("");
-    }
-    key = key.numbers(draws.iter().flat_map(|d| d.stimuli.iter().map(|i| *i as f64)));
-    let mut summary = Frame::new();
-    summary.push_strings("benchmark", &[key.finish()])?;
-    summary.push_strings("metric", &[METRIC])?;
-    summary.push_f64s("value", vec![value])?;
-    summary.push_f64s("low", vec![low])?;
-    summary.push_f64s("high", vec![high])?;
-    let mut table = Frame::new();
-    let count = draws.len() as i64;
-    table.push_i64s("draw", (0..count).flat_map(|d| std::iter::repeat_n(d, n)).collect())?;
-    table.push_i64s("position", (0..count).flat_map(|_| 0..n as i64).collect())?;
-    table.push_i64s("row", draws.iter().flat_map(|d| d.stimuli.iter().map(|i| *i as i64)).collect())?;
-    Ok((summary, table))
-}
-
 impl Kind for Encode {
     type Params = Params;
 
@@ -367,8 +262,8 @@ Rows are joined by their id. For each outer fold the penalty of every target is 
 the training rows alone, and reductions of the features are fitted on them alone. Features are not \
 standardised; the intercept is free of the penalty.
 
-`scores` has one row a target, metric and outer fold, and one whose fold is null for their mean. \
-`encode:r:fold-mean` is Pearson's correlation, `encode:r2/test-mean:fold-mean` is \
+`scores` has one row a target, metric and outer fold: `encode:r:fold` is Pearson's correlation, \
+`encode:r2/test-mean:fold` is \
 1 − Σ(y − ŷ)² ÷ Σ(y − ȳ)² with ȳ the mean of the held-out rows. `predictions`, `folds` and `choices` hold \
 everything behind them. `benchmark` is a digest of responses, folds, metric and the code's revision.
 
@@ -443,7 +338,7 @@ encode:
         let found = with_threads(io.threads, || params.predict(&data)).and_then(|answer| answer);
         let (predictions, alphas) = found.map_err(common::wrong)?;
         common::put(io, "scores", scores(&data, &predictions)?)?;
-        let (summary, draws) = summary(params, &data, &predictions)?;
+        let (summary, draws) = summary((params.draws, params.level, params.seed), &data, &predictions)?;
         common::put(io, "summary", summary)?;
         common::put(io, "draws", draws)?;
 

@@ -1,17 +1,16 @@
 //! `brain.rsa`
 
-use std::collections::HashMap;
-
 use schemars::JsonSchema;
-use science::brain::bootstrap::{self, Draw, Factor};
+use science::brain::bootstrap;
 use science::brain::ceiling::noise_ceiling;
 use science::brain::compare::{Measure, compare};
+use science::brain::pairs;
 use science::brain::tests::{T, false_discovery_rate};
-use science::brain::{pairs, stats};
 use science::linalg::with_threads;
 use serde::{Deserialize, Serialize};
 
 use super::common::{self, Key};
+use super::rdms::{Draws, Named, Rows};
 use crate::stage::{Complaint, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports};
 use crate::table::{self, Frame};
 
@@ -118,163 +117,6 @@ const SUBJECTS: &[(&str, &str)] = &[
 ];
 const DRAWS: &[(&str, &str)] =
     &[("factor", "string"), ("draw", "int64"), ("side", "string"), ("position", "int64"), ("index", "int64")];
-
-/// RDMs by name, over the same conditions in the same order.
-struct Named {
-    names: Vec<String>,
-    rdms: Vec<HashMap<(String, String), f64>>,
-}
-
-impl Named {
-    /// The RDMs of a table, one for every value of `column`.
-    fn push(&mut self, frame: &Frame, column: Option<&str>, name: String) -> Result<(), Failure> {
-        let names = match column {
-            Some(column) => frame.strings(column)?,
-            None => vec![name; frame.rows()],
-        };
-        let (first, second) = (frame.strings("first")?, frame.strings("second")?);
-        let values = frame.f64s("dissimilarity")?;
-        for (name, rows) in common::groups(&names) {
-            if self.names.iter().any(|n| n == name) {
-                return Err(Failure::new(format!("there are two RDMs called `{name}`")));
-            }
-            let mut rdm = HashMap::with_capacity(rows.len());
-            for row in rows {
-                let pair = (first[row].clone(), second[row].clone());
-                if rdm.insert(pair, values[row]).is_some() {
-                    let text = format!("`{name}` has the pair {}, {} twice", first[row], second[row]);
-                    return Err(Failure::new(text).hint("name the column that tells RDMs apart"));
-                }
-            }
-            self.names.push(name.to_owned());
-            self.rdms.push(rdm);
-        }
-        Ok(())
-    }
-
-    /// The vectors over `conditions`.
-    fn vectors(&self, conditions: &[String], what: &str) -> Result<Vec<Vec<f64>>, Failure> {
-        let wanted = conditions.len() * conditions.len().saturating_sub(1) / 2;
-        let one = |(name, rdm): (&String, &HashMap<(String, String), f64>)| {
-            let value = |(i, j): (usize, usize)| {
-                let (a, b) = (conditions[i].clone(), conditions[j].clone());
-                let found = rdm.get(&(a.clone(), b.clone())).or_else(|| rdm.get(&(b, a)));
-                found.copied().ok_or_else(|| {
-                    Failure::new(format!(
-                        "{what} `{name}` lacks the pair {}, {}",
-                        conditions[i], conditions[j]
-                    ))
-                    .hint("all RDMs must have the same conditions: join their stimuli first")
-                })
-            };
-            if rdm.len() != wanted {
-                let text = format!("{what} `{name}` has {} pairs, {wanted} are compared", rdm.len());
-                return Err(Failure::new(text).hint("all RDMs must have the same conditions"));
-            }
-            pairs(conditions.len()).map(value).collect()
-        };
-        self.names.iter().zip(&self.rdms).map(one).collect()
-    }
-
-    fn conditions(&self) -> Vec<String> {
-        let pair = |(a, b): &(String, String)| [a.clone(), b.clone()];
-        common::in_order(self.rdms.iter().take(1).flat_map(|r| r.keys().flat_map(pair)).collect())
-    }
-}
-
-/// The three bootstraps of one benchmark.
-struct Draws {
-    kinds: Vec<(&'static str, Vec<Draw>)>,
-    subjects: usize,
-    conditions: usize,
-}
-
-impl Draws {
-    fn new(params: &Params, subjects: usize, conditions: usize) -> Self {
-        // One subject cannot be drawn anew: stimuli alone are.
-        let factors: &[(&str, Factor)] = match subjects {
-            1 => &[("stimuli", Factor::Stimuli)],
-            _ => &[("both", Factor::Both), ("subjects", Factor::Subjects), ("stimuli", Factor::Stimuli)],
-        };
-        let draw = |(at, (name, factor)): (usize, &(&'static str, Factor))| {
-            let seed = params.seed.wrapping_mul(3).wrapping_add(at as u64);
-            (*name, bootstrap::draws(*factor, subjects, conditions, params.draws as usize, seed))
-        };
-        Draws { kinds: factors.iter().enumerate().map(draw).collect(), subjects, conditions }
-    }
-
-    /// Degrees of freedom: the smaller factor decides.
-    fn degrees(&self) -> f64 {
-        let least = if self.subjects > 1 { self.subjects.min(self.conditions) } else { self.conditions };
-        (least - 1) as f64
-    }
-
-    /// Variance of a number that each draw gives, over new subjects and stimuli.
-    fn variance(&self, values: &[Vec<f64>]) -> f64 {
-        match values {
-            [both, subjects, stimuli] => {
-                bootstrap::dual_variance(both, subjects, stimuli, (self.subjects, self.conditions))
-            }
-            [stimuli] => stats::variance(stimuli) * self.conditions as f64 / (self.conditions as f64 - 1.0),
-            _ => f64::NAN,
-        }
-    }
-
-    fn table(&self) -> Result<Frame, Failure> {
-        let (mut factor, mut number, mut side) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut position, mut index) = (Vec::new(), Vec::new());
-        for (name, draws) in &self.kinds {
-            for (at, draw) in draws.iter().enumerate() {
-                for (what, drawn) in [("subject", &draw.subjects), ("condition", &draw.stimuli)] {
-                    for (place, value) in drawn.iter().enumerate() {
-                        factor.push(*name);
-                        number.push(at as i64);
-                        side.push(what);
-                        position.push(place as i64);
-                        index.push(*value as i64);
-                    }
-                }
-            }
-        }
-        let mut frame = Frame::new();
-        frame.push_strings("factor", &factor)?;
-        frame.push_i64s("draw", number)?;
-        frame.push_strings("side", &side)?;
-        frame.push_i64s("position", position)?;
-        frame.push_i64s("index", index)?;
-        Ok(frame)
-    }
-}
-
-/// Rows of one output table: texts first, then numbers.
-#[derive(Default)]
-struct Rows {
-    texts: Vec<Vec<String>>,
-    numbers: Vec<Vec<f64>>,
-}
-
-impl Rows {
-    fn push<const T: usize, const N: usize>(&mut self, texts: [&str; T], numbers: [f64; N]) {
-        self.texts.resize(T, Vec::new());
-        self.numbers.resize(N, Vec::new());
-        self.texts.iter_mut().zip(texts).for_each(|(column, text)| column.push(text.to_owned()));
-        self.numbers.iter_mut().zip(numbers).for_each(|(column, number)| column.push(number));
-    }
-
-    fn frame(mut self, columns: &[(&str, &str)]) -> Result<Frame, Failure> {
-        let texts = columns.iter().filter(|(_, ty)| *ty == "string").count();
-        self.texts.resize(texts, Vec::new());
-        self.numbers.resize(columns.len() - texts, Vec::new());
-        let mut frame = Frame::new();
-        for ((name, _), values) in columns.iter().zip(&self.texts) {
-            frame.push_strings(name, values)?;
-        }
-        for ((name, _), values) in columns[texts..].iter().zip(self.numbers) {
-            frame.push_f64s(name, values)?;
-        }
-        Ok(frame)
-    }
-}
 
 /// Everything that one measure gives.
 struct Scored {
@@ -449,7 +291,7 @@ rsa:
             (models.vectors(&conditions, "model")?, subjects.vectors(&conditions, "subject")?);
         let model_rdms: Vec<&[f64]> = model_rdms.iter().map(Vec::as_slice).collect();
         let subject_rdms: Vec<&[f64]> = subject_rdms.iter().map(Vec::as_slice).collect();
-        let draws = Draws::new(params, subject_rdms.len(), conditions.len());
+        let draws = Draws::new(params.draws, params.seed, subject_rdms.len(), conditions.len());
         let mut frames: [Frame; 3] = Default::default();
         for (index, similarity) in params.measures.iter().enumerate() {
             io.check_cancelled()?;

@@ -3,6 +3,8 @@
 mod ceilings;
 mod degenerate;
 mod encodings;
+mod images92;
+mod planted;
 mod rdms;
 mod reliabilities;
 mod similarities;
