@@ -2,9 +2,13 @@
 
 mod it {
     mod bad_workflows;
+    #[cfg(feature = "models")]
+    mod brain;
     mod commands;
     mod dag;
     mod data;
+    #[cfg(feature = "tables")]
+    mod dynamics;
     mod edits;
     mod faults;
     mod fuzz;
@@ -13,7 +17,12 @@ mod it {
     mod increments;
     mod kinds;
     #[cfg(feature = "models")]
+    mod lrp;
+    #[cfg(feature = "models")]
     mod models;
+    #[cfg(feature = "models")]
+    #[path = "../../crates/science/tests/it/npz.rs"]
+    mod npz;
     #[cfg(feature = "models")]
     mod pipelines;
     mod store;

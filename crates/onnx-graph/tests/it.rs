@@ -2,13 +2,25 @@
 
 #[path = "it/architectures.rs"]
 mod architectures;
+#[path = "it/conformance.rs"]
+mod conformance;
 #[path = "it/golden.rs"]
 mod golden;
 #[path = "it/gradients.rs"]
 mod gradients;
+#[path = "it/hessian.rs"]
+mod hessian;
 #[path = "it/hostile.rs"]
 mod hostile;
+#[path = "../../science/tests/it/npz.rs"]
+mod npz;
 #[path = "it/numeric.rs"]
 mod numeric;
 #[path = "it/passes.rs"]
 mod passes;
+#[path = "it/relevance.rs"]
+mod relevance;
+#[path = "it/sensitivity.rs"]
+mod sensitivity;
+#[path = "it/windows.rs"]
+mod windows;

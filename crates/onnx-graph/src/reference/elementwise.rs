@@ -37,7 +37,7 @@ fn binary(call: &Call, ty: Option<DataType>, f: impl Fn(f64, f64) -> f64) -> Res
     Ok(vec![Value::new(ty.unwrap_or(a.ty), &dims, data)?])
 }
 
-fn unary(call: &Call, f: impl Fn(f64) -> f64) -> Result<Vec<Value>> {
+pub(super) fn unary(call: &Call, f: impl Fn(f64) -> f64) -> Result<Vec<Value>> {
     let x = call.x(0)?;
     Ok(vec![x.like(&x.dims, x.data.iter().map(|v| f(*v)).collect())?])
 }
@@ -56,7 +56,7 @@ pub(super) fn mul(call: &Call) -> Result<Vec<Value>> {
 
 /// Integers are divided towards zero.
 pub(super) fn div(call: &Call) -> Result<Vec<Value>> {
-    if call.x(0)?.ty != DataType::Int64 {
+    if call.x(0)?.ty.is_float() {
         return binary(call, None, |a, b| a / b);
     }
     if call.x(1)?.data.contains(&0.0) {
@@ -130,6 +130,12 @@ pub(super) fn sum(call: &Call) -> Result<Vec<Value>> {
     folded(call, |x, y| x + y)
 }
 
+pub(super) fn mean(call: &Call) -> Result<Vec<Value>> {
+    let mut made = sum(call)?;
+    made.iter_mut().flat_map(|y| &mut y.data).for_each(|v| *v /= call.inputs.len() as f64);
+    Ok(made)
+}
+
 pub(super) fn min(call: &Call) -> Result<Vec<Value>> {
     folded(call, f64::min)
 }
@@ -187,20 +193,6 @@ pub(super) fn log(call: &Call) -> Result<Vec<Value>> {
     unary(call, f64::ln)
 }
 
-pub(super) fn leaky_relu(call: &Call) -> Result<Vec<Value>> {
-    let alpha = call.float("alpha", 0.01);
-    unary(call, |x| if x < 0.0 { alpha * x } else { x })
-}
-
-pub(super) fn prelu(call: &Call) -> Result<Vec<Value>> {
-    binary(call, None, |x, slope| if x < 0.0 { slope * x } else { x })
-}
-
-pub(super) fn elu(call: &Call) -> Result<Vec<Value>> {
-    let alpha = call.float("alpha", 1.0);
-    unary(call, |x| if x < 0.0 { alpha * x.exp_m1() } else { x })
-}
-
 /// Bounds are inputs (or attributes before operator set 11).
 pub(super) fn clip(call: &Call) -> Result<Vec<Value>> {
     let bound = |i: usize, name: &str, default: f64| match call.optional(i) {
@@ -215,28 +207,28 @@ pub(super) fn exp(call: &Call) -> Result<Vec<Value>> {
     unary(call, f64::exp)
 }
 
-pub(super) fn relu(call: &Call) -> Result<Vec<Value>> {
-    unary(call, |x| if x > 0.0 { x } else { 0.0 })
+/// At inference nothing is dropped; in training what is dropped is random.
+pub(super) fn dropout(call: &Call) -> Result<Vec<Value>> {
+    let x = call.x(0)?;
+    let ratio = call.optional(1).map_or(Ok(0.5), Value::only)?;
+    if call.optional(2).map_or(Ok(0.0), Value::only)? != 0.0 && ratio != 0.0 {
+        return Err(Error::new("in training it is random"));
+    }
+    Ok(vec![x.clone(), Value::new(DataType::Bool, &x.dims, vec![1.0; x.data.len()])?])
 }
 
-pub(super) fn sigmoid(call: &Call) -> Result<Vec<Value>> {
-    unary(call, |x| 1.0 / (1.0 + (-x).exp()))
-}
-
-pub(super) fn tanh(call: &Call) -> Result<Vec<Value>> {
-    unary(call, f64::tanh)
-}
-
-/// Floats stay float64; to an integer they are cut, to a boolean they are compared with 0.
+/// float32 and float64 stay as they are, smaller floats are rounded; to an integer numbers are cut, to a
+/// boolean they are compared with 0.
 pub(super) fn cast(call: &Call) -> Result<Vec<Value>> {
     let x = call.x(0)?;
     let ty = DataType::from_code(i32::try_from(call.int("to", 0)).unwrap_or(0));
-    let to = |v: f64| match ty {
-        DataType::Float | DataType::Double => Ok(v),
-        DataType::Int64 | DataType::Other(2..=6 | 12 | 13) => Ok(v.trunc()),
-        DataType::Bool => Ok(f64::from(u8::from(v != 0.0))),
-        DataType::Other(_) => Err(Error::new(format!("a cast to {} is not known here", ty.name()))),
+    let to: fn(f64) -> f64 = match ty.code() {
+        1 | 11 => |v| v,
+        2..=7 | 12 | 13 => f64::trunc,
+        9 => |v| f64::from(u8::from(v != 0.0)),
+        10 => |v| half::f16::from_f64(v).to_f64(),
+        16 => |v| half::bf16::from_f64(v).to_f64(),
+        _ => return Err(Error::new(format!("a cast to {} is not known here", ty.name()))),
     };
-    let data: Result<Vec<f64>> = x.data.iter().map(|v| to(*v)).collect();
-    Ok(vec![Value::new(ty, &x.dims, data?)?])
+    Ok(vec![Value::new(ty, &x.dims, x.data.iter().map(|v| to(*v)).collect())?])
 }

@@ -124,7 +124,7 @@ fn every_architecture_has_the_right_gradients() {
             let states = first(&t.states);
             // With a rate of 1, no momentum and no decay, a step is the gradient.
             let (moved, _) = run(&t, &states, &feed);
-            let most = if t.trained > 20 { 4 } else { 60 };
+            let most = if t.trained > 12 { 1 } else { 60 };
             for state in &t.states[..t.trained] {
                 let name = &state.value.0;
                 // Enough of a large weight's elements to meet every kernel tap and unit.
@@ -165,7 +165,12 @@ fn many_steps_in_one_loop_are_single_steps_repeated() {
 #[test]
 fn training_learns() {
     for architecture in ARCHITECTURES {
-        let spec = Spec { scale: 1.0, ..small(architecture.name, "Relu") };
+        // Two channels without normalisation are too few for a deep network to learn, and so are narrow
+        // fully connected layers with the small weights that VGG begins with.
+        let mut spec = Spec { scale: 1.0, width: 4, batch_norm: true, ..small(architecture.name, "Relu") };
+        if architecture.name == "vgg" {
+            spec.hidden.clear();
+        }
         let settings = sgd(Loss::CrossEntropy, Sgd { momentum: 0.9, ..PLAIN }, 6);
         let t = training(&build(architecture.name, &spec, 3).unwrap(), &settings).unwrap();
         let feed = Feed::random(&spec, Loss::CrossEntropy, 6, 150, 6, 0.05);
