@@ -13,7 +13,12 @@ mod it {
     mod increments;
     mod kinds;
     #[cfg(feature = "models")]
+    mod lrp;
+    #[cfg(feature = "models")]
     mod models;
+    #[cfg(feature = "models")]
+    #[path = "../../crates/science/tests/it/npz.rs"]
+    mod npz;
     #[cfg(feature = "models")]
     mod pipelines;
     mod store;

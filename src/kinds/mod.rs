@@ -5,6 +5,8 @@ mod command;
 mod figure;
 #[cfg(feature = "tables")]
 mod ingest;
+#[cfg(feature = "models")]
+mod lrp;
 #[cfg(feature = "tables")]
 pub mod model;
 mod orphans;
@@ -28,6 +30,8 @@ pub static KINDS: &[&dyn Stage] = &[
     &ingest::model_file::IngestModel,
     #[cfg(feature = "tables")]
     &ingest::table::Table,
+    #[cfg(feature = "models")]
+    &lrp::attribute::Attribute,
     #[cfg(feature = "models")]
     &model::build::Build,
     #[cfg(feature = "tables")]

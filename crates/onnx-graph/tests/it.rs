@@ -6,9 +6,15 @@ mod architectures;
 mod golden;
 #[path = "it/gradients.rs"]
 mod gradients;
+#[path = "it/hessian.rs"]
+mod hessian;
 #[path = "it/hostile.rs"]
 mod hostile;
+#[path = "../../science/tests/it/npz.rs"]
+mod npz;
 #[path = "it/numeric.rs"]
 mod numeric;
 #[path = "it/passes.rs"]
 mod passes;
+#[path = "it/relevance.rs"]
+mod relevance;

@@ -3,11 +3,87 @@
 //! Everything here runs on one thread and gives the same bits each time; callers parallelise over
 //! folds, targets or chains.
 
+use faer::linalg::matmul::matmul;
+use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::linalg::solvers::{Llt, Solve};
+use faer::{Accum, Par, Side};
 pub use faer::{Mat, MatRef};
-use faer::{Par, Side};
+use rayon::prelude::*;
 
 use crate::error::{Error, Result};
+
+/// Single or double precision.
+pub trait Real: faer::traits::RealField + Copy + std::iter::Sum {
+    /// The nearest number of this precision.
+    fn of(value: f64) -> Self;
+    /// The same number in double precision.
+    fn wide(self) -> f64;
+}
+
+impl Real for f64 {
+    fn of(value: f64) -> Self {
+        value
+    }
+    fn wide(self) -> f64 {
+        self
+    }
+}
+
+impl Real for f32 {
+    fn of(value: f64) -> Self {
+        value as f32
+    }
+    fn wide(self) -> f64 {
+        f64::from(self)
+    }
+}
+
+/// Rows or columns of one block of a product: the same for every number of threads, so that results
+/// are too.
+const BLOCK: usize = 256;
+
+/// A B, the columns of B (or the rows of A where there are more) in blocks over the threads of the
+/// current rayon pool.
+pub fn product<T: Real>(a: MatRef<'_, T>, b: MatRef<'_, T>) -> Mat<T> {
+    let mut c = Mat::zeros(a.nrows(), b.ncols());
+    let one = T::of(1.0);
+    if b.ncols() >= a.nrows() {
+        c.par_col_chunks_mut(BLOCK).enumerate().for_each(|(index, part)| {
+            let from = b.subcols(index * BLOCK, part.ncols());
+            matmul(part, Accum::Replace, a, from, one, Par::Seq);
+        });
+    } else {
+        c.par_row_chunks_mut(BLOCK).enumerate().for_each(|(index, part)| {
+            let from = a.subrows(index * BLOCK, part.nrows());
+            matmul(part, Accum::Replace, from, b, one, Par::Seq);
+        });
+    }
+    c
+}
+
+/// X Xᵀ (rows × rows), in blocks over the threads of the current rayon pool; half of the work of
+/// [`product`].
+pub fn gram<T: Real>(x: MatRef<'_, T>) -> Mat<T> {
+    let n = x.nrows();
+    let mut c = Mat::zeros(n, n);
+    c.par_col_chunks_mut(BLOCK).enumerate().for_each(|(index, part)| {
+        let (start, width) = (index * BLOCK, part.ncols());
+        let (_, lower) = part.split_at_row_mut(start);
+        let (square, below) = lower.split_at_row_mut(width);
+        let own = x.subrows(start, width);
+        let (full, half) = (BlockStructure::Rectangular, BlockStructure::TriangularLower);
+        let one = T::of(1.0);
+        triangular::matmul(square, half, Accum::Replace, own, full, own.transpose(), full, one, Par::Seq);
+        let rest = x.subrows(start + width, n - start - width);
+        matmul(below, Accum::Replace, rest, own.transpose(), one, Par::Seq);
+    });
+    for column in 1..n {
+        for row in 0..column {
+            c[(row, column)] = c[(column, row)];
+        }
+    }
+    c
+}
 
 /// Makes every later call of this process single-threaded inside; call it once before the first.
 pub fn single_threaded() {
@@ -19,7 +95,7 @@ pub fn single_threaded() {
 ///
 /// # Errors
 /// If it is not square, holds a value that is no number, or the iteration does not converge.
-pub fn eigh(matrix: MatRef<'_, f64>) -> Result<(Vec<f64>, Mat<f64>)> {
+pub fn eigh<T: Real>(matrix: MatRef<'_, T>) -> Result<(Vec<T>, Mat<T>)> {
     if matrix.nrows() != matrix.ncols() {
         return Err(Error::new(format!(
             "a matrix of {} × {} has no eigenvalues",
@@ -32,7 +108,7 @@ pub fn eigh(matrix: MatRef<'_, f64>) -> Result<(Vec<f64>, Mat<f64>)> {
     }
     let found =
         matrix.self_adjoint_eigen(Side::Lower).map_err(|_| Error::new("the eigenvalues did not converge"))?;
-    let values: Vec<f64> = found.S().column_vector().iter().rev().copied().collect();
+    let values: Vec<T> = found.S().column_vector().iter().rev().copied().collect();
     Ok((values, found.U().reverse_cols().to_owned()))
 }
 
@@ -45,9 +121,31 @@ pub fn solve_positive(a: MatRef<'_, f64>, b: MatRef<'_, f64>) -> Result<Mat<f64>
     Ok(factor.solve(b))
 }
 
+/// Thin singular value decomposition U diag(s) Vᵀ: (U, s, V), s in descending order.
+///
+/// # Errors
+/// If the matrix holds a value that is no number or the iteration does not converge.
+pub fn thin_svd(matrix: MatRef<'_, f64>) -> Result<(Mat<f64>, Vec<f64>, Mat<f64>)> {
+    if !matrix.is_all_finite() {
+        return Err(Error::new("a matrix with values that are no numbers has no singular values"));
+    }
+    let found = matrix.thin_svd().map_err(|_| Error::new("the singular values did not converge"))?;
+    let values = found.S().column_vector().iter().copied().collect();
+    Ok((found.U().to_owned(), values, found.V().to_owned()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn blocked_products_are_products() {
+        let a = Mat::from_fn(600, 7, |i, j| ((i * 31 + j * 17) % 23) as f64 - 11.0);
+        let b = Mat::from_fn(7, 590, |i, j| ((i * 13 + j * 29) % 19) as f64 - 9.0);
+        assert_eq!(product(a.as_ref(), b.as_ref()), &a * &b);
+        assert_eq!(product(b.transpose(), a.transpose()), b.transpose() * a.transpose());
+        assert_eq!(gram(a.as_ref()), &a * a.transpose());
+    }
 
     #[test]
     fn eigenvalues_fall_and_rebuild_the_matrix() {

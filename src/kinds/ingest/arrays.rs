@@ -28,9 +28,33 @@ pub struct Params {
     /// Column → file with one array in it, for arrays that lie in separate files.
     #[serde(default)]
     pub arrays: IndexMap<String, String>,
-    /// Column → name of an array in `path`. Left out, every array becomes a column of its name.
-    #[serde(default)]
+    /// Column → name of an array in `path`, or a list of names. Left out, every array becomes a column of
+    /// its name.
+    #[serde(default, deserialize_with = "renamed")]
+    #[schemars(with = "Chosen")]
     pub columns: IndexMap<String, String>,
+}
+
+/// How `columns` may be written.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum Chosen {
+    /// Arrays that keep their names.
+    Names(Vec<String>),
+    /// Column → array.
+    Renamed(IndexMap<String, String>),
+}
+
+fn renamed<'de, D: serde::Deserializer<'de>>(from: D) -> Result<IndexMap<String, String>, D::Error> {
+    Ok(match Chosen::deserialize(from) {
+        Ok(Chosen::Names(names)) => names.into_iter().map(|name| (name.clone(), name)).collect(),
+        Ok(Chosen::Renamed(columns)) => columns,
+        Err(_) => {
+            return Err(serde::de::Error::custom(
+                "expected a list of names, or a map of column to array name",
+            ));
+        }
+    })
 }
 
 /// A column to make: from which files, which array in each.

@@ -272,7 +272,7 @@ impl Rows {
 }
 
 /// The shape of one row as the model's input states it; the values are the same in any shape.
-pub(super) fn row_shape(model: &Model, tensor: &Tensor<f32>) -> Result<Vec<i64>, Failure> {
+pub(in crate::kinds) fn row_shape(model: &Model, tensor: &Tensor<f32>) -> Result<Vec<i64>, Failure> {
     let signature = facts::of(model);
     let own: Vec<i64> = tensor.row_shape.iter().map(|d| *d as i64).collect();
     let Some(input) = signature.inputs.first() else { return Ok(own) };

@@ -26,8 +26,6 @@ impl Op for Flatten {
     }
 
     fn gradient(&self, g: &mut Gradient) -> Result<Vec<Option<String>>> {
-        let x = g.x(0);
-        let shape = g.b.node("Shape", &[&x], []);
-        Ok(vec![Some(g.b.node("Reshape", &[g.dy, &shape], []))])
+        Ok(vec![Some(g.shaped_as(0, g.dy))])
     }
 }

@@ -47,9 +47,7 @@ impl Op for MaxPool {
         }
         let (x, indices) = (g.x(0), g.node.output[1].clone());
         let flat = g.b.ints(&[-1]);
-        let shape = g.b.node("Shape", &[&x], []);
-        let zero = g.b.float(0.0);
-        let zeros = g.b.node("Expand", &[&zero, &shape], []);
+        let zeros = g.zeros(&x);
         let zeros = g.b.node("Reshape", &[&zeros, &flat], []);
         let at = g.b.node("Reshape", &[&indices, &flat], []);
         let dy = g.b.node("Reshape", &[g.dy, &flat], []);
@@ -58,6 +56,6 @@ impl Op for MaxPool {
             &[&zeros, &at, &dy],
             [("axis", Attr::Int(0)), ("reduction", Attr::Text("add"))],
         );
-        Ok(vec![Some(g.b.node("Reshape", &[&dx, &shape], []))])
+        Ok(vec![Some(g.shaped_as(0, &dx))])
     }
 }

@@ -16,7 +16,9 @@ mod choose;
 mod concat;
 mod constant;
 mod conv;
+mod conv_transpose;
 mod conv_weight;
+mod curve;
 mod dropout;
 mod expand;
 mod flatten;
@@ -24,12 +26,16 @@ mod gather;
 mod gemm;
 mod global_pool;
 mod identity;
+mod make;
 mod matmul;
 mod max_pool;
+mod norm;
 mod pad;
 mod reduce;
 mod relu;
 mod reshape;
+pub(crate) mod resize;
+mod scatter;
 mod sigmoid;
 mod slice;
 mod softmax;
@@ -37,9 +43,10 @@ mod split;
 mod squeeze;
 mod sum;
 mod tanh;
+mod tile;
 mod transpose;
 mod unary;
-mod window;
+pub(crate) mod window;
 mod without;
 
 pub(crate) use constant::tensor as constant_tensor;
@@ -201,10 +208,18 @@ impl Gradient<'_> {
         self.b.node("Cast", &[&holds], [("to", Attr::Int(1))])
     }
 
-    /// Emits `value` with the shape of input `i`, which has as many elements.
+    /// Emits `value` with the shape of input `i`, which has as many elements. One size may be open.
     pub fn shaped_as(&mut self, i: usize, value: &str) -> String {
-        let x = self.x(i);
-        let shape = self.b.node("Shape", &[&x], []);
+        let known = self.dims(i).map(|dims| dims.iter().map(|d| size(d).unwrap_or(-1)).collect::<Vec<i64>>());
+        let shape = match known {
+            Ok(sizes) if sizes.iter().filter(|s| **s < 1).count() <= 1 && !sizes.contains(&0) => {
+                self.b.ints(&sizes)
+            }
+            _ => {
+                let x = self.x(i);
+                self.b.node("Shape", &[&x], [])
+            }
+        };
         self.b.node("Reshape", &[value, &shape], [])
     }
 }
@@ -228,6 +243,17 @@ pub static OPS: &[&dyn Op] = &[
     &concat::Concat,
     &constant::Constant,
     &conv::Conv,
+    &conv_transpose::ConvTranspose,
+    &curve::CELU,
+    &curve::ERF,
+    &curve::GELU,
+    &curve::HARD_SIGMOID,
+    &curve::HARD_SWISH,
+    &curve::MISH,
+    &curve::SELU,
+    &curve::SOFTPLUS,
+    &curve::SOFTSIGN,
+    &curve::THRESHOLDED_RELU,
     &dropout::Dropout,
     &expand::Expand,
     &flatten::Flatten,
@@ -236,13 +262,35 @@ pub static OPS: &[&dyn Op] = &[
     &global_pool::GlobalAveragePool,
     &global_pool::GlobalMaxPool,
     &identity::Identity,
+    &make::ARG_MAX,
+    &make::ARG_MIN,
+    &make::ConstantOfShape,
+    &make::NonZero,
+    &make::OneHot,
+    &make::Range,
     &matmul::MatMul,
     &max_pool::MaxPool,
+    &norm::GroupNormalization,
+    &norm::InstanceNormalization,
+    &norm::LayerNormalization,
     &pad::Pad,
-    &reduce::ReduceMean,
-    &reduce::ReduceSum,
+    &reduce::L1,
+    &reduce::L2,
+    &reduce::LOG_SUM,
+    &reduce::LOG_SUM_EXP,
+    &reduce::MAX,
+    &reduce::MEAN,
+    &reduce::MIN,
+    &reduce::PRODUCT,
+    &reduce::SUM,
+    &reduce::SUM_SQUARE,
     &relu::Relu,
     &reshape::Reshape,
+    &resize::Resize,
+    &scatter::GatherElements,
+    &scatter::GatherNd,
+    &scatter::ScatterElements,
+    &scatter::ScatterNd,
     &sigmoid::Sigmoid,
     &slice::Slice,
     &softmax::LogSoftmax,
@@ -250,8 +298,10 @@ pub static OPS: &[&dyn Op] = &[
     &split::Split,
     &squeeze::Squeeze,
     &squeeze::Unsqueeze,
+    &sum::Mean,
     &sum::Sum,
     &tanh::Tanh,
+    &tile::Tile,
     &transpose::Transpose,
     &unary::ABS,
     &unary::CEIL,

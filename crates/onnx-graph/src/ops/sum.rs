@@ -1,4 +1,4 @@
-//! `Sum` of any number of inputs, with broadcasting.
+//! `Sum` and `Mean` of any number of inputs, with broadcasting.
 
 use super::{Gradient, Op, Site, Spread};
 use crate::error::Result;
@@ -30,6 +30,29 @@ impl Op for Sum {
 
     fn gradient(&self, g: &mut Gradient) -> Result<Vec<Option<String>>> {
         Ok(g.node.input.iter().map(|_| Some(g.dy.to_owned())).collect())
+    }
+
+    fn spread(&self, _input: usize) -> Spread {
+        Spread::Axes
+    }
+}
+
+/// The mean of the inputs.
+pub struct Mean;
+
+impl Op for Mean {
+    fn name(&self) -> &'static str {
+        "Mean"
+    }
+
+    fn infer(&self, s: &Site) -> Result<Vec<Info>> {
+        Ok(vec![all_joined(s)?])
+    }
+
+    fn gradient(&self, g: &mut Gradient) -> Result<Vec<Option<String>>> {
+        let count = g.b.float(g.inputs.len() as f32);
+        let share = g.b.node("Div", &[g.dy, &count], []);
+        Ok(vec![Some(share); g.inputs.len()])
     }
 
     fn spread(&self, _input: usize) -> Spread {

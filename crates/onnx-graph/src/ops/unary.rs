@@ -5,8 +5,8 @@ use crate::error::Result;
 
 /// A function and how its gradient is emitted; `None`: its slope is 0 wherever it has one.
 pub struct Unary {
-    name: &'static str,
-    gradient: Option<fn(&mut Gradient) -> String>,
+    pub(super) name: &'static str,
+    pub(super) gradient: Option<fn(&mut Gradient) -> String>,
 }
 
 impl Op for Unary {

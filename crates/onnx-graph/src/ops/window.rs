@@ -19,13 +19,13 @@ enum Padding {
 
 /// The attributes of a window of any number of axes.
 #[derive(Clone, Debug)]
-pub(super) struct Window {
+pub(crate) struct Window {
     /// Sizes.
-    pub(super) kernel: Vec<i64>,
+    pub(crate) kernel: Vec<i64>,
     /// Steps.
-    pub(super) strides: Vec<i64>,
+    pub(crate) strides: Vec<i64>,
     /// Distances between taps.
-    pub(super) dilations: Vec<i64>,
+    pub(crate) dilations: Vec<i64>,
     pads: Vec<i64>,
     padding: Padding,
     ceil: bool,
@@ -33,21 +33,21 @@ pub(super) struct Window {
 
 /// One axis of a window over an input of known size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Axis {
+pub(crate) struct Axis {
     /// The input's size.
-    pub(super) size: i64,
+    pub(crate) size: i64,
     /// Taps.
-    pub(super) kernel: i64,
+    pub(crate) kernel: i64,
     /// Step.
-    pub(super) stride: i64,
+    pub(crate) stride: i64,
     /// Distance between taps.
-    pub(super) dilation: i64,
+    pub(crate) dilation: i64,
     /// Padding before the first element.
-    pub(super) before: i64,
+    pub(crate) before: i64,
     /// Padding after the last.
-    pub(super) after: i64,
+    pub(crate) after: i64,
     /// Windows.
-    pub(super) out: i64,
+    pub(crate) out: i64,
 }
 
 impl Axis {
@@ -57,7 +57,7 @@ impl Axis {
     }
 
     /// Pad at the end and output padding that make the transposed convolution give `size` again.
-    pub(super) fn back(&self) -> (i64, i64) {
+    pub(crate) fn back(&self) -> (i64, i64) {
         let excess = self.reach() - self.before - self.size;
         (excess.max(0), (-excess).max(0))
     }
@@ -65,7 +65,7 @@ impl Axis {
 
 impl Window {
     /// Reads the attributes of a node over `axes` spatial axes, with this kernel.
-    pub(super) fn of(node: &NodeProto, kernel: &[i64]) -> Result<Self> {
+    pub(crate) fn of(node: &NodeProto, kernel: &[i64]) -> Result<Self> {
         let axes = kernel.len();
         let auto = attribute(node, "auto_pad").and_then(|a| a.s.as_deref()).unwrap_or(b"NOTSET");
         let padding = match auto {
@@ -100,7 +100,7 @@ impl Window {
     }
 
     /// Axis `i` over an input of this size.
-    pub(super) fn axis(&self, i: usize, size: i64) -> Result<Axis> {
+    pub(crate) fn axis(&self, i: usize, size: i64) -> Result<Axis> {
         if !(0..=LIMIT).contains(&size) {
             return Err(Error::new(format!("images of {size} pixels along a side are impossible")));
         }
@@ -126,7 +126,7 @@ impl Window {
     }
 
     /// Every axis over inputs of known sizes.
-    pub(super) fn axes(&self, dims: &[Dim]) -> Result<Vec<Axis>> {
+    pub(crate) fn axes(&self, dims: &[Dim]) -> Result<Vec<Axis>> {
         let known = dims.iter().enumerate().map(|(i, d)| match d {
             Dim::Size(size) => self.axis(i, *size),
             _ => Err(Error::new("the images' size is not known")),
@@ -135,7 +135,7 @@ impl Window {
     }
 
     /// The output's spatial dimensions.
-    pub(super) fn output(&self, dims: &[Dim]) -> Result<Vec<Dim>> {
+    pub(crate) fn output(&self, dims: &[Dim]) -> Result<Vec<Dim>> {
         if dims.len() != self.kernel.len() {
             return Err(Error::new(format!(
                 "a window of {} axes does not fit images of {}",
@@ -152,6 +152,67 @@ impl Window {
 }
 
 /// First pads, then last pads, as the attribute has them.
-pub(super) fn pads(axes: &[Axis]) -> Vec<i64> {
+pub(crate) fn pads(axes: &[Axis]) -> Vec<i64> {
     axes.iter().map(|a| a.before).chain(axes.iter().map(|a| a.after)).collect()
+}
+
+/// The attributes of a transposed window over inputs of some sizes.
+#[derive(Clone, Debug)]
+pub(super) struct Spread {
+    /// Sizes.
+    pub(super) kernel: Vec<i64>,
+    /// Steps.
+    pub(super) strides: Vec<i64>,
+    /// Distances between taps.
+    pub(super) dilations: Vec<i64>,
+    /// What is cut off: first pads, then last pads.
+    pub(super) pads: Vec<i64>,
+    /// The output's spatial dimensions.
+    pub(super) out: Vec<Dim>,
+}
+
+impl Spread {
+    /// Reads the attributes of a node over the spatial dimensions `dims`, with this kernel.
+    pub(super) fn of(node: &NodeProto, kernel: &[i64], dims: &[Dim]) -> Result<Self> {
+        let Window { strides, dilations, mut pads, padding, .. } = Window::of(node, kernel)?;
+        let n = kernel.len();
+        let list = |name: &str| ints_attribute(node, name).filter(|v| !v.is_empty());
+        let (more, wanted) = (list("output_padding").unwrap_or_else(|| vec![0; n]), list("output_shape"));
+        // Some exporters give the whole shape, with batch and channels.
+        let wanted = wanted.map(|w| if w.len() == n + 2 { w[2..].to_vec() } else { w });
+        let fits = |values: &Vec<i64>| values.len() == n && values.iter().all(|v| (0..=LIMIT).contains(v));
+        if dims.len() != n || !fits(&more) || !wanted.as_ref().is_none_or(fits) {
+            return Err(Error::new(format!("output_padding or output_shape do not fit {n} axes")));
+        }
+        let mut out = Vec::with_capacity(n);
+        for (i, dim) in dims.iter().enumerate() {
+            let same = padding != Padding::Given;
+            let Dim::Size(size) = dim else {
+                if same || wanted.is_some() {
+                    return Err(Error::new("padding by name or by shape needs images of a known size"));
+                }
+                out.push(Dim::Unknown);
+                continue;
+            };
+            if !(1..=LIMIT).contains(size) {
+                return Err(Error::new(format!("images of {size} pixels along a side are impossible")));
+            }
+            let full = strides[i] * (size - 1) + more[i] + dilations[i] * (kernel[i] - 1) + 1;
+            if let Some(asked) = wanted.as_ref().map(|w| w[i]).or(same.then_some(size * strides[i])) {
+                if asked > full {
+                    return Err(Error::new(format!("an output of {asked} is larger than all {full} pixels")));
+                }
+                let (total, half) = (full - asked, (full - asked) / 2);
+                // Here the odd pixel comes first unless SAME_UPPER says otherwise.
+                let first = if padding == (Padding::Same { odd_first: false }) { half } else { total - half };
+                (pads[i], pads[i + n]) = (first, total - first);
+            }
+            let left = full - pads[i] - pads[i + n];
+            if left < 1 {
+                return Err(Error::new(format!("the pads leave nothing of {full} pixels")));
+            }
+            out.push(Dim::Size(left));
+        }
+        Ok(Spread { kernel: kernel.to_vec(), strides, dilations, pads, out })
+    }
 }

@@ -4,7 +4,7 @@ use crate::build::{Attr, Builder};
 use crate::error::{Error, Result};
 use crate::model::{attribute, int_attribute, ints_attribute, node_label};
 use crate::proto::NodeProto;
-use crate::shape::Infos;
+use crate::shape::{Dim, Infos};
 use crate::tensor::floats;
 
 /// The oldest operator set that is understood, and the newest: from 22 on, the supported ops gained element
@@ -52,6 +52,7 @@ pub(super) fn raise(node: &NodeProto, version: i64, infos: &Infos, b: &mut Build
             node.output.truncate(1);
             node.attribute.retain(|a| a.name.as_deref() != Some("spatial"));
         }
+        "GroupNormalization" if version < 21 => group_norm(&mut node, infos, b)?,
         // Until set 10 pixels were taken as points at their corners.
         "Upsample" | "Resize" if version < 11 => {
             let (x, scales) = (node.input.first().cloned(), node.input.get(1).cloned());
@@ -91,6 +92,23 @@ fn float_to_input(node: &mut NodeProto, name: &str, i: usize, b: &mut Builder) {
         b.constants.push(floats(&constant, &[], &[value]));
         set_input(node, i, constant);
     }
+}
+
+/// Before set 21, scale and bias were those of groups: each is repeated for the group's channels.
+fn group_norm(node: &mut NodeProto, infos: &Infos, b: &mut Builder) -> Result<()> {
+    let x = node.input.first().and_then(|x| infos.get(x)).and_then(|i| i.dims.as_ref()?.get(1).cloned());
+    let (Some(Dim::Size(channels)), groups @ 1.., [_, _, _]) =
+        (x, int_attribute(node, "num_groups", 0), &node.input[..])
+    else {
+        return Err(Error::new(format!("{}: its channels are not known", node_label(node))));
+    };
+    let (column, wide, flat) = (b.ints(&[groups, 1]), b.ints(&[groups, channels / groups]), b.ints(&[-1]));
+    for i in [1, 2] {
+        let apart = b.node("Reshape", &[&node.input[i], &column], []);
+        let repeated = b.node("Expand", &[&apart, &wide], []);
+        node.input[i] = b.node("Reshape", &[&repeated, &flat], []);
+    }
+    Ok(())
 }
 
 /// Before set 13, all axes from `axis` (by default 1) on were taken together.

@@ -37,7 +37,7 @@ fn binary(call: &Call, ty: Option<DataType>, f: impl Fn(f64, f64) -> f64) -> Res
     Ok(vec![Value::new(ty.unwrap_or(a.ty), &dims, data)?])
 }
 
-fn unary(call: &Call, f: impl Fn(f64) -> f64) -> Result<Vec<Value>> {
+pub(super) fn unary(call: &Call, f: impl Fn(f64) -> f64) -> Result<Vec<Value>> {
     let x = call.x(0)?;
     Ok(vec![x.like(&x.dims, x.data.iter().map(|v| f(*v)).collect())?])
 }
@@ -130,6 +130,12 @@ pub(super) fn sum(call: &Call) -> Result<Vec<Value>> {
     folded(call, |x, y| x + y)
 }
 
+pub(super) fn mean(call: &Call) -> Result<Vec<Value>> {
+    let mut made = sum(call)?;
+    made.iter_mut().flat_map(|y| &mut y.data).for_each(|v| *v /= call.inputs.len() as f64);
+    Ok(made)
+}
+
 pub(super) fn min(call: &Call) -> Result<Vec<Value>> {
     folded(call, f64::min)
 }
@@ -187,20 +193,6 @@ pub(super) fn log(call: &Call) -> Result<Vec<Value>> {
     unary(call, f64::ln)
 }
 
-pub(super) fn leaky_relu(call: &Call) -> Result<Vec<Value>> {
-    let alpha = call.float("alpha", 0.01);
-    unary(call, |x| if x < 0.0 { alpha * x } else { x })
-}
-
-pub(super) fn prelu(call: &Call) -> Result<Vec<Value>> {
-    binary(call, None, |x, slope| if x < 0.0 { slope * x } else { x })
-}
-
-pub(super) fn elu(call: &Call) -> Result<Vec<Value>> {
-    let alpha = call.float("alpha", 1.0);
-    unary(call, |x| if x < 0.0 { alpha * x.exp_m1() } else { x })
-}
-
 /// Bounds are inputs (or attributes before operator set 11).
 pub(super) fn clip(call: &Call) -> Result<Vec<Value>> {
     let bound = |i: usize, name: &str, default: f64| match call.optional(i) {
@@ -213,18 +205,6 @@ pub(super) fn clip(call: &Call) -> Result<Vec<Value>> {
 
 pub(super) fn exp(call: &Call) -> Result<Vec<Value>> {
     unary(call, f64::exp)
-}
-
-pub(super) fn relu(call: &Call) -> Result<Vec<Value>> {
-    unary(call, |x| if x > 0.0 { x } else { 0.0 })
-}
-
-pub(super) fn sigmoid(call: &Call) -> Result<Vec<Value>> {
-    unary(call, |x| 1.0 / (1.0 + (-x).exp()))
-}
-
-pub(super) fn tanh(call: &Call) -> Result<Vec<Value>> {
-    unary(call, f64::tanh)
 }
 
 /// Floats stay float64; to an integer they are cut, to a boolean they are compared with 0.

@@ -37,41 +37,52 @@ pub(super) fn concat(call: &Call) -> Result<Vec<Value>> {
     Ok(vec![first.like(&dims, data)?])
 }
 
-/// A constant around every axis or some; negative pads cut.
+/// Around some axes or all; negative pads cut. What lies outside is a constant, or found inside by
+/// reflection, at the edge or around the corner.
 pub(super) fn pad(call: &Call) -> Result<Vec<Value>> {
     let x = call.x(0)?;
-    let mode = attribute(call.node, "mode").and_then(|a| a.s.as_deref()).unwrap_or(b"constant");
-    if mode != b"constant" {
-        return Err(Error::new("only padding by a constant is known here"));
-    }
     let rank = x.dims.len();
     let given = call.ints("pads").map_or_else(|| call.x(1).map(Value::to_ints), Ok)?;
-    let axes: Vec<usize> = match call.optional(3) {
+    let at: Vec<usize> = match call.optional(3) {
         Some(axes) => axes.to_ints().iter().map(|a| axis(*a, rank)).collect::<Result<_>>()?,
         None => (0..rank).collect(),
     };
-    if given.len() != 2 * axes.len() {
-        return Err(Error::new(format!("the pads {given:?} do not fit {} axes", axes.len())));
+    if given.len() != 2 * at.len() || given.iter().any(|p| p.abs() > 1 << 24) {
+        return Err(Error::new(format!("the pads {given:?} do not fit")));
     }
-    let fill = call.optional(2).map_or(Ok(0.0), Value::only)?;
-    let (mut before, mut dims) = (vec![0i64; rank], x.dims.clone());
-    for (i, at) in axes.iter().enumerate() {
-        before[*at] = given[i];
-        let grown = (dims[*at] as i64).saturating_add(given[i]).saturating_add(given[i + axes.len()]);
-        dims[*at] =
-            usize::try_from(grown).map_err(|_| Error::new(format!("the pads {given:?} cut too much")))?;
+    let (mut before, mut dims) = (vec![0; rank], x.dims.clone());
+    for (i, a) in at.iter().enumerate() {
+        before[*a] = given[i];
+        dims[*a] = usize::try_from(x.dims[*a] as i64 + given[i] + given[i + at.len()])
+            .map_err(|_| Error::new(format!("the pads {given:?} leave nothing of axis {a}")))?;
     }
-    let (mut data, steps, mut position) = (vec![fill; count(&dims)?], strides(&dims), 0);
-    each_index(&x.dims, |index| {
-        let place = |(a, i): (usize, &usize)| {
-            usize::try_from(*i as i64 + before[a]).ok().filter(|p| *p < dims[a]).map(|p| p * steps[a])
-        };
-        if let Some(to) = index.iter().enumerate().map(place).sum::<Option<usize>>() {
-            data[to] = x.data[position];
+    let mode = attribute(call.node, "mode").and_then(|a| a.s.as_deref()).unwrap_or(b"constant");
+    let value = call.optional(2).map_or(Ok(0.0), Value::only)?;
+    let (mut data, steps) = (Vec::with_capacity(count(&dims)?), strides(&x.dims));
+    each_index(&dims, |index| {
+        let mut from = Some(0);
+        for a in 0..rank {
+            let place = inside(index[a] as i64 - before[a], x.dims[a] as i64, mode);
+            from = from.zip(place).map(|(f, p)| f + p * steps[a]);
         }
-        position += 1;
+        data.push(from.and_then(|f| x.data.get(f)).copied().unwrap_or(value));
     });
     Ok(vec![x.like(&dims, data)?])
+}
+
+/// The place on an axis of `size` that stands for `place`, if any does.
+fn inside(place: i64, size: i64, mode: &[u8]) -> Option<usize> {
+    let found = match mode {
+        b"edge" => place.clamp(0, (size - 1).max(0)),
+        b"wrap" => place.rem_euclid(size.max(1)),
+        b"reflect" => {
+            let period = (2 * (size - 1)).max(1);
+            let phase = place.rem_euclid(period);
+            phase.min(period - phase)
+        }
+        _ => place,
+    };
+    usize::try_from(found).ok().filter(|p| (*p as i64) < size)
 }
 
 pub(super) fn constant_of_shape(call: &Call) -> Result<Vec<Value>> {
@@ -120,26 +131,16 @@ pub(super) fn split(call: &Call) -> Result<Vec<Value>> {
     Ok(made)
 }
 
-/// `ScatterND` of whole rows: indices [K, 1].
-pub(super) fn scatter_rows(call: &Call) -> Result<Vec<Value>> {
-    let (x, indices, updates) = (call.x(0)?, call.x(1)?, call.x(2)?);
-    let add = match attribute(call.node, "reduction").and_then(|a| a.s.as_deref()) {
-        Some(b"add") => true,
-        None | Some(b"none") => false,
-        Some(_) => return Err(Error::new("this reduction is not known here")),
-    };
-    let ([_, 1], [rows, rest @ ..]) = (&indices.dims[..], &x.dims[..]) else {
-        return Err(Error::new("only whole rows are known here"));
-    };
-    let (width, mut data) = (count(rest)?, x.data.clone());
-    for (i, row) in indices.to_ints().iter().enumerate() {
-        let row = axis(*row, *rows)?;
-        for p in 0..width {
-            let value = updates.data.get(i * width + p).ok_or_else(|| Error::new("updates are missing"))?;
-            data[row * width + p] = value + if add { data[row * width + p] } else { 0.0 };
-        }
+pub(super) fn tile(call: &Call) -> Result<Vec<Value>> {
+    let (x, times) = (call.x(0)?, sizes(&call.x(1)?.to_ints())?);
+    if times.len() != x.dims.len() {
+        return Err(Error::new(format!("{times:?} repetitions of {} dimensions", x.dims.len())));
     }
-    Ok(vec![x.like(&x.dims, data)?])
+    let dims: Vec<usize> = x.dims.iter().zip(&times).map(|(d, t)| d.saturating_mul(*t)).collect();
+    let steps = strides(&x.dims);
+    let y =
+        picked(x, &dims, |index| index.iter().zip(&x.dims).zip(&steps).map(|((i, d), s)| i % d * s).sum())?;
+    Ok(vec![y])
 }
 
 pub(super) fn expand(call: &Call) -> Result<Vec<Value>> {
@@ -211,24 +212,6 @@ pub(super) fn transpose(call: &Call) -> Result<Vec<Value>> {
     Ok(vec![y])
 }
 
-/// Whole slices along one axis, by indices of any shape.
-pub(super) fn gather(call: &Call) -> Result<Vec<Value>> {
-    let (x, indices) = (call.x(0)?, call.x(1)?);
-    let at = axis(call.int("axis", 0), x.dims.len())?;
-    let rows: Vec<usize> = indices.to_ints().iter().map(|i| axis(*i, x.dims[at])).collect::<Result<_>>()?;
-    let (before, after) = (&x.dims[..at], &x.dims[at + 1..]);
-    let dims = [before, &indices.dims, after].concat();
-    let (outer, size, inner) = (count(before)?, x.dims[at], count(after)?);
-    let mut data = Vec::with_capacity(count(&dims)?);
-    for block in 0..outer {
-        for row in &rows {
-            let start = (block * size + row) * inner;
-            data.extend_from_slice(&x.data[start..start + inner]);
-        }
-    }
-    Ok(vec![x.like(&dims, data)?])
-}
-
 /// Ranges of some axes, backwards too.
 pub(super) fn slice(call: &Call) -> Result<Vec<Value>> {
     let x = call.x(0)?;
@@ -256,32 +239,6 @@ pub(super) fn slice(call: &Call) -> Result<Vec<Value>> {
     let y =
         picked(x, &dims, |index| index.iter().enumerate().map(|(a, i)| places[a][*i] * strides[a]).sum())?;
     Ok(vec![y])
-}
-
-/// `reduction` must be `add` or absent; an index may occur several times.
-pub(super) fn scatter_elements(call: &Call) -> Result<Vec<Value>> {
-    let (x, indices, updates) = (call.x(0)?, call.x(1)?, call.x(2)?);
-    let at = axis(call.int("axis", 0), x.dims.len())?;
-    let add = match attribute(call.node, "reduction").and_then(|a| a.s.as_deref()) {
-        Some(b"add") => true,
-        None | Some(b"none") => false,
-        Some(_) => return Err(Error::new("this reduction is not known here")),
-    };
-    if indices.dims != updates.dims || indices.dims.len() != x.dims.len() {
-        return Err(Error::new("indices and updates differ in shape"));
-    }
-    let steps = strides(&x.dims);
-    let rows: Vec<usize> = indices.to_ints().iter().map(|i| axis(*i, x.dims[at])).collect::<Result<_>>()?;
-    let (mut data, mut position) = (x.data.clone(), 0);
-    each_index(&indices.dims, |index| {
-        let other: usize =
-            index.iter().zip(&steps).enumerate().map(|(a, (i, s))| if a == at { 0 } else { i * s }).sum();
-        if let Some(to) = data.get_mut(other + rows[position] * steps[at]) {
-            *to = updates.data[position] + if add { *to } else { 0.0 };
-        }
-        position += 1;
-    });
-    Ok(vec![x.like(&x.dims, data)?])
 }
 
 /// Along a new last axis.

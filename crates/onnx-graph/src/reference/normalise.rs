@@ -1,7 +1,8 @@
-//! Normalisation of channels, and pooling of whole channels.
+//! Normalisation, and pooling of whole channels.
 
 use super::Call;
-use super::value::{Value, count};
+use super::elementwise::stretched;
+use super::value::{Value, axis, count};
 use crate::error::{Error, Result};
 
 /// Images, channels and pixels of x [N, C, …].
@@ -46,6 +47,65 @@ pub(super) fn batch_norm(call: &Call) -> Result<Vec<Value>> {
         outputs.push(running_variance.like(&running_variance.dims, variances)?);
     }
     Ok(outputs)
+}
+
+/// Each row of `width` numbers less its mean and over its deviation; and mean and 1 / deviation of each.
+fn normal(x: &Value, width: usize, epsilon: f64) -> Result<(Vec<f64>, Vec<f64>, Vec<f64>)> {
+    let (mut data, mut means, mut inverses) = (Vec::with_capacity(x.data.len()), Vec::new(), Vec::new());
+    if width == 0 {
+        return Err(Error::new("there is nothing to normalise"));
+    }
+    for row in x.data.chunks(width) {
+        let mean = row.iter().sum::<f64>() / width as f64;
+        let variance = row.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / width as f64;
+        let inverse = 1.0 / (variance + epsilon).sqrt();
+        data.extend(row.iter().map(|v| (v - mean) * inverse));
+        means.push(mean);
+        inverses.push(inverse);
+    }
+    Ok((data, means, inverses))
+}
+
+pub(super) fn layer_norm(call: &Call) -> Result<Vec<Value>> {
+    let (x, scale) = (call.x(0)?, call.x(1)?);
+    let at = axis(call.int("axis", -1), x.dims.len())?;
+    let (data, means, inverses) = normal(x, count(&x.dims[at..])?, call.float("epsilon", 1e-5))?;
+    let scale = stretched(scale, &x.dims)?;
+    let mut y: Vec<f64> = data.iter().zip(&scale.data).map(|(v, s)| v * s).collect();
+    if let Some(bias) = call.optional(2) {
+        y.iter_mut().zip(&stretched(bias, &x.dims)?.data).for_each(|(v, b)| *v += b);
+    }
+    let kept: Vec<usize> = x.dims.iter().enumerate().map(|(a, d)| if a < at { *d } else { 1 }).collect();
+    Ok(vec![x.like(&x.dims, y)?, x.like(&kept, means)?, x.like(&kept, inverses)?])
+}
+
+/// Rows of `width` numbers normalised, then scaled and shifted by channel.
+fn by_channel(call: &Call, width: usize) -> Result<Vec<Value>> {
+    let (x, scale, bias) = (call.x(0)?, call.x(1)?, call.x(2)?);
+    let (_, channels, pixels) = sizes(x)?;
+    if scale.data.len() != channels || bias.data.len() != channels {
+        return Err(Error::new("it needs one value per channel"));
+    }
+    let (mut data, ..) = normal(x, width, call.float("epsilon", 1e-5))?;
+    for (i, v) in data.iter_mut().enumerate() {
+        let c = i / pixels % channels;
+        *v = *v * scale.data[c] + bias.data[c];
+    }
+    Ok(vec![x.like(&x.dims, data)?])
+}
+
+pub(super) fn instance_norm(call: &Call) -> Result<Vec<Value>> {
+    let (_, _, pixels) = sizes(call.x(0)?)?;
+    by_channel(call, pixels)
+}
+
+pub(super) fn group_norm(call: &Call) -> Result<Vec<Value>> {
+    let (_, channels, pixels) = sizes(call.x(0)?)?;
+    let groups = usize::try_from(call.int("num_groups", 0)).unwrap_or(0);
+    if groups == 0 || channels % groups != 0 {
+        return Err(Error::new(format!("{channels} channels do not divide into {groups} groups")));
+    }
+    by_channel(call, channels / groups * pixels)
 }
 
 fn pooled(call: &Call, pool: impl Fn(&[f64]) -> f64) -> Result<Vec<Value>> {

@@ -21,8 +21,8 @@ fn fold(x: &Value, axes: &[usize], start: f64, f: impl Fn(f64, f64) -> f64) -> R
     x.like(&dims, data)
 }
 
-/// The sum over the node's axes, and how many elements went into each.
-fn summed(call: &Call) -> Result<(Value, usize)> {
+/// Folds over the node's axes; and how many elements went into each result.
+fn reduced(call: &Call, start: f64, f: impl Fn(f64, f64) -> f64) -> Result<(Value, usize)> {
     let x = call.x(0)?;
     let rank = x.dims.len();
     let given = call.axes().unwrap_or_default();
@@ -31,7 +31,7 @@ fn summed(call: &Call) -> Result<(Value, usize)> {
     } else {
         given.iter().map(|a| axis(*a, rank)).collect::<Result<_>>()?
     };
-    let mut total = fold(x, &axes, 0.0, |a, b| a + b)?;
+    let mut total = fold(x, &axes, start, f)?;
     if call.int("keepdims", 1) == 0 {
         let kept = total.dims.iter().enumerate().filter(|(i, _)| !axes.contains(i));
         total.dims = kept.map(|(_, d)| *d).collect();
@@ -41,13 +41,53 @@ fn summed(call: &Call) -> Result<(Value, usize)> {
 }
 
 pub(super) fn reduce_sum(call: &Call) -> Result<Vec<Value>> {
-    Ok(vec![summed(call)?.0])
+    Ok(vec![reduced(call, 0.0, |a, b| a + b)?.0])
 }
 
 pub(super) fn reduce_mean(call: &Call) -> Result<Vec<Value>> {
-    let (mut total, each) = summed(call)?;
+    let (mut total, each) = reduced(call, 0.0, |a, b| a + b)?;
     total.data.iter_mut().for_each(|v| *v /= each as f64);
     Ok(vec![total])
+}
+
+pub(super) fn reduce_max(call: &Call) -> Result<Vec<Value>> {
+    Ok(vec![reduced(call, f64::NEG_INFINITY, f64::max)?.0])
+}
+
+pub(super) fn reduce_min(call: &Call) -> Result<Vec<Value>> {
+    Ok(vec![reduced(call, f64::INFINITY, f64::min)?.0])
+}
+
+pub(super) fn reduce_sum_square(call: &Call) -> Result<Vec<Value>> {
+    Ok(vec![reduced(call, 0.0, |a, b| a + b * b)?.0])
+}
+
+pub(super) fn reduce_l1(call: &Call) -> Result<Vec<Value>> {
+    Ok(vec![reduced(call, 0.0, |a, b| a + b.abs())?.0])
+}
+
+pub(super) fn reduce_l2(call: &Call) -> Result<Vec<Value>> {
+    let (mut total, _) = reduced(call, 0.0, |a, b| a + b * b)?;
+    total.data.iter_mut().for_each(|v| *v = v.sqrt());
+    Ok(vec![total])
+}
+
+pub(super) fn reduce_prod(call: &Call) -> Result<Vec<Value>> {
+    Ok(vec![reduced(call, 1.0, |a, b| a * b)?.0])
+}
+
+pub(super) fn reduce_log_sum(call: &Call) -> Result<Vec<Value>> {
+    let (mut total, _) = reduced(call, 0.0, |a, b| a + b)?;
+    total.data.iter_mut().for_each(|v| *v = v.ln());
+    Ok(vec![total])
+}
+
+pub(super) fn reduce_log_sum_exp(call: &Call) -> Result<Vec<Value>> {
+    let pair = |a: f64, b: f64| {
+        let top = a.max(b);
+        if top.is_infinite() { top } else { top + ((a - top).exp() + (b - top).exp()).ln() }
+    };
+    Ok(vec![reduced(call, f64::NEG_INFINITY, pair)?.0])
 }
 
 /// x − log Σ exp(x), with the largest value taken out first.
@@ -67,15 +107,18 @@ pub(super) fn softmax(call: &Call) -> Result<Vec<Value>> {
     Ok(outputs)
 }
 
-/// The place of the first of the largest values along one axis.
-pub(super) fn arg_max(call: &Call) -> Result<Vec<Value>> {
+/// The place along one axis of the first value, or the last if asked, that no other is `better` than.
+fn place(call: &Call, better: fn(f64, f64) -> bool) -> Result<Vec<Value>> {
     let x = call.x(0)?;
     let at = axis(call.int("axis", 0), x.dims.len())?;
+    let last = call.int("select_last_index", 0) != 0;
     let (outer, size, inner) = (count(&x.dims[..at])?, x.dims[at], count(&x.dims[at + 1..])?);
     let mut places = Vec::with_capacity(outer * inner);
     for (o, i) in (0..outer).flat_map(|o| (0..inner).map(move |i| (o, i))) {
         let value = |k: usize| x.data[(o * size + k) * inner + i];
-        places.push((0..size).fold(0, |best, k| if value(k) > value(best) { k } else { best }) as i64);
+        let wins =
+            |k: usize, best: usize| better(value(k), value(best)) || (last && !better(value(best), value(k)));
+        places.push((0..size).fold(0, |best, k| if wins(k, best) { k } else { best }) as i64);
     }
     let mut dims = x.dims.clone();
     if call.int("keepdims", 1) == 0 {
@@ -84,4 +127,12 @@ pub(super) fn arg_max(call: &Call) -> Result<Vec<Value>> {
         dims[at] = 1;
     }
     Ok(vec![Value::ints(&dims, &places)?])
+}
+
+pub(super) fn arg_max(call: &Call) -> Result<Vec<Value>> {
+    place(call, |a, b| a > b)
+}
+
+pub(super) fn arg_min(call: &Call) -> Result<Vec<Value>> {
+    place(call, |a, b| a < b)
 }

@@ -47,14 +47,27 @@ fn axes(call: &Call, x: &Value, kernel: &[usize], transposed: bool) -> Result<Ve
     };
     let (strides, dilations) = (list("strides", n, 1)?, list("dilations", n, 1)?);
     let (pads, more) = (list("pads", 2 * n, 0)?, list("output_padding", n, 0)?);
+    let wanted = match call.ints("output_shape").filter(|v| transposed && !v.is_empty()) {
+        Some(whole) if whole.len() == n + 2 => {
+            Some(whole[2..].iter().map(|v| *v as usize).collect::<Vec<_>>())
+        }
+        Some(_) => Some(list("output_shape", n, 0)?),
+        None => None,
+    };
     let axis = |i: usize| -> Result<Axis> {
         let (size, kernel, stride, dilation) = (x.dims[i + 2], kernel[i], strides[i], dilations[i]);
         let reach = dilation * kernel.saturating_sub(1) + 1;
         let (mut pad, mut pad_end) = if auto == b"VALID" { (0, 0) } else { (pads[i], pads[i + n]) };
-        if auto == b"SAME_UPPER" || auto == b"SAME_LOWER" {
-            if transposed {
-                return Err(Error::new("auto_pad of a transposed convolution is not known here"));
+        let same = auto == b"SAME_UPPER" || auto == b"SAME_LOWER";
+        if transposed {
+            if let Some(asked) = wanted.as_ref().map(|w| w[i]).or(same.then_some(size * stride)) {
+                let total = (stride * size.saturating_sub(1) + more[i] + reach).saturating_sub(asked);
+                (pad, pad_end) = (total - total / 2, total / 2);
+                if auto == b"SAME_UPPER" {
+                    (pad, pad_end) = (pad_end, pad);
+                }
             }
+        } else if same {
             let total = ((size.div_ceil(stride) - 1) * stride + reach).saturating_sub(size);
             (pad, pad_end) = (total / 2, total - total / 2);
             if auto == b"SAME_LOWER" {

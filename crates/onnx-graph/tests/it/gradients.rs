@@ -2,7 +2,7 @@
 
 use onnx_graph::build::Attr;
 use onnx_graph::ops::OPS;
-use onnx_graph::tensor::floats;
+use onnx_graph::tensor::{floats, ints};
 use proptest::prelude::*;
 
 use crate::numeric::Case;
@@ -34,8 +34,9 @@ fn positive(op: &str, shapes: &[&[usize]]) -> Case {
 fn plain(op: &str) -> Option<Case> {
     Some(match op {
         "Add" | "Sub" | "Mul" | "Div" | "Min" | "Max" => one(op, &[&[2, 3], &[2, 3]], true, []),
-        "Sum" => one(op, &[&[2, 3], &[3], &[2, 1]], true, []),
+        "Sum" | "Mean" => one(op, &[&[2, 3], &[3], &[2, 1]], true, []),
         "Conv" => one(op, &[&[2, 3, 5, 4], &[2, 3, 3, 2], &[2]], true, []),
+        "ConvTranspose" => one(op, &[&[2, 3, 4, 3], &[3, 2, 3, 2], &[2]], true, []),
         "Gemm" => one(op, &[&[3, 4], &[2, 4], &[2]], true, [("transB", Attr::Int(1))]),
         "MatMul" => one(op, &[&[3, 4], &[4, 2]], true, []),
         "MaxPool" | "AveragePool" => one(op, &[&[2, 2, 5, 4]], true, [("kernel_shape", Attr::Ints(&[2, 2]))]),
@@ -43,6 +44,22 @@ fn plain(op: &str) -> Option<Case> {
         "BatchNormalization" => batch_norm(0, &[2, 3, 4]),
         "Reshape" => with_ints(op, &[2, 3, 4], &[0, -1], []),
         "ReduceSum" | "ReduceMean" | "Squeeze" => with_ints(op, &[2, 1, 4], &[1], []),
+        "ReduceMax" | "ReduceMin" | "ReduceProd" | "ReduceSumSquare" | "ReduceL1" | "ReduceL2"
+        | "ReduceLogSumExp" => with_ints(op, &[2, 3, 4], &[1], [("keepdims", Attr::Int(0))]),
+        "ReduceLogSum" => {
+            let mut case = with_ints(op, &[2, 3, 4], &[2, 0], []);
+            case.inputs[0].data.iter_mut().for_each(|v| *v = v.abs() + 0.5);
+            case
+        }
+        "Tile" => with_ints(op, &[2, 3], &[2, 3], []),
+        "GatherElements" => scattering(op, &[&[2, 3]], (&[3, 3], &[0, 1, 1, 1, 1, 0, 0, -1, 0]), []),
+        "ScatterElements" => scattering(op, &[&[3, 3], &[2, 2]], (&[2, 2], &[0, 2, 1, 0]), []),
+        "GatherND" => scattering(op, &[&[3, 2, 2]], (&[2, 2], &[2, 0, -1, 1]), []),
+        "ScatterND" => scattering(op, &[&[3, 2], &[2, 2]], (&[2, 1], &[2, 0]), []),
+        "LayerNormalization" => one(op, &[&[3, 2, 4], &[4], &[4]], true, []),
+        "InstanceNormalization" => one(op, &[&[2, 3, 2, 2], &[3], &[3]], true, []),
+        "GroupNormalization" => one(op, &[&[2, 4, 3], &[4], &[4]], true, [("num_groups", Attr::Int(2))]),
+        "Resize" => resized(&[1, 2, 4, 3], &[5, 6], [("mode", Attr::Text("linear"))]),
         "Unsqueeze" => with_ints(op, &[2, 4], &[0, 2], []),
         "Expand" => with_ints(op, &[2, 1, 4], &[5, 2, 3, 1], []),
         "Gather" => with_ints(op, &[3, 4], &[2, 0, 2, -1], [("axis", Attr::Int(1))]),
@@ -60,9 +77,11 @@ fn plain(op: &str) -> Option<Case> {
             b.named_node("Where", &["condition", "x0", "x1"], &["y"], []);
         }),
         "And" | "Or" | "Not" | "Equal" | "Greater" | "GreaterOrEqual" | "Less" | "LessOrEqual" | "Shape"
-        | "Size" | "Cast" | "Constant" | "Ceil" | "Floor" | "Round" | "Sign" => masked(op),
+        | "Size" | "Cast" | "Constant" | "Ceil" | "Floor" | "Round" | "Sign" | "ArgMax" | "ArgMin"
+        | "NonZero" | "OneHot" | "Range" | "ConstantOfShape" => masked(op),
         "Flatten" | "Identity" | "Relu" | "Sigmoid" | "Softmax" | "LogSoftmax" | "Tanh" | "Abs" | "Cos"
-        | "Exp" | "Neg" | "Sin" | "LeakyRelu" | "Elu" | "Transpose" | "Dropout" => {
+        | "Exp" | "Neg" | "Sin" | "LeakyRelu" | "Elu" | "Transpose" | "Dropout" | "Celu" | "Erf" | "Gelu"
+        | "HardSigmoid" | "HardSwish" | "Mish" | "Selu" | "Softplus" | "Softsign" | "ThresholdedRelu" => {
             one(op, &[&[3, 4]], true, [])
         }
         _ => return None,
@@ -73,8 +92,15 @@ fn plain(op: &str) -> Option<Case> {
 fn masked(op: &str) -> Case {
     Case::new(op, &[&[3, 4]], true, |b| {
         let zero = b.float(0.0);
+        for (name, value) in [("zero", 0), ("two", 2), ("ten", 10)] {
+            b.constants.push(ints(name, &[], &[value]));
+        }
+        b.constants.extend([ints("three", &[1], &[3]), floats("pair", &[2], &[0.0, 1.0])]);
         match op {
-            "Shape" | "Size" => b.named_node(op, &["x0"], &["made"], []),
+            "Shape" | "Size" | "ArgMax" | "ArgMin" | "NonZero" => b.named_node(op, &["x0"], &["made"], []),
+            "ConstantOfShape" => b.named_node(op, &["three"], &["made"], []),
+            "OneHot" => b.named_node(op, &["three", "three", "pair"], &["made"], []),
+            "Range" => b.named_node(op, &["zero", "ten", "two"], &["made"], []),
             "Constant" => b.named_node(op, &[], &["made"], [("value_float", Attr::Float(3.0))]),
             "Cast" => b.named_node(op, &["x0"], &["made"], [("to", Attr::Int(7))]),
             "Not" | "And" | "Or" => {
@@ -109,6 +135,29 @@ fn batch_norm(training: i64, dims: &[usize]) -> Case {
             outputs,
             [("training_mode", Attr::Int(training)), ("epsilon", Attr::Float(0.01))],
         );
+    })
+}
+
+/// A node on `x0`, the indices `at` and perhaps `x1`.
+fn scattering<const N: usize>(
+    op: &str,
+    shapes: &[&[usize]],
+    (dims, values): (&[i64], &[i64]),
+    attributes: [(&str, Attr); N],
+) -> Case {
+    Case::new(&format!("{op} {shapes:?} {values:?}"), shapes, false, |b| {
+        b.constants.push(ints("at", dims, values));
+        let inputs: &[&str] = if shapes.len() == 1 { &["x0", "at"] } else { &["x0", "at", "x1"] };
+        b.named_node(op, inputs, &["y"], attributes);
+    })
+}
+
+/// Images resized to `to` pixels.
+fn resized<const N: usize>(dims: &[usize], to: &[i64], attributes: [(&str, Attr); N]) -> Case {
+    Case::new(&format!("Resize {dims:?} {to:?}"), &[dims], false, |b| {
+        let sizes: Vec<i64> = dims[..2].iter().map(|d| *d as i64).chain(to.iter().copied()).collect();
+        let sizes = b.ints(&sizes);
+        b.named_node("Resize", &["x0", "", "", &sizes], &["y"], attributes);
     })
 }
 
@@ -208,8 +257,68 @@ fn broadcast() -> impl Strategy<Value = (Vec<usize>, Vec<usize>)> {
     })
 }
 
+#[test]
+fn scattering_that_adds() {
+    let add = || [("reduction", Attr::Text("add"))];
+    scattering("ScatterElements", &[&[3, 2], &[2, 2]], (&[2, 2], &[0, 1, 0, -3]), add()).check();
+    scattering("ScatterND", &[&[3, 2], &[3, 2]], (&[3, 1], &[2, 0, 2]), add()).check();
+}
+
+#[test]
+fn layer_normalisation_over_several_axes_without_bias() {
+    one("LayerNormalization", &[&[2, 3, 4], &[3, 4]], true, [("axis", Attr::Int(1))]).check();
+    one("LayerNormalization", &[&[3, 4], &[3, 4], &[3, 4]], true, [("axis", Attr::Int(0))]).check();
+}
+
+#[test]
+fn gelu_by_a_tanh() {
+    one("Gelu", &[&[3, 4]], true, [("approximate", Attr::Text("tanh"))]).check();
+}
+
+#[test]
+fn resize_of_a_batch_of_unknown_size() {
+    Case::new("Resize by Shape", &[&[2, 1, 3, 2]], true, |b| {
+        let new = b.ints(&[4, 5]);
+        let batch = b.node("Shape", &["x0"], [("end", Attr::Int(2))]);
+        let sizes = b.node("Concat", &[&batch, &new], [("axis", Attr::Int(0))]);
+        b.named_node("Resize", &["x0", "", "", &sizes], &["y"], [("mode", Attr::Text("linear"))]);
+    })
+    .check();
+}
+
+#[test]
+fn every_way_to_resize() {
+    for mode in ["nearest", "linear", "cubic"] {
+        for place in
+            ["half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric", "half_pixel_symmetric"]
+        {
+            for to in [&[7, 2][..], &[3, 5], &[1, 1]] {
+                let how = [("mode", Attr::Text(mode)), ("coordinate_transformation_mode", Attr::Text(place))];
+                resized(&[1, 2, 3, 4], to, how).check();
+            }
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn transposed_conv_over_strides_pads_and_dilations(
+        (h, kh, sh, dh, top, bottom) in window(), (w, kw, sw, dw, left, right) in window(),
+        n in 1usize..3, channels in 1usize..3, outputs in 1usize..3, group in 1usize..3, more in 0i64..2,
+    ) {
+        // What is cut off must leave something.
+        let left_over = |size: usize, k: i64, s: i64, d: i64, cut: i64| s * (size as i64 - 1) + d * (k - 1) + 1 - cut;
+        prop_assume!(left_over(h, kh, sh, dh, top + bottom) > 0 && left_over(w, kw, sw, dw, left + right) > 0);
+        let (x, k) = ([n, channels * group, h, w], [channels * group, outputs, kh as usize, kw as usize]);
+        let (strides, dilations, pads) = ([sh, sw], [dh, dw], [top, left, bottom, right]);
+        let output_padding = [more.min(sh - 1), more.min(sw - 1)];
+        one("ConvTranspose", &[&x, &k, &[outputs * group]], true, [
+            ("strides", Attr::Ints(&strides)), ("dilations", Attr::Ints(&dilations)), ("pads", Attr::Ints(&pads)),
+            ("group", Attr::Int(group as i64)), ("output_padding", Attr::Ints(&output_padding)),
+        ]).check();
+    }
 
     #[test]
     fn arithmetic_broadcasts(op in prop::sample::select(vec!["Add", "Sub", "Mul", "Div", "Min", "Max", "Sum"]), (a, b) in broadcast(), swap: bool) {

@@ -1,5 +1,7 @@
 //! Reads the golden cases: numpy's archives of float, integer and boolean arrays.
 
+#![allow(dead_code, reason = "each test binary uses a part")]
+
 use std::collections::BTreeMap;
 use std::io::Read;
 
@@ -29,9 +31,32 @@ impl Array {
     }
 }
 
-/// All arrays of `tests/golden/<name>` by their keys. Arrays of text are left out.
+/// The folder of golden cases: `SULCUS_GOLDEN` or the repository's own.
+pub fn root() -> String {
+    let own = || {
+        // A crate of the workspace, or its root.
+        let here = env!("CARGO_MANIFEST_DIR");
+        let root = if here.contains("/crates/") { format!("{here}/../..") } else { here.to_owned() };
+        format!("{root}/tests/golden")
+    };
+    std::env::var("SULCUS_GOLDEN").unwrap_or_else(|_| own())
+}
+
+/// The archives `<line>/<kind>_*.npz` of the golden cases, sorted; at least one.
+pub fn cases(line: &str, kind: &str) -> Vec<String> {
+    let folder = format!("{}/{line}", root());
+    let files = std::fs::read_dir(&folder).unwrap_or_else(|e| panic!("{folder}: {e}"));
+    let names = files.map(|f| f.unwrap().file_name().into_string().unwrap());
+    let own = |n: &String| n.starts_with(&format!("{kind}_")) && n.ends_with(".npz");
+    let mut found: Vec<String> = names.filter(own).map(|n| format!("{line}/{n}")).collect();
+    found.sort();
+    assert!(!found.is_empty(), "{folder} holds no case of {kind}");
+    found
+}
+
+/// All arrays of `<name>` below [`root`] by their keys. Arrays of text are left out.
 pub fn read(name: &str) -> BTreeMap<String, Array> {
-    let path = format!("{}/../../tests/golden/{name}", env!("CARGO_MANIFEST_DIR"));
+    let path = format!("{}/{name}", root());
     let file = std::fs::File::open(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
     let mut archive = zip::ZipArchive::new(file).unwrap();
     let mut arrays = BTreeMap::new();

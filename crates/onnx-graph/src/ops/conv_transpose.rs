@@ -1,0 +1,99 @@
+//! `ConvTranspose`: the adjoint of a convolution, whose gradient is that convolution.
+
+use super::conv::kernel_sizes;
+use super::window::Spread;
+use super::{Gradient, Op, Site, size};
+use crate::build::Attr;
+use crate::error::{Error, Result};
+use crate::model::int_attribute;
+use crate::shape::{Dim, Info};
+
+/// Every pixel of [N, C, …] spreads its kernel of [C, O / groups, …].
+pub struct ConvTranspose;
+
+fn spread(s: &Site) -> Result<Spread> {
+    let (x, w) = (s.x(0)?.rank("the images")?, s.x(1)?.rank("the kernels")?);
+    if x.len() < 3 || x.len() != w.len() {
+        let (x, w) = (x.len(), w.len());
+        return Err(Error::new(format!("images of {x} and kernels of {w} dimensions; both need 3 to 5")));
+    }
+    Spread::of(s.node, &kernel_sizes(w)?, &x[2..])
+}
+
+impl Op for ConvTranspose {
+    fn name(&self) -> &'static str {
+        "ConvTranspose"
+    }
+
+    fn infer(&self, s: &Site) -> Result<Vec<Info>> {
+        let spread = spread(s)?;
+        let (x, w) = (s.x(0)?.rank("the images")?, s.x(1)?.rank("the kernels")?);
+        let group = int_attribute(s.node, "group", 1);
+        if let (Dim::Size(c), Dim::Size(k)) = (&x[1], &w[0])
+            && (group < 1 || c != k || c % group != 0)
+        {
+            return Err(Error::new(format!("{c} channels do not fit {k} kernels in {group} groups")));
+        }
+        let outputs = size(&w[1]).and_then(|o| o.checked_mul(group)).map_or(Dim::Unknown, Dim::Size);
+        let dims = [x[0].clone(), outputs].into_iter().chain(spread.out).collect();
+        Ok(vec![Info::new(s.x(0)?.ty, dims)])
+    }
+
+    // dx is the convolution of dy. dw is that convolution's weight gradient, in which dy is the image and x
+    // the gradient: batch and channels swapped, stride and dilation exchanged. Groups stay groups, over
+    // stacked batches.
+    fn gradient(&self, g: &mut Gradient) -> Result<Vec<Option<String>>> {
+        let Spread { kernel, strides, dilations, pads, .. } = spread(&g.site())?;
+        let group = int_attribute(g.node, "group", 1);
+        let (x, w) = (g.x(0), g.x(1));
+        let how = [
+            ("strides", Attr::Ints(&strides)),
+            ("dilations", Attr::Ints(&dilations)),
+            ("pads", Attr::Ints(&pads)),
+            ("group", Attr::Int(group)),
+        ];
+        let dx = g.b.node("Conv", &[g.dy, &w], how);
+        let rank = kernel.len() + 2;
+        let swap: Vec<i64> = [1, 0].into_iter().chain(2..rank as i64).collect();
+        let spatial: Vec<i64> = (2..rank as i64).collect();
+        let images = stacked(g, group)?;
+        let xt = g.b.node("Transpose", &[&x], [("perm", Attr::Ints(&swap))]);
+        let how = [
+            ("strides", Attr::Ints(&dilations)),
+            ("dilations", Attr::Ints(&strides)),
+            ("pads", Attr::Ints(&pads)),
+            ("group", Attr::Int(group)),
+        ];
+        let dw = g.b.node("Conv", &[&images, &xt], how);
+        // Output padding leaves more taps than the kernel has.
+        let starts = g.b.ints(&vec![0; kernel.len()]);
+        let (ends, axes) = (g.b.ints(&kernel), g.b.ints(&spatial));
+        let dw = g.b.node("Slice", &[&dw, &starts, &ends, &axes], []);
+        let dw = g.b.node("Transpose", &[&dw], [("perm", Attr::Ints(&swap))]);
+        let mut gradients = vec![Some(dx), Some(dw)];
+        if g.has(2) {
+            let others: Vec<i64> = [0].into_iter().chain(spatial).collect();
+            gradients.push(Some(g.sum(g.dy, &others, false)));
+        }
+        Ok(gradients)
+    }
+}
+
+/// dy [N, G·o, …] as [o, G·N, …].
+fn stacked(g: &mut Gradient, group: i64) -> Result<String> {
+    let w = g.dims(1)?;
+    let rank = w.len();
+    let o = w.get(1).and_then(size).ok_or_else(|| Error::new("the number of channels is not known"))?;
+    let swap: Vec<i64> = [1, 0].into_iter().chain(2..rank as i64).collect();
+    if group == 1 {
+        return Ok(g.b.node("Transpose", &[g.dy], [("perm", Attr::Ints(&swap))]));
+    }
+    let spatial = g.b.node("Shape", &[g.dy], [("start", Attr::Int(2))]);
+    let (apart, together) = (g.b.ints(&[-1, group, o]), g.b.ints(&[o, -1]));
+    let apart = g.b.node("Concat", &[&apart, &spatial], [("axis", Attr::Int(0))]);
+    let together = g.b.node("Concat", &[&together, &spatial], [("axis", Attr::Int(0))]);
+    let images = g.b.node("Reshape", &[g.dy, &apart], []);
+    let order: Vec<i64> = [2, 1, 0].into_iter().chain(3..=rank as i64).collect();
+    let images = g.b.node("Transpose", &[&images], [("perm", Attr::Ints(&order))]);
+    Ok(g.b.node("Reshape", &[&images, &together], []))
+}

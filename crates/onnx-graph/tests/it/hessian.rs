@@ -1,0 +1,221 @@
+//! Hessian-vector products against differences of gradients, Gauss-Newton products against JᵀHJ.
+
+use std::collections::HashMap;
+
+use onnx_graph::architectures::{ARCHITECTURES, build};
+use onnx_graph::build::{Attr, Builder};
+use onnx_graph::hessian::{Curvature, Products, products};
+use onnx_graph::loss::Loss;
+use onnx_graph::model::Model;
+use onnx_graph::proto::GraphProto;
+use onnx_graph::reference::{Value, evaluate};
+use onnx_graph::shape::{Dim, Info};
+use onnx_graph::tensor::DataType;
+
+use crate::architectures::small;
+use crate::numeric::{close, spaced};
+
+/// Float constants of a model that are no scalars.
+fn parameters(model: &Model) -> Vec<String> {
+    let constants = model.graph().unwrap().initializer.iter();
+    constants
+        .filter(|t| t.data_type == Some(1) && !t.dims.is_empty())
+        .filter_map(|t| t.name.clone())
+        .collect()
+}
+
+type Values = HashMap<String, Value>;
+
+fn run(p: &Products, feed: &Values) -> Values {
+    let inputs: Vec<(&str, Value)> = feed.iter().map(|(name, v)| (name.as_str(), v.clone())).collect();
+    evaluate(p.model.graph().unwrap(), &inputs).unwrap()
+}
+
+/// Data, targets, and the values and vectors of the parameters.
+fn feed(model: &Model, p: &Products, loss: Loss, rows: usize) -> Values {
+    let dims = |info: &Info| -> Vec<usize> {
+        let size = |d: &Dim| if let Dim::Size(s) = d { *s as usize } else { rows };
+        info.dims.iter().flatten().map(size).collect()
+    };
+    let (_, data) = model.inputs().remove(0);
+    let (_, out) = model.outputs().remove(0);
+    let mut feed = Values::new();
+    feed.insert("data".into(), spaced(&dims(&data), 3));
+    let classes = dims(&out)[1];
+    feed.insert(
+        "target".into(),
+        match loss {
+            Loss::CrossEntropy => {
+                Value::ints(&[rows], &(0..rows).map(|i| (i % classes) as i64).collect::<Vec<_>>()).unwrap()
+            }
+            Loss::MeanSquaredError => spaced(&dims(&out), 4),
+        },
+    );
+    for (i, (name, dims)) in p.parameters.iter().enumerate() {
+        let tensor =
+            model.graph().unwrap().initializer.iter().find(|t| t.name.as_ref() == Some(name)).unwrap();
+        feed.insert(format!("parameter.{name}"), Value::of(tensor).unwrap());
+        let dims: Vec<usize> = dims.iter().map(|d| *d as usize).collect();
+        feed.insert(format!("vector.{name}"), spaced(&dims, 100 + i as u64));
+    }
+    feed
+}
+
+/// H v is the derivative of the gradient along v.
+fn check_hessian(label: &str, model: &Model, loss: Loss, names: &[String]) {
+    let p = products(model, loss, names, Curvature::Hessian, true).unwrap();
+    let feed = feed(model, &p, loss, 4);
+    let made = run(&p, &feed);
+    let at = |step: f64| {
+        let mut moved = feed.clone();
+        for (name, _) in &p.parameters {
+            let vector = feed[&format!("vector.{name}")].data.clone();
+            let value = moved.get_mut(&format!("parameter.{name}")).unwrap();
+            value.data.iter_mut().zip(vector).for_each(|(x, v)| *x += step * v);
+        }
+        run(&p, &moved)
+    };
+    // Exact up to the fifth derivative of the loss; rounding costs some 1e-10.
+    let h = 1e-5;
+    let [far, near] = [h, h / 2.0].map(|h| (h, at(h), at(-h)));
+    for (name, _) in &p.parameters {
+        let (product, gradient) = (format!("product.{name}"), format!("gradient.{name}"));
+        for i in 0..made[&product].data.len() {
+            let slope =
+                |(h, a, b): &(f64, Values, Values)| (a[&gradient].data[i] - b[&gradient].data[i]) / (2.0 * h);
+            let numeric = (4.0 * slope(&near) - slope(&far)) / 3.0;
+            close(made[&product].data[i], numeric, 1e-7, &format!("{label} {loss:?} {name} at {i}"));
+        }
+    }
+}
+
+#[test]
+fn hessian_products_of_every_architecture() {
+    for architecture in ARCHITECTURES {
+        for activation in ["Tanh", "Relu"] {
+            let model = build(architecture.name, &small(architecture.name, activation), 3).unwrap();
+            for loss in [Loss::CrossEntropy, Loss::MeanSquaredError] {
+                let names = parameters(&model);
+                check_hessian(&format!("{} {activation}", architecture.name), &model, loss, &names);
+            }
+        }
+    }
+}
+
+#[test]
+fn constants_and_inputs_give_the_same_products() {
+    let model = build("mlp", &small("mlp", "Tanh"), 3).unwrap();
+    let of =
+        |fed| products(&model, Loss::CrossEntropy, &parameters(&model), Curvature::Hessian, fed).unwrap();
+    let (fed, fixed) = (of(true), of(false));
+    let feed = feed(&model, &fed, Loss::CrossEntropy, 4);
+    let (a, b) = (run(&fed, &feed), run(&fixed, &feed));
+    for (name, _) in &fed.parameters {
+        assert_eq!(a[&format!("product.{name}")], b[&format!("product.{name}")]);
+    }
+    assert_eq!(a["loss"], b["loss"]);
+}
+
+#[test]
+fn gauss_newton_is_the_hessian_where_the_network_is_linear() {
+    let model = build("linear", &small("linear", "Tanh"), 3).unwrap();
+    for loss in [Loss::CrossEntropy, Loss::MeanSquaredError] {
+        let of = |c| products(&model, loss, &parameters(&model), c, true).unwrap();
+        let (h, g) = (of(Curvature::Hessian), of(Curvature::GaussNewton));
+        let feed = feed(&model, &h, loss, 4);
+        let (a, b) = (run(&h, &feed), run(&g, &feed));
+        for (name, _) in &h.parameters {
+            let name = format!("product.{name}");
+            for (x, y) in a[&name].data.iter().zip(&b[&name].data) {
+                close(*x, *y, 1e-12, &name);
+            }
+        }
+    }
+}
+
+#[test]
+fn gauss_newton_products_are_symmetric_and_never_negative() {
+    for architecture in ["mlp", "lenet"] {
+        let model = build(architecture, &small(architecture, "Tanh"), 3).unwrap();
+        for loss in [Loss::CrossEntropy, Loss::MeanSquaredError] {
+            let p = products(&model, loss, &parameters(&model), Curvature::GaussNewton, true).unwrap();
+            let first = feed(&model, &p, loss, 4);
+            let mut second = first.clone();
+            for (i, (name, dims)) in p.parameters.iter().enumerate() {
+                let dims: Vec<usize> = dims.iter().map(|d| *d as usize).collect();
+                second.insert(format!("vector.{name}"), spaced(&dims, 200 + i as u64));
+            }
+            let dot = |a: &Values, (of, b): (&str, &Values)| -> f64 {
+                let both = |(name, _): &(String, Vec<i64>)| {
+                    let (x, y) = (&a[&format!("product.{name}")].data, &b[&format!("{of}.{name}")].data);
+                    x.iter().zip(y).map(|(x, y)| x * y).sum::<f64>()
+                };
+                p.parameters.iter().map(both).sum()
+            };
+            let (gv, gw) = (run(&p, &first), run(&p, &second));
+            assert!(dot(&gv, ("vector", &first)) > 0.0);
+            let (vw, wv) = (dot(&gv, ("vector", &second)), dot(&gw, ("vector", &first)));
+            close(vw, wv, 1e-12, architecture);
+        }
+    }
+}
+
+/// A convolutional network with what research uses in it, 2-d images of 6×5 in two channels.
+fn network() -> Model {
+    let mut b = Builder::new("");
+    let weight = |b: &mut Builder, name: &str, dims: &[i64], seed| {
+        let dims_of: Vec<usize> = dims.iter().map(|d| *d as usize).collect();
+        let values: Vec<f32> = spaced(&dims_of, seed).data.iter().map(|v| *v as f32 * 0.3).collect();
+        b.constants.push(onnx_graph::tensor::floats(name, dims, &values));
+    };
+    weight(&mut b, "w1", &[4, 2, 3, 3], 1);
+    weight(&mut b, "scale", &[4], 2);
+    weight(&mut b, "shift", &[4], 3);
+    weight(&mut b, "w2", &[4, 2, 2, 2], 4);
+    weight(&mut b, "w3", &[3, 4], 5);
+    weight(&mut b, "b3", &[3], 6);
+    b.constants.push(onnx_graph::tensor::floats("mean", &[4], &[0.0; 4]));
+    b.constants.push(onnx_graph::tensor::floats("variance", &[4], &[1.0; 4]));
+    let one = [1; 4];
+    b.named_node(
+        "Conv",
+        &["x", "w1"],
+        &["a"],
+        [("pads", Attr::Ints(&one)), ("strides", Attr::Ints(&[2, 1]))],
+    );
+    let norm = ["a", "scale", "shift", "mean", "variance"];
+    b.named_node("BatchNormalization", &norm, &["n"], [("training_mode", Attr::Int(1))]);
+    b.named_node("Elu", &["n"], &["e"], []);
+    b.named_node("Conv", &["e", "w2"], &["c"], [("group", Attr::Int(2)), ("dilations", Attr::Ints(&[2, 2]))]);
+    b.named_node("MaxPool", &["c"], &["m"], [("kernel_shape", Attr::Ints(&[1, 2]))]);
+    b.named_node("AveragePool", &["m"], &["v"], [("kernel_shape", Attr::Ints(&[1, 2]))]);
+    b.named_node("GlobalAveragePool", &["v"], &["g"], []);
+    b.named_node("Flatten", &["g"], &["f"], []);
+    b.named_node("Gemm", &["f", "w3", "b3"], &["y"], [("transB", Attr::Int(1))]);
+    let batch = |dims: &[i64]| {
+        let sizes = dims.iter().map(|d| Dim::Size(*d));
+        Info::new(DataType::Float, std::iter::once(Dim::Name("N".to_owned())).chain(sizes).collect())
+    };
+    Model::new(GraphProto {
+        node: b.nodes,
+        initializer: b.constants,
+        input: vec![batch(&[2, 6, 5]).value("x")],
+        output: vec![batch(&[3]).value("y")],
+        ..GraphProto::default()
+    })
+}
+
+#[test]
+fn hessian_products_through_convolutions_pools_and_normalisation() {
+    let model = network();
+    let names: Vec<String> = ["w1", "scale", "shift", "w2", "w3", "b3"].map(str::to_owned).to_vec();
+    check_hessian("network", &model, Loss::CrossEntropy, &names);
+}
+
+#[test]
+fn a_parameter_that_is_not_there_is_named() {
+    let model = build("linear", &small("linear", "Tanh"), 3).unwrap();
+    let error =
+        products(&model, Loss::CrossEntropy, &["w".to_owned()], Curvature::Hessian, true).unwrap_err();
+    assert!(error.to_string().contains("`w`"), "{error}");
+}

@@ -1,0 +1,279 @@
+//! Relevance maps against those of zennit (`tests/golden/lrp`), evaluated in float64.
+
+use std::collections::BTreeMap;
+
+use onnx_graph::build::{Attr, Builder};
+use onnx_graph::model::Model;
+use onnx_graph::proto::GraphProto;
+use onnx_graph::reference::{Value, evaluate};
+use onnx_graph::relevance::composite::{Composite, Entry, Rule};
+use onnx_graph::relevance::{Bounds, Options, Start, attribution};
+use onnx_graph::shape::{Dim, Info};
+use onnx_graph::tensor::{DataType, floats};
+
+use crate::npz::{Array, read};
+
+fn value(array: &Array) -> Value {
+    Value::floats(&array.shape, array.data.clone()).unwrap()
+}
+
+fn single(values: &[f64]) -> Vec<f32> {
+    values.iter().map(|v| *v as f32).collect()
+}
+
+/// The largest difference in each image as a share of its peak.
+fn difference(made: &[f64], wanted: &Array) -> f64 {
+    assert_eq!(made.len(), wanted.data.len());
+    let each = wanted.shape[1..].iter().product::<usize>();
+    let share = |(a, b): (&[f64], &[f64])| {
+        let peak = b.iter().fold(0.0f64, |m, v| m.max(v.abs()));
+        a.iter().zip(b).fold(0.0f64, |m, (x, y)| m.max((x - y).abs())) / peak
+    };
+    made.chunks(each).zip(wanted.data.chunks(each)).map(share).fold(0.0, f64::max)
+}
+
+/// Every file of the golden nets with its net's name.
+fn nets() -> Vec<(String, std::path::PathBuf)> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/lrp");
+    let files = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path());
+    let mut nets: Vec<_> = files
+        .filter(|p| p.extension().is_some_and(|e| e == "onnx"))
+        .map(|p| (p.file_name().unwrap().to_str().unwrap().split('.').next().unwrap().to_owned(), p))
+        .collect();
+    nets.sort();
+    nets
+}
+
+fn bounds(net: &str) -> Bounds {
+    let path = format!("{}/../../tests/golden/lrp/{net}.json", env!("CARGO_MANIFEST_DIR"));
+    let json: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let list = |key: &str| match &json[key] {
+        serde_json::Value::Array(all) => all.iter().map(|v| v.as_f64().unwrap() as f32).collect(),
+        one => vec![one.as_f64().unwrap() as f32],
+    };
+    Bounds { low: list("low"), high: list("high") }
+}
+
+#[test]
+fn every_golden_map_of_every_file() {
+    let mut worst: BTreeMap<String, f64> = BTreeMap::new();
+    for (net, path) in nets() {
+        let golden = read(&format!("lrp/{net}.npz"));
+        let model = Model::read_file(&path).unwrap();
+        for key in golden.keys().filter(|k| k.starts_with("relevance_")) {
+            let name = key.trim_start_matches("relevance_");
+            let label = format!("{} {name}", path.file_name().unwrap().to_string_lossy());
+            let options = Options { bounds: Some(bounds(&net)), ..Options::default() };
+            let made = attribution(&model, &Composite::named(name).unwrap(), &options)
+                .unwrap_or_else(|e| panic!("{label}: {e}"));
+            let inputs = [("input", value(&golden["input"])), ("start", value(&golden["target"]))];
+            let values =
+                evaluate(made.model.graph().unwrap(), &inputs).unwrap_or_else(|e| panic!("{label}: {e}"));
+            let logits = &values[&made.explained];
+            for (a, b) in logits.data.iter().zip(&golden["logits"].data) {
+                assert!((a - b).abs() <= 1e-5, "{label}: logit {a} against {b}");
+            }
+            let error = difference(&values["relevance"].data, &golden[key]);
+            let entry = worst.entry(label.clone()).or_default();
+            *entry = entry.max(error);
+            assert!(error <= 1e-4, "{label}: {error:e} of the peak");
+        }
+    }
+    assert!(worst.len() > 100);
+    // Evaluated in float64, all but the files whose exporter folded in float32 are far closer than that.
+    let close = worst.values().filter(|e| **e <= 1e-6).count();
+    assert!(close * 2 > worst.len(), "only {close} of {} maps are within 1e-6", worst.len());
+}
+
+fn unit(rule: &str) -> Rule {
+    match rule {
+        "epsilon_1e-6" => Rule::Epsilon { epsilon: 1e-6 },
+        "epsilon_0.25" => Rule::Epsilon { epsilon: 0.25 },
+        "gamma_0.25" => Rule::Gamma { gamma: 0.25 },
+        "gamma_1" => Rule::Gamma { gamma: 1.0 },
+        "zplus" => Rule::ZPlus,
+        "alpha2_beta1" => Rule::AlphaBeta { alpha: 2.0, beta: 1.0 },
+        "alpha1_beta0" => Rule::AlphaBeta { alpha: 1.0, beta: 0.0 },
+        "zbox" => Rule::ZBox,
+        "wsquare" => Rule::WSquare,
+        "flat" => Rule::Flat,
+        "norm" => Rule::Norm,
+        "gradient" => Rule::Gradient,
+        other => panic!("{other}"),
+    }
+}
+
+fn one_rule(rule: Rule) -> Composite {
+    let entry =
+        Entry { ops: Vec::new(), families: Vec::new(), names: Vec::new(), first: false, last: false, rule };
+    Composite::custom(vec![entry])
+}
+
+/// A model of one node: inputs, constants and attributes as given.
+fn single_layer(node: impl FnOnce(&mut Builder), shape: &[usize], rank: usize) -> Model {
+    let mut b = Builder::new("");
+    node(&mut b);
+    let known =
+        |(i, d): (usize, &usize)| if i == 0 { Dim::Name("N".to_owned()) } else { Dim::Size(*d as i64) };
+    let info = |dims: Vec<Dim>| Info::new(DataType::Float, dims);
+    Model::new(GraphProto {
+        node: b.nodes,
+        initializer: b.constants,
+        input: vec![info(shape.iter().enumerate().map(known).collect()).value("x")],
+        output: vec![info(vec![Dim::Unknown; rank]).value("y")],
+        ..GraphProto::default()
+    })
+}
+
+#[test]
+fn every_golden_unit_rule() {
+    let golden = read("lrp/unit_rules.npz");
+    let (low, high) = (golden["box"].data[0] as f32, golden["box"].data[1] as f32);
+    let mut checked = 0;
+    for key in golden.keys() {
+        let parts: Vec<&str> = key.splitn(2, '.').collect();
+        let [layer, rest] = parts[..] else { continue };
+        if ["input", "weight", "bias", "output", "relevance_out"].contains(&rest) || layer == "sum2" {
+            continue;
+        }
+        // The name of a rule may hold a point: `gamma_0.25.bias`.
+        let (rule, bias) = rest.rsplit_once('.').filter(|(_, b)| b.ends_with("bias")).unwrap_or((rest, ""));
+        let of = |name: &str| &golden[&format!("{layer}.{name}")];
+        let (x, r) = (of("input"), of("relevance_out"));
+        let tensor = |name: &str, a: &Array| {
+            floats(name, &a.shape.iter().map(|d| *d as i64).collect::<Vec<_>>(), &single(&a.data))
+        };
+        let model = single_layer(
+            |b| match layer {
+                "conv" | "linear" => {
+                    b.constants.extend([tensor("w", of("weight")), tensor("b", of("bias"))]);
+                    if layer == "conv" {
+                        b.named_node("Conv", &["x", "w", "b"], &["y"], [("pads", Attr::Ints(&[1; 4]))]);
+                    } else {
+                        b.named_node("Gemm", &["x", "w", "b"], &["y"], [("transB", Attr::Int(1))]);
+                    }
+                }
+                "globalavg" => b.named_node("GlobalAveragePool", &["x"], &["y"], []),
+                "avgpool2" => {
+                    let two = [2, 2];
+                    let window = [("kernel_shape", Attr::Ints(&two)), ("strides", Attr::Ints(&two))];
+                    b.named_node("AveragePool", &["x"], &["y"], window);
+                }
+                pool => {
+                    let include = i64::from(!pool.ends_with("excl"));
+                    let op = if pool.starts_with("max") { "MaxPool" } else { "AveragePool" };
+                    let (three, two, one) = ([3, 3], [2, 2], [1; 4]);
+                    let mut window = vec![
+                        ("kernel_shape", Attr::Ints(&three)),
+                        ("strides", Attr::Ints(&two)),
+                        ("pads", Attr::Ints(&one)),
+                    ];
+                    if op == "AveragePool" {
+                        window.push(("count_include_pad", Attr::Int(include)));
+                        let window: [_; 4] = window.try_into().ok().unwrap();
+                        b.named_node(op, &["x"], &["y"], window);
+                    } else {
+                        let window: [_; 3] = window.try_into().ok().unwrap();
+                        b.named_node(op, &["x"], &["y"], window);
+                    }
+                }
+            },
+            &x.shape,
+            r.shape.len(),
+        );
+        let options = Options {
+            bounds: Some(Bounds { low: vec![low], high: vec![high] }),
+            zero_bias: bias == "zerobias",
+            ..Options::default()
+        };
+        let made =
+            attribution(&model, &one_rule(unit(rule)), &options).unwrap_or_else(|e| panic!("{key}: {e}"));
+        let values = evaluate(made.model.graph().unwrap(), &[("x", value(x)), ("start", value(r))])
+            .unwrap_or_else(|e| panic!("{key}: {e}"));
+        let error = difference(&values["relevance"].data, &golden[key]);
+        assert!(error <= 1e-5, "{key}: {error:e} of the peak");
+        checked += 1;
+    }
+    assert!(checked > 40, "{checked}");
+}
+
+#[test]
+fn the_conservation_table_accounts_for_everything() {
+    for (net, path) in nets() {
+        let golden = read(&format!("lrp/{net}.npz"));
+        let model = Model::read_file(&path).unwrap();
+        for name in ["epsilon", "epsilon_plus_flat", "epsilon_alpha2_beta1", "epsilon_gamma_box"] {
+            let label = format!("{} {name}", path.display());
+            let options = Options { bounds: Some(bounds(&net)), conservation: true, ..Options::default() };
+            let made = attribution(&model, &Composite::named(name).unwrap(), &options).unwrap();
+            let inputs = [("input", value(&golden["input"])), ("start", value(&golden["target"]))];
+            let values = evaluate(made.model.graph().unwrap(), &inputs).unwrap();
+            let table = &values["conservation"];
+            assert_eq!(table.dims, [golden["input"].shape[0], made.lines.len(), 4], "{label}");
+            for (i, row) in table.data.chunks(4).enumerate() {
+                let line = &made.lines[i % made.lines.len()];
+                let lost = row[0] - row[1] - row[2] - row[3];
+                assert!(lost.abs() <= 1e-4, "{label}: {line:?} loses {lost:e} of {row:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn starts_are_made_in_the_graph() {
+    let golden = read("lrp/mlp_small.npz");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/lrp/mlp_small.onnx");
+    let model = Model::read_file(path.as_ref()).unwrap();
+    let composite = Composite::named("epsilon").unwrap();
+    let run = |options: Options, start: Option<Vec<f64>>| {
+        let made = attribution(&model, &composite, &options).unwrap();
+        let mut inputs = vec![("input", value(&golden["input"]))];
+        let start = start.map(|s| Value::floats(&golden["logits"].shape, s).unwrap());
+        inputs.extend(start.map(|s| ("start", s)));
+        evaluate(made.model.graph().unwrap(), &inputs).unwrap().remove("relevance").unwrap().data
+    };
+    let classes = golden["logits"].shape[1];
+    let ranked = |row: &[f64]| {
+        let mut order: Vec<usize> = (0..classes).collect();
+        order.sort_by(|a, b| row[*b].total_cmp(&row[*a]));
+        order
+    };
+    let starts = |make: &dyn Fn(&[f64], usize) -> f64| -> Vec<f64> {
+        let rows = golden["logits"].data.chunks(classes);
+        rows.flat_map(|row| (0..classes).map(|c| make(row, c)).collect::<Vec<_>>()).collect()
+    };
+    let one = |yes: bool| f64::from(u8::from(yes));
+    let cases: [(Start, bool, Vec<f64>); 4] = [
+        (Start::Predicted, false, starts(&|row, c| one(ranked(row)[0] == c))),
+        (Start::Predicted, true, starts(&|row, c| one(ranked(row)[0] == c) * row[c])),
+        (Start::RunnerUp, false, starts(&|row, c| one(ranked(row)[1] == c))),
+        (
+            Start::Contrast,
+            false,
+            starts(&|row, c| if ranked(row)[0] == c { 1.0 } else { -1.0 / (classes - 1) as f64 }),
+        ),
+    ];
+    for (start, from_logit, given) in cases {
+        let made = run(Options { start, from_logit, ..Options::default() }, None);
+        let wanted = run(Options::default(), Some(given));
+        for (a, b) in made.iter().zip(&wanted) {
+            assert!((a - b).abs() < 1e-6, "{start:?}: {a} against {b}");
+        }
+    }
+}
+
+#[test]
+fn an_op_without_a_rule_is_named() {
+    let model = single_layer(
+        |b| {
+            b.named_node("Exp", &["x"], &["odd"], []);
+            b.named_node("Relu", &["odd"], &["y"], []);
+        },
+        &[2, 3],
+        2,
+    );
+    let error =
+        attribution(&model, &Composite::named("epsilon").unwrap(), &Options::default()).unwrap_err().0;
+    assert!(error.contains("Exp") && error.contains("rule: gradient"), "{error}");
+    assert!(attribution(&model, &Composite::named("gradient").unwrap(), &Options::default()).is_ok());
+}

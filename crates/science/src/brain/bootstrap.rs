@@ -1,0 +1,137 @@
+//! Bootstrap over subjects and stimuli. The drawn indices are values to be kept: a result can be
+//! computed again from them alone.
+
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rand_xoshiro::rand_core::{Rng, SeedableRng};
+use rayon::prelude::*;
+
+use crate::error::{Error, Result};
+
+use super::compare::{Measure, among};
+use super::{conditions, pairs, stats, tests};
+
+/// What one bootstrap sample is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draw {
+    /// Subjects, drawn with replacement.
+    pub subjects: Vec<usize>,
+    /// Stimuli, drawn with replacement, sorted.
+    pub stimuli: Vec<usize>,
+}
+
+/// Which factor is drawn anew; the other keeps every member once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Factor {
+    /// Subjects and stimuli.
+    Both,
+    /// Subjects.
+    Subjects,
+    /// Stimuli.
+    Stimuli,
+}
+
+/// `count` bootstrap samples.
+pub fn draws(factor: Factor, subjects: usize, stimuli: usize, count: usize, seed: u64) -> Vec<Draw> {
+    let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
+    let mut sample = |size: usize, drawn: bool| -> Vec<usize> {
+        // The upper half of a 128-bit product is uniform below `size`, up to size ÷ 2⁶⁴.
+        let one = |i| if drawn { ((u128::from(random.next_u64()) * size as u128) >> 64) as usize } else { i };
+        let mut all: Vec<usize> = (0..size).map(one).collect();
+        all.sort_unstable();
+        all
+    };
+    (0..count)
+        .map(|_| Draw {
+            subjects: sample(subjects, factor != Factor::Stimuli),
+            stimuli: sample(stimuli, factor != Factor::Subjects),
+        })
+        .collect()
+}
+
+/// Mean similarity over subjects of every model in every draw (draws × models).
+///
+/// A draw has as many stimuli as the RDMs. Pairs of a stimulus with its own copy are left out. `None` stands for a draw in which the measure is
+/// undefined, such as one with a single distinct stimulus.
+///
+/// # Errors
+/// If RDMs differ in length or a draw names a subject or stimulus that is not there.
+pub fn scores(
+    measure: Measure,
+    models: &[&[f64]],
+    subjects: &[&[f64]],
+    draws: &[Draw],
+) -> Result<Vec<Option<Vec<f64>>>> {
+    let count = subjects.first().map_or(0, |s| s.len());
+    let n = conditions(count)?;
+    if let Some(odd) = models.iter().chain(subjects).find(|r| r.len() != count) {
+        return Err(Error::new(format!("an RDM has {} pairs, another {count}", odd.len())));
+    }
+    for draw in draws {
+        if draw.stimuli.len() != n
+            || draw.stimuli.iter().any(|s| *s >= n)
+            || draw.subjects.is_empty()
+            || draw.subjects.iter().any(|s| *s >= subjects.len())
+        {
+            return Err(Error::new(format!(
+                "a draw does not fit {} subjects and {n} stimuli",
+                subjects.len()
+            )));
+        }
+    }
+    if measure == Measure::Bures {
+        return Err(Error::new("`bures` needs whole RDMs, a bootstrap sample leaves pairs out"));
+    }
+    let one = |draw: &Draw| {
+        let kept: Vec<(usize, usize)> =
+            pairs(n).filter(|(i, j)| draw.stimuli[*i] != draw.stimuli[*j]).collect();
+        let place = |(i, j): &(usize, usize)| {
+            let (a, b) = (draw.stimuli[*i], draw.stimuli[*j]);
+            let (a, b) = (a.min(b), a.max(b));
+            a * n - a * (a + 1) / 2 + (b - a - 1)
+        };
+        let places: Vec<usize> = kept.iter().map(place).collect();
+        let cut = |r: &[f64]| -> Vec<f64> { places.iter().map(|k| r[*k]).collect() };
+        let models: Vec<Vec<f64>> = models.iter().map(|r| cut(r)).collect();
+        // A subject that was drawn twice counts twice but is compared once.
+        let mut times = vec![0.0; subjects.len()];
+        draw.subjects.iter().for_each(|s| times[*s] += 1.0);
+        let drawn: Vec<usize> = (0..subjects.len()).filter(|s| times[*s] > 0.0).collect();
+        let own: Vec<Vec<f64>> = drawn.iter().map(|s| cut(subjects[*s])).collect();
+        let similarity = among(measure, &models, &own, n, Some(&kept)).ok()?;
+        let mean = |model: usize| {
+            let sum: f64 = drawn.iter().enumerate().map(|(j, s)| similarity[(model, j)] * times[*s]).sum();
+            sum / draw.subjects.len() as f64
+        };
+        Some((0..models.len()).map(mean).collect())
+    };
+    Ok(draws.par_iter().map(one).collect())
+}
+
+/// Percentile interval of `level` (such as 0.95) of draws.
+///
+/// # Errors
+/// If there are no draws.
+pub fn percentile_interval(values: &[f64], level: f64) -> Result<(f64, f64)> {
+    let tail = (1.0 - level) / 2.0;
+    Ok((stats::quantile(values, tail)?, stats::quantile(values, 1.0 - tail)?))
+}
+
+/// Variance of a score over new subjects *and* new stimuli, from three bootstraps. A bootstrap of both
+/// factors alone counts the measurement noise too often; Schütt et al. (2023) take
+/// c·s + d·t − c·d·(b − s − t), with b, s and t the variances of draws of both, of subjects and of
+/// stimuli and c, d = n ÷ (n − 1) of either factor; never less than c·s or d·t.
+pub fn dual_variance(both: &[f64], by_subjects: &[f64], by_stimuli: &[f64], sizes: (usize, usize)) -> f64 {
+    let correct = |n: usize| n as f64 / n.saturating_sub(1).max(1) as f64;
+    let (c, d) = (correct(sizes.0), correct(sizes.1));
+    let [b, s, t] = [both, by_subjects, by_stimuli].map(stats::variance);
+    (c * s + d * t - c * d * (b - s - t)).min(b).max(c * s).max(d * t)
+}
+
+/// Interval of `level` around an estimate with this variance, by Student's t.
+///
+/// # Errors
+/// If the degrees of freedom are not positive.
+pub fn t_interval(estimate: f64, variance: f64, degrees: f64, level: f64) -> Result<(f64, f64)> {
+    let reach = tests::t_quantile(0.5 + level / 2.0, degrees)? * variance.max(0.0).sqrt();
+    Ok((estimate - reach, estimate + reach))
+}

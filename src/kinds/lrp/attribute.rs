@@ -1,0 +1,455 @@
+//! `lrp.attribute`: what each input value contributed to an answer, for every row of a table.
+
+use std::collections::BTreeMap;
+
+use onnx_graph::model::Model;
+use onnx_graph::relevance::{Attribution, CONSERVATION, Options, RELEVANCE, START, Start, attribution};
+use onnx_graph::shape::Dim;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::composite::{Bound, Composite, bounds};
+use super::samples::Samples;
+use super::target::{Named, Target};
+use super::with_row_shape;
+use crate::kinds::model::facts;
+use crate::kinds::model::train::row_shape;
+use crate::model::{Runtime, Session, Values};
+use crate::stage::{
+    Column, Complaint, Facts, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads,
+    TableFacts,
+};
+use crate::table::{Frame, Tensor, read, write};
+
+/// Input values of one call into the runtime, about: maps of large images need much memory.
+const VALUES_A_CALL: usize = 1 << 20;
+/// Rows of one call at most.
+const ROWS_A_CALL: usize = 128;
+
+/// Relevance maps of a model's answers.
+pub struct Attribute;
+
+/// Parameters of `lrp.attribute`.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Params {
+    /// Which rule explains which layer: a name, or a list of `{ ops, names, first, last, rule, … }`.
+    pub composite: Composite,
+    /// Smallest and largest value of the input, each for all channels or one for each; the box rule needs it.
+    #[serde(default, rename = "box")]
+    pub bounds: Option<(Bound, Bound)>,
+    /// What is explained: `predicted`, `runner_up`, `contrast`, `label`, `{ class: k }` or `{ column: name }`
+    /// (class indices, or vectors of start relevance).
+    #[serde(default = "predicted")]
+    pub target: Target,
+    /// Relevance starts at 1, or at the explained value itself.
+    #[serde(default)]
+    pub start: StartAt,
+    /// Column that feeds the model; if not given `input`, else the only tensor column.
+    #[serde(default)]
+    pub input: Option<String>,
+    /// The explained tensor, by its name in the graph; if not given the first output, or what stands before
+    /// its softmax.
+    #[serde(default)]
+    pub tensor: Option<String>,
+    /// Where the map is taken, by its name in the graph; if not given the model's input.
+    #[serde(default)]
+    pub at: Option<String>,
+    /// Leave biases out of the rules, so that relevance is conserved.
+    #[serde(default)]
+    pub zero_bias: bool,
+    /// Add up the channels (the first axis) of each map.
+    #[serde(default)]
+    pub sum_channels: bool,
+    /// Columns of the table to carry over, such as the label.
+    #[serde(default)]
+    pub keep: Vec<String>,
+    /// Copies of each input for `smooth_grad` and `integrated_gradients`.
+    #[serde(default = "samples")]
+    pub samples: usize,
+    /// Noise of `smooth_grad`, as a share of an image's range of values.
+    #[serde(default = "noise")]
+    pub noise: f32,
+    /// Seed of the noise.
+    #[serde(default)]
+    pub seed: u64,
+    /// Also write the table `conservation`: what each layer passes on, and what its bias and stabiliser take.
+    #[serde(default)]
+    pub conservation: bool,
+}
+
+/// Where relevance starts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum StartAt {
+    /// At 1.
+    #[default]
+    One,
+    /// At the explained value.
+    Logit,
+}
+
+fn predicted() -> Target {
+    Target::Named(Named::Predicted)
+}
+
+fn samples() -> usize {
+    32
+}
+
+fn noise() -> f32 {
+    0.1
+}
+
+impl Params {
+    /// The input column, and the columns that are read besides.
+    fn columns(&self, table: &TableFacts) -> Result<(String, Vec<String>), Complaint> {
+        let input = facts::input_column(table, self.input.as_deref(), "input")?;
+        let mut kept: Vec<String> = table.column("id").map(|_| "id".to_owned()).into_iter().collect();
+        for (index, name) in self.keep.iter().enumerate() {
+            facts::column(table, name, &format!("keep.{index}"))?;
+            if !kept.contains(name) {
+                kept.push(name.clone());
+            }
+        }
+        if let Some(column) = self.target.column() {
+            facts::column(table, column, "target")?;
+        }
+        Ok((input, kept))
+    }
+
+    fn all_columns(&self, table: &TableFacts) -> Result<Vec<String>, Complaint> {
+        let (input, mut all) = self.columns(table)?;
+        for name in [Some(input.as_str()), self.target.column()].into_iter().flatten() {
+            if !all.iter().any(|n| n == name) {
+                all.push(name.to_owned());
+            }
+        }
+        Ok(all)
+    }
+
+    fn check(&self) -> Result<(), Complaint> {
+        let composite = self.composite.compiled()?;
+        let bounds = bounds(self.bounds.as_ref())?;
+        if composite.needs_box() && bounds.is_none() {
+            return Err(Complaint::param("composite", "the box rule needs the bounds of the input")
+                .hint("add `box: [low, high]`, for example `box: [0.0, 1.0]`"));
+        }
+        if self.samples == 0 || self.samples >= 1 << 20 {
+            return Err(Complaint::param("samples", "there must be 1 to 1048575 samples"));
+        }
+        if !self.noise.is_finite() || self.noise < 0.0 {
+            return Err(Complaint::param("noise", "the noise must be 0 or more"));
+        }
+        Ok(())
+    }
+}
+
+impl Kind for Attribute {
+    type Params = Params;
+    const NAME: &'static str = "lrp.attribute";
+    const REVISION: u32 = 1;
+    const USES_RUNTIME: bool = true;
+    const ABOUT: &'static str = "Relevance maps: what each input value contributed to a model's answer, row by row.\n\n\
+        Forward pass and relevance are one ONNX graph. The result has the row's `id` (or its number), the columns \
+        under `keep`, `target` (the explained class), `logit` (its value), and `relevance`, a tensor of the shape of \
+        the input. Relevance starts at 1 or at the logit; rules, composites and the treatment of biases are zennit's. \
+        Batch normalisation is merged into the layer before it, exactly. A layer without a rule is an error that \
+        names it.\n\nIn a list of entries the first that matches a layer counts: `ops` (names of ops), `names` (of \
+        nodes, `*` for any text), `first`, `last`; rules are epsilon, zero, zplus, alpha_beta, gamma, zbox, wsquare, \
+        flat, norm, pass and gradient. Layers that none matches: norm for sums and means, pass for activations, the \
+        gradient for pooling and reshaping.";
+    const EXAMPLE: &'static str = "\
+maps:
+  uses: lrp.attribute
+  in: { model: train.model, data: split.test }
+  with: { composite: epsilon_plus_flat, target: predicted }
+";
+
+    fn ports(params: Option<&Params>) -> Ports {
+        let mut outputs =
+            vec![Port::new("table", PortType::Table, "id, kept columns, target, logit, relevance")];
+        if params.is_none_or(|p| p.conservation) {
+            outputs.push(Port::new(
+                "conservation",
+                PortType::Table,
+                "with `conservation: true`: for each layer the mean relevance at its output and inputs, and what \
+                 bias and stabiliser took",
+            ));
+        }
+        Ports {
+            inputs: vec![
+                Port::new("model", PortType::Model, "a model with one float32 input"),
+                Port::new("data", PortType::Table, "rows to explain"),
+            ],
+            outputs,
+            ..Ports::default()
+        }
+    }
+
+    fn reads(params: &Params, context: &InferContext) -> BTreeMap<String, Reads> {
+        let columns = context.input("data").table().and_then(|t| params.all_columns(t).ok());
+        columns.map(|c| BTreeMap::from([("data".to_owned(), Reads::columns(c))])).unwrap_or_default()
+    }
+
+    fn infer(params: &Params, context: &InferContext) -> Result<Outputs, Complaint> {
+        params.check()?;
+        let model_input = facts::only_input(context.input("model"))?;
+        let Some(table) = context.input("data").table() else { return Ok(Outputs::new()) };
+        let (input, kept) = params.columns(table)?;
+        if let Some(model_input) = model_input {
+            facts::check_shape(table, &input, model_input)?;
+        }
+        let shape = table.column(&input).and_then(|c| c.shape.clone());
+        let Some(shape) = shape.filter(|_| params.at.is_none()) else { return Ok(Outputs::new()) };
+        let shape = if params.sum_channels { shape.get(1..).unwrap_or_default().to_vec() } else { shape };
+        let column = |name: &str, dtype: &str, shape: Option<Vec<usize>>| Column {
+            name: name.to_owned(),
+            dtype: dtype.to_owned(),
+            shape,
+            digest: None,
+        };
+        let mut columns: Vec<Column> = Vec::new();
+        if !kept.iter().any(|n| n == "id") {
+            columns.push(column("id", "int64", None));
+        }
+        let carried = kept.iter().filter_map(|n| table.column(n));
+        columns.extend(carried.map(|c| Column { digest: None, ..c.clone() }));
+        columns.push(column("target", "int64", None));
+        columns.push(column("logit", "float64", None));
+        columns.push(column("relevance", "tensor(float32)", Some(shape)));
+        Ok(Outputs::from([("table".to_owned(), Facts::Table(TableFacts { rows: None, columns }))]))
+    }
+
+    fn run(params: &Params, io: &mut Io) -> Result<(), Failure> {
+        let model = facts::read(io.input("model")?)?;
+        let bound = io.input("data")?;
+        let schema = bound.facts.table().cloned().unwrap_or_default();
+        let (input, kept) = params.columns(&schema).map_err(|c| Failure::new(c.message))?;
+        let wanted = params.all_columns(&schema).map_err(|c| Failure::new(c.message))?;
+        let frame = read(bound, Some(&wanted.iter().map(String::as_str).collect::<Vec<_>>()))?;
+        let tensor = frame.tensor_f32(&input)?;
+        let shape = row_shape(&model, &tensor)?;
+        let rows = tensor.rows();
+        let made = compile(params, with_row_shape(model, &shape))?;
+        let width = explained_width(&made)?;
+        let given = params.target.given(&frame, rows, width)?;
+        let library = io.library.clone().ok_or_else(|| Failure::new("ONNX Runtime is not here"))?;
+        let runtime = Runtime::load(&library)?;
+        let session = Session::new(runtime, &made.model.to_bytes(), &io.providers, io.threads)?;
+        io.note("execution_provider", session.provider());
+        io.note("onnxruntime", runtime.build());
+        let mut explainer = Explainer { params, made: &made, session, shape: &shape, width };
+        let result = explainer.all(&tensor, given.as_deref(), io)?;
+
+        let mut table = Frame::new();
+        if !kept.iter().any(|n| n == "id") {
+            table.push_i64s("id", (0..rows as i64).collect())?;
+        }
+        for name in &kept {
+            table.push_column_of(&frame, name)?;
+        }
+        table.push_i64s("target", result.targets)?;
+        table.push_f64s("logit", result.logits)?;
+        table.push_tensor_f32("relevance", summed(result.maps, params.sum_channels))?;
+        let path = io.create("table", "parquet");
+        let facts = write(&mut table, &path)?;
+        io.put("table", path, facts);
+        if params.conservation {
+            let mut table = conservation(&made, &result.counts, rows)?;
+            let path = io.create("conservation", "parquet");
+            let facts = write(&mut table, &path)?;
+            io.put("conservation", path, facts);
+        }
+        Ok(())
+    }
+}
+
+/// The graph of forward pass and relevance.
+fn compile(params: &Params, model: Model) -> Result<Attribution, Failure> {
+    let composite = params.composite.compiled().map_err(|c| Failure::new(c.message))?;
+    let averaged = params.composite.is("smooth_grad") || params.composite.is("integrated_gradients");
+    let options = Options {
+        tensor: params.tensor.clone(),
+        at: params.at.clone(),
+        // Changed copies of an input are explained for what decided the input itself.
+        start: if averaged { Start::Given } else { params.target.start() },
+        from_logit: params.start == StartAt::Logit,
+        bounds: bounds(params.bounds.as_ref()).map_err(|c| Failure::new(c.message))?,
+        zero_bias: params.zero_bias,
+        conservation: params.conservation,
+        ..Options::default()
+    };
+    attribution(&model, &composite, &options).map_err(|e| Failure::new(e.to_string()))
+}
+
+/// Values of the explained tensor in one row.
+fn explained_width(made: &Attribution) -> Result<usize, Failure> {
+    let dims = made.explained_info.dims.as_deref().unwrap_or_default();
+    let sizes =
+        dims.iter().skip(1).map(|d| if let Dim::Size(s) = d { usize::try_from(*s).ok() } else { None });
+    match sizes.collect::<Option<Vec<usize>>>() {
+        Some(sizes) if !dims.is_empty() => Ok(sizes.iter().product()),
+        _ => {
+            Err(Failure::new(format!("the shape of the explained tensor `{}` is not known", made.explained))
+                .hint("name another one with `tensor`"))
+        }
+    }
+}
+
+/// Adds up the first axis of each map.
+fn summed(maps: Tensor<f32>, channels: bool) -> Tensor<f32> {
+    let (Some((count, rest)), true) = (maps.row_shape.split_first(), channels) else { return maps };
+    let plane = rest.iter().product::<usize>().max(1);
+    let add = |map: &[f32]| -> Vec<f32> {
+        let pixel = |p: usize| (0..*count).map(|c| f64::from(map[c * plane + p])).sum::<f64>() as f32;
+        (0..plane).map(pixel).collect()
+    };
+    let values = maps.values.chunks_exact(count * plane).flat_map(add).collect();
+    Tensor { row_shape: rest.to_vec(), values }
+}
+
+/// Runs the graph over rows.
+struct Explainer<'a> {
+    params: &'a Params,
+    made: &'a Attribution,
+    session: Session,
+    shape: &'a [i64],
+    width: usize,
+}
+
+struct Explained {
+    targets: Vec<i64>,
+    logits: Vec<f64>,
+    maps: Tensor<f32>,
+    /// Sums over rows of the conservation table, layer by layer.
+    counts: Vec<f64>,
+}
+
+impl Explainer<'_> {
+    fn all(&mut self, tensor: &Tensor<f32>, given: Option<&[f32]>, io: &Io) -> Result<Explained, Failure> {
+        let (each, rows) = (tensor.row_size(), tensor.rows());
+        let samples = Samples::of(&self.params.composite, self.params.samples, self.params.noise);
+        let batch = (VALUES_A_CALL / each.max(1)).clamp(1, ROWS_A_CALL);
+        let mut result = Explained {
+            targets: Vec::with_capacity(rows),
+            logits: Vec::with_capacity(rows),
+            maps: Tensor {
+                row_shape: tensor.row_shape.clone(),
+                values: Vec::with_capacity(tensor.values.len()),
+            },
+            counts: vec![0.0; self.made.lines.len() * 4],
+        };
+        for (index, chunk) in tensor.values.chunks(batch * each).enumerate() {
+            let (first, count) = (index * batch, chunk.len() / each.max(1));
+            let mut start = given.map(|g| g[first * self.width..][..count * self.width].to_vec());
+            if start.is_none() && !matches!(samples, Samples::One) {
+                let logits = self.call(chunk, Some(vec![0.0; count * self.width]))?.logits;
+                start = Some(self.params.target.decided(&logits, self.width));
+            }
+            let mut total: Option<Call> = None;
+            for copy in 0..samples.count() {
+                let changed = samples.copy(chunk, each, first, copy, self.params.seed);
+                let call = self.call(&changed, start.clone())?;
+                match &mut total {
+                    None => total = Some(call),
+                    Some(total) => total.map.iter_mut().zip(&call.map).for_each(|(t, v)| *t += v),
+                }
+                io.check_cancelled()?;
+            }
+            let Some(mut total) = total else { continue };
+            if !matches!(samples, Samples::One) {
+                let share = 1.0 / samples.count() as f32;
+                let path = matches!(samples, Samples::Path { .. });
+                total.map.iter_mut().zip(chunk).for_each(|(t, x)| *t *= if path { share * x } else { share });
+                total.logits = self.call(chunk, start.clone())?.logits;
+            }
+            self.take(&mut result, total, start.as_deref(), count);
+            io.progress.advance("rows", (first + count) as u64, Some(rows as u64));
+        }
+        Ok(result)
+    }
+
+    fn take(&self, result: &mut Explained, call: Call, start: Option<&[f32]>, count: usize) {
+        for row in 0..count {
+            let logits = &call.logits[row * self.width..][..self.width];
+            let own = start.map(|s| &s[row * self.width..][..self.width]);
+            let class = self.params.target.class(logits, own);
+            // A vector of start relevance weighs the tensor's values.
+            let logit = own.map_or(f64::from(logits[class]), |s| {
+                s.iter().zip(logits).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+            });
+            result.targets.push(class as i64);
+            result.logits.push(logit);
+        }
+        if self.params.at.is_some() {
+            result.maps.row_shape = call.map_shape;
+        }
+        result.maps.values.extend(call.map);
+        for image in call.counts.chunks_exact(result.counts.len().max(1)) {
+            result.counts.iter_mut().zip(image).for_each(|(total, v)| *total += f64::from(*v));
+        }
+    }
+
+    /// One call into the runtime.
+    fn call(&mut self, rows: &[f32], start: Option<Vec<f32>>) -> Result<Call, Failure> {
+        let count = rows.len() / self.shape.iter().product::<i64>().max(1) as usize;
+        let shaped =
+            |row: &[i64]| std::iter::once(count as i64).chain(row.iter().copied()).collect::<Vec<i64>>();
+        let (input, ..) = self.session.inputs().into_iter().next().unwrap_or_default();
+        let mut inputs = vec![(input, (shaped(self.shape), Values::F32(rows.to_vec())))];
+        if let Some(start) = start {
+            let dims = self.made.explained_info.dims.as_deref().unwrap_or_default();
+            let own: Vec<i64> =
+                dims.iter().skip(1).map(|d| if let Dim::Size(s) = d { *s } else { 1 }).collect();
+            inputs.push((START.to_owned(), (shaped(&own), Values::F32(start))));
+        }
+        let mut outputs = self.session.run(inputs)?;
+        let mut floats = |name: &str| match outputs.remove(name) {
+            Some((shape, Values::F32(values))) => Ok((shape, values)),
+            _ => Err(Failure::new(format!("the graph gave no float32 `{name}`"))),
+        };
+        let (_, logits) = floats(&self.made.explained)?;
+        let (shape, map) = floats(RELEVANCE)?;
+        let counts = if self.params.conservation { floats(CONSERVATION)?.1 } else { Vec::new() };
+        let map_shape = shape.iter().skip(1).map(|d| usize::try_from(*d).unwrap_or(0)).collect();
+        if logits.len() != count * self.width {
+            return Err(Failure::new(format!(
+                "the explained tensor `{}` does not have one entry a row",
+                self.made.explained
+            )));
+        }
+        if let Some(place) = map.iter().position(|v| !v.is_finite()) {
+            let row = place / (map.len() / count.max(1)).max(1);
+            return Err(Failure::new(format!(
+                "the map of row {row} of this batch holds values that are no numbers"
+            ))
+            .hint("look for such values in the rows and in the model's weights, or raise `epsilon`"));
+        }
+        Ok(Call { logits, map, map_shape, counts })
+    }
+}
+
+struct Call {
+    logits: Vec<f32>,
+    map: Vec<f32>,
+    map_shape: Vec<usize>,
+    counts: Vec<f32>,
+}
+
+/// Means over rows of what each layer passed on.
+fn conservation(made: &Attribution, counts: &[f64], rows: usize) -> Result<Frame, Failure> {
+    let mut frame = Frame::new();
+    let text =
+        |pick: fn(&onnx_graph::relevance::Line) -> &String| made.lines.iter().map(pick).collect::<Vec<_>>();
+    frame.push_i64s("order", (0..made.lines.len() as i64).collect())?;
+    frame.push_strings("node", &text(|l| &l.node))?;
+    frame.push_strings("op", &text(|l| &l.op))?;
+    frame.push_strings("rule", &text(|l| &l.rule))?;
+    let names = ["relevance_out", "relevance_in", "absorbed_by_bias", "absorbed_by_stabiliser"];
+    for (k, name) in names.into_iter().enumerate() {
+        let column = counts.chunks_exact(4).map(|line| line[k] / rows.max(1) as f64).collect();
+        frame.push_f64s(name, column)?;
+    }
+    Ok(frame)
+}

@@ -1,0 +1,128 @@
+//! What is explained of each row: a class, or a vector of start relevance.
+
+use onnx_graph::relevance::Start;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::stage::Failure;
+use crate::table::Frame;
+
+/// Where relevance starts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Target {
+    /// predicted: the largest logit; runner_up: the second largest; contrast: the largest against all
+    /// others; label: the class in the column `label`.
+    Named(Named),
+    /// One class for all rows.
+    Class {
+        /// Its index.
+        class: usize,
+    },
+    /// A column of class indices, or of vectors of start relevance.
+    Column {
+        /// Its name.
+        column: String,
+    },
+}
+
+/// A target that the model's answer or the usual column decides.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)]
+pub enum Named {
+    Predicted,
+    RunnerUp,
+    Contrast,
+    Label,
+}
+
+impl Target {
+    /// The column that is read, if any.
+    pub fn column(&self) -> Option<&str> {
+        match self {
+            Target::Named(Named::Label) => Some("label"),
+            Target::Column { column } => Some(column),
+            _ => None,
+        }
+    }
+
+    /// How the graph starts.
+    pub fn start(&self) -> Start {
+        match self {
+            Target::Named(Named::Predicted) => Start::Predicted,
+            Target::Named(Named::RunnerUp) => Start::RunnerUp,
+            Target::Named(Named::Contrast) => Start::Contrast,
+            _ => Start::Given,
+        }
+    }
+
+    /// Start relevance of every row, `width` values each, for targets that the rows give.
+    ///
+    /// # Errors
+    /// If a class is not one of the model's, or the vectors have another length.
+    pub fn given(&self, frame: &Frame, rows: usize, width: usize) -> Result<Option<Vec<f32>>, Failure> {
+        let classes: Vec<i64> = match self {
+            Target::Class { class } => vec![*class as i64; rows],
+            Target::Named(Named::Label) => frame.i64s("label")?,
+            Target::Column { column } => {
+                let tensor = frame.tensor_f32(column)?;
+                if !tensor.row_shape.is_empty() {
+                    if tensor.row_size() != width {
+                        return Err(Failure::new(format!(
+                            "the column `{column}` has vectors of {} values, and the explained tensor has {width}",
+                            tensor.row_size()
+                        )));
+                    }
+                    return Ok(Some(tensor.values));
+                }
+                frame.i64s(column)?
+            }
+            Target::Named(_) => return Ok(None),
+        };
+        let mut start = vec![0.0; rows * width];
+        for (row, class) in classes.iter().enumerate() {
+            let place = usize::try_from(*class).ok().filter(|c| *c < width).ok_or_else(|| {
+                Failure::new(format!(
+                    "row {row} asks for the class {class}, and the model has the classes 0 to {}",
+                    width.saturating_sub(1)
+                ))
+            })?;
+            start[row * width + place] = 1.0;
+        }
+        Ok(Some(start))
+    }
+
+    /// The start that the model's answer decides, for methods that explain changed inputs. `logits` hold
+    /// `width` values a row.
+    pub fn decided(&self, logits: &[f32], width: usize) -> Vec<f32> {
+        let mut start = vec![0.0; logits.len()];
+        for (row, out) in logits.chunks_exact(width.max(1)).zip(start.chunks_exact_mut(width.max(1))) {
+            let best = largest(row, None);
+            match self {
+                Target::Named(Named::RunnerUp) => out[largest(row, Some(best))] = 1.0,
+                Target::Named(Named::Contrast) => {
+                    out.fill(-1.0 / (width.max(2) - 1) as f32);
+                    out[best] = 1.0;
+                }
+                _ => out[best] = 1.0,
+            }
+        }
+        start
+    }
+
+    /// The class that a row explains: the largest entry of a start vector, or that of the logits.
+    pub fn class(&self, logits: &[f32], start: Option<&[f32]>) -> usize {
+        match (start, self) {
+            (Some(start), _) => largest(start, None),
+            (None, Target::Named(Named::RunnerUp)) => largest(logits, Some(largest(logits, None))),
+            (None, _) => largest(logits, None),
+        }
+    }
+}
+
+/// The place of the first of the largest values, apart from `without`.
+fn largest(values: &[f32], without: Option<usize>) -> usize {
+    let places = (0..values.len()).filter(|i| Some(*i) != without);
+    places.reduce(|best, i| if values[i] > values[best] { i } else { best }).unwrap_or(0)
+}

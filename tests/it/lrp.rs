@@ -1,0 +1,186 @@
+//! `lrp.*` as a user runs them: the golden nets through YAML, ONNX Runtime and Parquet.
+
+use super::npz::{Array, read};
+use super::support::Project;
+use sulcus::table::read_path;
+
+const COMPOSITES: [&str; 8] = [
+    "epsilon",
+    "epsilon_plus",
+    "epsilon_plus_flat",
+    "epsilon_alpha2_beta1",
+    "epsilon_alpha2_beta1_flat",
+    "epsilon_gamma_box",
+    "gradient",
+    "gradient_x_input",
+];
+
+fn golden(name: &str) -> String {
+    format!("{}/tests/golden/lrp/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The model files of each net.
+fn nets() -> Vec<(String, Vec<String>)> {
+    let names = std::fs::read_dir(golden("")).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+    let mut files: Vec<String> = names.filter(|n| n.ends_with(".onnx")).collect();
+    files.sort();
+    let mut nets: Vec<(String, Vec<String>)> = Vec::new();
+    for file in files {
+        let net = file.split('.').next().unwrap().to_owned();
+        match nets.last_mut().filter(|(name, _)| *name == net) {
+            Some((_, files)) => files.push(file),
+            None => nets.push((net, vec![file])),
+        }
+    }
+    nets
+}
+
+/// The largest difference in each image as a share of its peak.
+fn difference(made: &[f32], wanted: &Array) -> f64 {
+    assert_eq!(made.len(), wanted.data.len());
+    let each = wanted.shape[1..].iter().product::<usize>();
+    let share = |(a, b): (&[f32], &[f64])| {
+        let peak = b.iter().fold(0.0f64, |m, v| m.max(v.abs()));
+        a.iter().zip(b).fold(0.0f64, |m, (x, y)| m.max((f64::from(*x) - y).abs())) / peak
+    };
+    made.chunks(each).zip(wanted.data.chunks(each)).map(share).fold(0.0, f64::max)
+}
+
+#[test]
+fn golden_maps_through_a_workflow() {
+    let mut yaml = String::from("name: golden\nstages:\n");
+    let mut files = Vec::new();
+    for (net, models) in nets() {
+        let json: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(golden(&format!("{net}.json"))).unwrap()).unwrap();
+        yaml += &format!(
+            "  data_{net}:\n    uses: ingest.arrays\n    with: {{ path: {net}.npz, columns: [input, target] }}\n"
+        );
+        for file in models {
+            let stage = file.trim_end_matches(".onnx").replace('.', "_");
+            let list = COMPOSITES.join(", ");
+            yaml += &format!(
+                "  model_{stage}:\n    uses: ingest.model\n    with: {{ path: {file} }}\n  {stage}:\n    uses: \
+                 lrp.attribute\n    matrix: {{ composite: [{list}] }}\n    in: {{ model: model_{stage}, data: \
+                 data_{net} }}\n    with: {{ composite: \"${{matrix.composite}}\", box: [{}, {}], input: input, \
+                 target: {{ column: target }} }}\n",
+                json["low"], json["high"]
+            );
+            files.push((net.clone(), stage, file));
+        }
+    }
+    let project = Project::new(&yaml);
+    for (net, _, file) in &files {
+        for name in [format!("{net}.npz"), file.clone()] {
+            std::fs::copy(golden(&name), project.path(&name)).unwrap();
+        }
+    }
+    let ran = project.sulcus(&["run"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    for (net, stage, _) in &files {
+        let golden = read(&format!("lrp/{net}.npz"));
+        for composite in COMPOSITES {
+            let path = project.path(&format!("results/golden/{stage}/composite={composite}/table.parquet"));
+            let table = read_path(&path, None).unwrap();
+            assert_eq!(table.names(), ["id", "target", "logit", "relevance"], "{stage} {composite}");
+            let error = difference(
+                &table.tensor_f32("relevance").unwrap().values,
+                &golden[&format!("relevance_{composite}")],
+            );
+            assert!(error <= 1e-4, "{stage} {composite}: {error:e} of the peak");
+            let classes = golden["logits"].shape[1];
+            for (row, (class, logit)) in
+                table.i64s("target").unwrap().iter().zip(table.f64s("logit").unwrap()).enumerate()
+            {
+                assert_eq!(golden["target"].row(row)[*class as usize], 1.0);
+                assert!((logit - golden["logits"].data[row * classes + *class as usize]).abs() <= 1e-5);
+            }
+        }
+    }
+    let again = project.sulcus(&["run"]);
+    assert!(again.stderr.contains("0 executed"), "{}", again.stderr);
+}
+
+const SMALL: &str = "
+name: small
+stages:
+  model: { uses: ingest.model, with: { path: vgg_small.onnx } }
+  data: { uses: ingest.arrays, with: { path: vgg_small.npz, columns: [input, target] } }
+  maps:
+    uses: lrp.attribute
+    in: { model: model, data: data }
+    with: WITH
+";
+
+fn small(with: &str) -> Project {
+    let project = Project::new(&SMALL.replace("WITH", with));
+    for name in ["vgg_small.onnx", "vgg_small.npz"] {
+        std::fs::copy(golden(name), project.path(name)).unwrap();
+    }
+    project
+}
+
+#[test]
+fn entries_of_a_list_override_and_the_table_accounts() {
+    // The same as epsilon_gamma_box, written out.
+    let project = small(
+        "{ composite: [{ ops: [Conv], first: true, rule: zbox }, { ops: [Conv], rule: gamma, gamma: 0.25 }, \
+         { ops: [Gemm], rule: epsilon }], box: [-3.0, 3.0], input: input, target: { column: target }, \
+         conservation: true }",
+    );
+    let ran = project.sulcus(&["run"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let table = read_path(&project.path("results/small/maps/table.parquet"), None).unwrap();
+    let error = difference(
+        &table.tensor_f32("relevance").unwrap().values,
+        &read("lrp/vgg_small.npz")["relevance_epsilon_gamma_box"],
+    );
+    assert!(error <= 1e-4, "{error:e}");
+    let table = read_path(&project.path("results/small/maps/conservation.parquet"), None).unwrap();
+    let column = |name: &str| table.f64s(name).unwrap();
+    let (out, into) = (column("relevance_out"), column("relevance_in"));
+    let (bias, stabiliser) = (column("absorbed_by_bias"), column("absorbed_by_stabiliser"));
+    assert!(out.len() > 10);
+    for i in 0..out.len() {
+        let lost = out[i] - into[i] - bias[i] - stabiliser[i];
+        assert!(lost.abs() <= 1e-4, "layer {i} loses {lost:e} of {:e}", out[i]);
+    }
+}
+
+#[test]
+fn averaged_gradients_keep_their_laws() {
+    let project = small("{ composite: integrated_gradients, samples: 256, input: input, start: one }");
+    let ran = project.sulcus(&["run"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let table = read_path(&project.path("results/small/maps/table.parquet"), None).unwrap();
+    let maps = table.tensor_f32("relevance").unwrap();
+    // Completeness: the map sums to the logit less that of a black image, which is the same for all rows of
+    // one class.
+    let sums: Vec<f64> = maps
+        .values
+        .chunks(maps.row_size())
+        .zip(table.f64s("logit").unwrap())
+        .map(|(map, logit)| logit - map.iter().map(|v| f64::from(*v)).sum::<f64>())
+        .collect();
+    let classes = table.i64s("target").unwrap();
+    for (i, a) in sums.iter().enumerate() {
+        for (j, b) in sums.iter().enumerate().filter(|(j, _)| classes[*j] == classes[i]) {
+            assert!((a - b).abs() < 2e-2, "rows {i} and {j}: {a} against {b}");
+        }
+    }
+}
+
+#[test]
+fn mistakes_are_named_before_anything_runs() {
+    for (with, wanted) in [
+        ("{ composite: epsilon_gamma_box }", "the box rule needs the bounds"),
+        ("{ composite: epsilonn }", "did you mean"),
+        ("{ composite: epsilon, box: [1.0, 0.0] }", "below the upper one"),
+        ("{ composite: epsilon, target: { column: nothing } }", "no column `nothing`"),
+        ("{ composite: epsilon, keep: [labl] }", "no column `labl`"),
+    ] {
+        let ran = small(with).sulcus(&["check"]);
+        assert_eq!(ran.code, 2, "{with}: {}", ran.stderr);
+        assert!(ran.stderr.contains(wanted), "{with}: {}", ran.stderr);
+    }
+}
