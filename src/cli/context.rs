@@ -11,6 +11,7 @@ use crate::kinds::KINDS;
 use crate::plan::{Plan, plan};
 use crate::spec::{Overrides, load, parse};
 use crate::stage::Digest;
+use crate::store::Index;
 
 /// The file looked for when none is named.
 const DEFAULT_FILE: &str = "sulcus.yaml";
@@ -68,17 +69,26 @@ impl Context {
         Ok(plan(workflow, &self.root, KINDS, &self.providers)?)
     }
 
-    /// Opens the project's store and index.
+    /// The project's index.
     ///
     /// # Errors
-    /// If they cannot be opened.
+    /// If the project's folder cannot be opened.
+    pub fn index(&self) -> Result<Index, CliError> {
+        Ok(Index::open(&self.root)?)
+    }
+
+    /// Opens the project's store beside its index.
+    ///
+    /// # Errors
+    /// If it cannot be opened.
     pub fn session<'a>(
         &self,
         global: &Global,
+        index: Index,
         env: Map<String, Value>,
         host: Option<&'a dyn crate::stage::RuntimeHost>,
     ) -> Result<Session<'a>, CliError> {
-        Ok(Session::open(&self.root, global.store.as_deref(), host, env)?)
+        Ok(Session::open(index, global.store.as_deref(), host, env)?)
     }
 
     /// The workflow's path inside the project.

@@ -42,7 +42,7 @@ pub fn open<T>(
     let context = Context::new(global, args)?;
     let plan = context.plan()?;
     let host = super::runtime::host(global);
-    let session = context.session(global, plan.workflow.env.clone(), host.as_deref())?;
+    let session = context.session(global, context.index()?, plan.workflow.env.clone(), host.as_deref())?;
     let memory = context.memory();
     let targets = select(&plan, &context.targets)?;
     let past = Past::new(&context, &memory, &session.store);

@@ -8,6 +8,7 @@ use crate::exec::Status;
 use crate::key::{Change, Manifest, diff};
 use crate::plan::{Plan, Source, Step, StepId};
 use crate::stage::Digest;
+use crate::store::Moment;
 
 /// Longer values are cut to what differs.
 const VALUE: usize = 48;
@@ -41,7 +42,7 @@ pub fn why(opened: &Opened, look: &Look, id: StepId) -> Result<Why, CliError> {
         out.reasons.push(format!("{} first, for the first time", run(&unknown)));
         return Ok(out);
     }
-    let resolved = look.resolver.resolve(id, &|s| look.seen.outputs(s))?;
+    let resolved = look.resolver.resolve(id, Moment::First, &|s| look.seen.outputs(s))?;
     match (opened.past.key(&step.name), opened.past.record(&step.name)) {
         (_, Some(record)) => {
             let before = Manifest::parse(&record.manifest);

@@ -47,13 +47,14 @@ pub fn run(global: &Global, args: &RunArgs, ui: &Ui) -> Result<Exit, CliError> {
     let context = Context::new(global, &args.workflow)?;
     let memory = context.memory();
     let request = context.request();
-    if !args.force && world::is_current(global, &context, &memory, &request)? {
+    let index = context.index()?;
+    if !args.force && world::is_current(global, &context, &memory, &request, &index) {
         report_current(&memory, begun, ui);
         return Ok(Exit::Done);
     }
     let plan = context.plan()?;
     let host = super::runtime::host(global);
-    let session = context.session(global, plan.workflow.env.clone(), host.as_deref())?;
+    let session = context.session(global, index, plan.workflow.env.clone(), host.as_deref())?;
     let targets = select(&plan, &context.targets)?;
     let steps = ancestors(&plan, &targets);
     let forced: HashSet<StepId> = if args.force { targets.iter().copied().collect() } else { HashSet::new() };
@@ -177,13 +178,17 @@ fn leave_behind(
     before: &Memory,
     request: &Digest,
 ) -> Result<(), CliError> {
-    let mut lock = LockFile::read(&context.lock_path());
-    let names: HashSet<&str> = plan.steps.iter().map(|s| s.name.as_str()).collect();
-    lock.0.retain(|name, _| names.contains(name.as_str()));
+    let mut lock = LockFile::default();
     let mut memory = Memory::default();
-    for step in &plan.steps {
-        if let (Some(key), Some(outputs)) = (before.key(&step.name), before.last(&step.name)) {
-            memory.remember(step.name.clone(), key, outputs);
+    if summary.results.len() < plan.steps.len() {
+        // Steps that this run did not bring up to date keep what is said of them.
+        lock = LockFile::read(&context.lock_path());
+        let names: HashSet<&str> = plan.steps.iter().map(|s| s.name.as_str()).collect();
+        lock.0.retain(|name, _| names.contains(name.as_str()));
+        for step in &plan.steps {
+            if let (Some(key), Some(outputs)) = (before.key(&step.name), before.last(&step.name)) {
+                memory.remember(step.name.clone(), key, outputs);
+            }
         }
     }
     for (id, (key, outputs)) in &summary.results {

@@ -8,6 +8,7 @@ use super::ui::Ui;
 use super::{CliError, Exit, Global, WorkflowArgs};
 use crate::exec::{Status, in_place};
 use crate::plan::StepId;
+use crate::store::Moment;
 
 /// Runs the command; with `--quiet` it only answers by its exit code.
 pub fn status(global: &Global, args: &WorkflowArgs, ui: &Ui) -> Result<Exit, CliError> {
@@ -52,7 +53,7 @@ fn state(opened: &Opened, look: &Look, id: StepId) -> Result<(&'static str, Vec<
     let paths = step.outputs.iter().map(|port| opened.plan.output_path(id, port));
     let absent: Vec<String> = paths
         .zip(outputs.iter())
-        .filter(|(path, out)| !in_place(opened.session, out, path.as_str()))
+        .filter(|(path, out)| !in_place(opened.session, out, path.as_str(), Moment::First))
         .map(|(path, _)| {
             let there = opened.session.index.root().stat_nofollow(path.as_str()).is_some();
             format!("{path} {}", if there { "was changed" } else { "is missing" })

@@ -13,7 +13,7 @@ use super::{CliError, Exit, Global, WorkflowArgs};
 use crate::exec::{Event, Observer, Outputs, Session, reexecute};
 use crate::plan::StepId;
 use crate::stage::{Cancel, Failure, PortType};
-use crate::store::{Damage, Output, Store};
+use crate::store::{Damage, Index, Output, Store};
 
 /// Arguments of `sulcus verify`.
 #[derive(Args, Debug)]
@@ -92,7 +92,7 @@ fn again(
     let (checkout, scratch) = (folder.path().join("project"), folder.path().join("store"));
     crate::fs::create_dir_all(checkout.join(".sulcus"))?;
     let session = opened.session;
-    let beside = Session::open(&checkout, Some(&scratch), session.host, session.env.clone())?;
+    let beside = Session::open(Index::open(&checkout)?, Some(&scratch), session.host, session.env.clone())?;
     let said = Said::default();
     let outputs = |source: StepId| look.seen.cached.get(&source).map(|(_, outputs)| Outputs::clone(outputs));
     match reexecute(&look.resolver, id, &outputs, &beside, cancel, &said) {

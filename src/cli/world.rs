@@ -1,36 +1,34 @@
 //! Whether anything that a run went by has changed since: the fast way through a run with nothing to do.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use super::Global;
 use super::context::Context;
-use super::{CliError, Global};
 use crate::exec::{Memory, Session, Summary};
 use crate::plan::{FileBinding, Plan, Source, StepId, list_digest, list_sources};
 use crate::stage::{Digest, FileForm, PortType};
-use crate::store::{Index, Stat, Store};
+use crate::store::{Index, Moment, Stat, Store};
 
-/// The fast way: the same request, and every path that it depends on unchanged.
+/// The fast way: the same request, and every path that it depends on unchanged. What was seen on the way
+/// is left in `index`.
 pub fn is_current(
     global: &Global,
     context: &Context,
     memory: &Memory,
     request: &Digest,
-) -> Result<bool, CliError> {
-    if memory.request.as_ref() != Some(request) {
-        return Ok(false);
-    }
+    index: &Index,
+) -> bool {
     let own = context.root.join(".sulcus");
-    let index = Index::open(&context.root, own.join("index"))?;
     let store = global.store.as_deref().unwrap_or(&own);
     let object = |digest: &Digest| Store::object_in(store, digest);
     let host = super::runtime::host(global);
     let ask = |probe: &str| answer(probe, context, host.as_deref());
-    let current = memory.is_current(request, &index, &object, &ask);
+    let current = memory.is_current(request, index, &object, &ask);
     if current {
         // What had to be hashed again is noted, so that the next run needs not.
         let _ = index.save();
     }
-    Ok(current)
+    current
 }
 
 /// The answer to a question that the memory asks of the world.
@@ -54,7 +52,8 @@ fn answer(probe: &str, context: &Context, host: Option<&dyn crate::stage::Runtim
 type World = (Vec<(String, Stat, Digest)>, Vec<(Digest, Stat)>, Vec<(String, Digest)>);
 
 /// Notes every path that the steps depend on or wrote, every object, and every question that they
-/// asked. `None` if something is no longer as the run saw it: then the next run has to look closely.
+/// asked: each path in the state that the run went by, so that a later change is seen. `None` if the run
+/// itself saw something change: then the next run has to look closely.
 pub fn note(
     context: &Context,
     plan: &Plan,
@@ -62,10 +61,23 @@ pub fn note(
     session: &Session,
     summary: &Summary,
 ) -> Option<World> {
-    let text = |s: &crate::spec::Source| (s.name.clone(), Digest::of(s.text.as_bytes()));
-    let mut paths: HashMap<String, Digest> = plan.workflow.sources.iter().map(text).collect();
-    let mut objects: HashSet<Digest> = HashSet::new();
-    let mut probes: HashSet<String> = plan.workflow.env.keys().map(|name| format!("env {name}")).collect();
+    let index = &session.index;
+    let mut paths: BTreeMap<String, (Stat, Digest)> = BTreeMap::new();
+    for source in &plan.workflow.sources {
+        let (digest, stat) = index.digest(&source.name).ok()?;
+        if digest != Digest::of(source.text.as_bytes()) {
+            return None;
+        }
+        paths.insert(source.name.clone(), (stat, digest));
+    }
+    let mut objects: BTreeMap<Digest, Stat> = BTreeMap::new();
+    let mut object = |digest: Digest| {
+        let path = session.store.object(&digest);
+        index.look_outside(&path, Moment::First).ok()?;
+        let seen = index.seen(&path.to_string_lossy());
+        seen.filter(|(_, found)| *found == digest).map(|(stat, _)| objects.insert(digest, stat))
+    };
+    let mut probes: BTreeSet<String> = plan.workflow.env.keys().map(|name| format!("env {name}")).collect();
     let written = Written::of(plan);
     for &id in steps {
         let step = &plan.steps[id];
@@ -74,7 +86,7 @@ pub fn note(
         }
         for binding in &step.files {
             for file in binding.found.iter().filter(|f| f.producer.is_none()) {
-                paths.insert(file.path.as_str().to_owned(), session.index.answered(file.path.as_str())?);
+                paths.insert(file.path.as_str().to_owned(), index.seen(file.path.as_str())?);
             }
             if is_list(binding) {
                 if !written.same_list(plan, binding) {
@@ -85,36 +97,30 @@ pub fn note(
         }
         for binding in step.inputs.iter().flat_map(|(_, bindings)| bindings) {
             if let Source::File(path) = &binding.from {
-                paths.insert(path.as_str().to_owned(), session.index.answered(path.as_str())?);
+                paths.insert(path.as_str().to_owned(), index.seen(path.as_str())?);
             }
         }
         let (_, outputs) = summary.results.get(&id)?;
         for (port, out) in step.outputs.iter().zip(outputs.iter()) {
             let path = plan.output_path(id, port);
-            objects.insert(out.object);
+            object(out.object)?;
             if out.ty == PortType::Dir {
                 for (name, digest, _, _) in session.store.tree(&out.object)?.files {
-                    objects.insert(digest);
-                    paths.insert(format!("{path}/{name}"), digest);
+                    object(digest)?;
+                    let name = format!("{path}/{name}");
+                    let seen = index.seen(&name).filter(|(_, found)| *found == digest)?;
+                    paths.insert(name, seen);
                 }
             } else {
-                paths.insert(path.as_str().to_owned(), out.object);
+                let seen = index.seen(path.as_str()).filter(|(_, found)| *found == out.object)?;
+                paths.insert(path.as_str().to_owned(), seen);
             }
         }
     }
-    let path = |(path, expected): (String, Digest)| {
-        let (digest, stat) = session.index.digest(&path).ok()?;
-        (digest == expected).then_some((path, stat, digest))
-    };
-    let mut paths = paths.into_iter().map(path).collect::<Option<Vec<_>>>()?;
-    paths.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-    let object = |digest: Digest| Some((digest, Stat::read(&session.store.object(&digest))?));
-    let mut objects = objects.into_iter().map(object).collect::<Option<Vec<_>>>()?;
-    objects.sort_unstable_by_key(|(digest, _)| *digest);
     let probe = |probe: String| answer(&probe, context, session.host).map(|digest| (probe, digest));
-    let mut probes = probes.into_iter().map(probe).collect::<Option<Vec<_>>>()?;
-    probes.sort_unstable();
-    Some((paths, objects, probes))
+    let probes = probes.into_iter().map(probe).collect::<Option<Vec<_>>>()?;
+    let paths = paths.into_iter().map(|(path, (stat, digest))| (path, stat, digest)).collect();
+    Some((paths, objects.into_iter().collect(), probes))
 }
 
 /// Could other files come under this pattern?

@@ -40,7 +40,8 @@ impl Memory {
         std::fs::read_to_string(path).ok().and_then(|text| Self::parse(&text)).unwrap_or_default()
     }
 
-    /// Is everything as it was when `request` was last brought up to date?
+    /// Is everything as it was when `request` was last brought up to date? What is unchanged is told to
+    /// `index`, so that a run that goes on from here looks at it no more.
     pub fn is_current(
         &self,
         request: &Digest,
@@ -48,13 +49,23 @@ impl Memory {
         object: &dyn Fn(&Digest) -> PathBuf,
         ask: &dyn Fn(&str) -> Option<Digest>,
     ) -> bool {
-        self.request.as_ref() == Some(request)
-            && self.objects.iter().all(|(digest, stat)| Stat::read(&object(digest)) == Some(*stat))
-            && self.paths.iter().all(|(path, stat, digest)| {
-                let now = index.root().stat(path).map(|s| Stat::of(&s));
-                now.is_ok_and(|now| now == *stat) || index.digest(path).is_ok_and(|(now, _)| now == *digest)
-            })
-            && self.probes.iter().all(|(probe, digest)| ask(probe) == Some(*digest))
+        let mut current = self.request.as_ref() == Some(request);
+        for (digest, stat) in &self.objects {
+            let path = object(digest);
+            if Stat::read(&path) == Some(*stat) {
+                index.vouch(&path.to_string_lossy(), *stat, *digest);
+            } else {
+                current = false;
+            }
+        }
+        for (path, stat, digest) in &self.paths {
+            if index.root().stat(path).is_ok_and(|now| Stat::of(&now) == *stat) {
+                index.vouch(path, *stat, *digest);
+            } else {
+                current = current && index.digest(path).is_ok_and(|(now, _)| now == *digest);
+            }
+        }
+        current && self.probes.iter().all(|(probe, digest)| ask(probe) == Some(*digest))
     }
 
     /// What the step called `name` gave the last time.

@@ -12,6 +12,7 @@ mod schedule;
 mod session;
 mod steady;
 mod verify;
+mod work;
 
 pub use event::{Event, Observer, Quiet};
 pub use failed::{FailedStep, FailedSteps};

@@ -7,6 +7,7 @@ use super::resolve::{Outputs, Resolver};
 use super::{Event, Observer};
 use crate::plan::StepId;
 use crate::stage::{Digest, Failure};
+use crate::store::Moment;
 
 /// What a run would do with a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +43,8 @@ pub struct Preview {
     /// What the steps that are not cached gave the last time: the guess under which a step behind
     /// a running one may still be known.
     pub guessed: HashMap<StepId, Outputs>,
+    /// The keys of steps whose result is known if those before them give what is guessed.
+    pub assumed: HashMap<StepId, Digest>,
 }
 
 impl Preview {
@@ -69,9 +72,10 @@ pub fn preview(
         let guessed = step.upstream.iter().all(|s| out.outputs(*s).is_some());
         let mut status = Status::Runs;
         if certain || guessed {
-            let resolved = resolver.resolve(id, &|s| out.outputs(s)).map_err(|failure| (id, failure))?;
+            let resolved =
+                resolver.resolve(id, Moment::First, &|s| out.outputs(s)).map_err(|failure| (id, failure))?;
             let mut damage = |what: String| observer.event(Event::Damaged { step: id, what: &what });
-            let known = resolver.recall(id, &resolved.key, &mut damage);
+            let known = resolver.recall(id, &resolved.key, Moment::First, &mut damage);
             if certain {
                 out.keys.insert(id, resolved.key);
             }
@@ -83,6 +87,7 @@ pub fn preview(
                 Some(outputs) => {
                     if !force(id) {
                         status = Status::RunsUnlessUnchanged;
+                        out.assumed.insert(id, resolved.key);
                     }
                     out.guessed.insert(id, outputs);
                 }

@@ -7,7 +7,7 @@ use super::{Memory, Session};
 use crate::key::{InputPart, Manifest, Part};
 use crate::plan::{Plan, Source, StepId, context};
 use crate::stage::{Digest, Facts, Failure, PortType};
-use crate::store::{Health, Output};
+use crate::store::{Health, Moment, Output};
 
 /// Outputs of a step; shared, for wide fans read them often.
 pub type Outputs = Arc<Vec<Output>>;
@@ -40,13 +40,14 @@ impl<'a> Resolver<'a> {
         Resolver { plan, session, memory, runtime: Mutex::default(), told: Mutex::default() }
     }
 
-    /// The key of a step, all of whose upstream outputs are known through `outputs`.
+    /// The key of a step, all of whose upstream outputs are known through `outputs`; its files as of `moment`.
     ///
     /// # Errors
     /// If a file cannot be read, or the step's execution provider does not work here.
     pub fn resolve(
         &self,
         id: StepId,
+        moment: Moment,
         outputs: &dyn Fn(StepId) -> Option<Outputs>,
     ) -> Result<Resolved, Failure> {
         let step = &self.plan.steps[id];
@@ -65,7 +66,7 @@ impl<'a> Resolver<'a> {
                     .iter()
                     .map(|file| match &file.producer {
                         Some((source, port)) => output(&held, *source, port).map(Output::content),
-                        None => Ok(self.session.digest(file.path.as_str())?),
+                        None => Ok(self.session.index.look(file.path.as_str(), moment)?),
                     })
                     .collect::<Result<Vec<Digest>, Failure>>()
             })
@@ -87,7 +88,7 @@ impl<'a> Resolver<'a> {
                     Source::File(path) => InputPart {
                         ty: PortType::File,
                         axes: &binding.axes,
-                        object: self.session.digest(path.as_str())?,
+                        object: self.session.index.look(path.as_str(), moment)?,
                         table: None,
                     },
                     Source::Url(_, digest) => {
@@ -119,7 +120,13 @@ impl<'a> Resolver<'a> {
     }
 
     /// The recorded result of a key, if it is there and whole. A damaged object is put aside and named.
-    pub fn recall(&self, id: StepId, key: &Digest, damaged: &mut dyn FnMut(String)) -> Option<Outputs> {
+    pub fn recall(
+        &self,
+        id: StepId,
+        key: &Digest,
+        moment: Moment,
+        damaged: &mut dyn FnMut(String),
+    ) -> Option<Outputs> {
         let step = &self.plan.steps[id];
         if step.options.cache == Some(false) {
             return None;
@@ -133,7 +140,7 @@ impl<'a> Resolver<'a> {
             return None;
         }
         for out in outputs.iter() {
-            let what = match self.session.store.health_of(out.ty, &out.object, &self.session.index) {
+            let what = match self.session.store.health_of(out.ty, &out.object, &self.session.index, moment) {
                 Health::Sound => continue,
                 Health::Missing => "is missing",
                 Health::Corrupt => {

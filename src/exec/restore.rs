@@ -6,19 +6,24 @@ use super::Session;
 use super::resolve::{Outputs, Resolver};
 use crate::plan::StepId;
 use crate::stage::{Digest, Failure, PortType};
-use crate::store::{Held, Output};
+use crate::store::{Held, Moment, Output};
 
 /// Makes a known step's outputs appear in the project where they are missing or different.
-pub(super) fn restore_outputs(resolver: &Resolver, id: StepId, outputs: &Outputs) -> Result<(), Failure> {
+pub(super) fn restore_outputs(
+    resolver: &Resolver,
+    id: StepId,
+    outputs: &Outputs,
+    moment: Moment,
+) -> Result<(), Failure> {
     let (plan, session) = (resolver.plan, resolver.session);
     for (port, out) in plan.steps[id].outputs.iter().zip(outputs.iter()) {
         let path = plan.output_path(id, port);
-        if in_place(session, out, path.as_str()) {
+        if in_place(session, out, path.as_str(), moment) {
             continue;
         }
         // Another run may be putting the same path back, or be done with it and read it already.
         let _held = lock_path(session, path.as_str())?;
-        if in_place(session, out, path.as_str()) {
+        if in_place(session, out, path.as_str(), Moment::Now) {
             continue;
         }
         if out.ty == PortType::Dir {
@@ -42,13 +47,13 @@ fn lock_path<'s>(session: &'s Session, path: &str) -> Result<Held<'s>, Failure> 
 }
 
 /// Does the project have this output at `path`, byte for byte?
-pub fn in_place(session: &Session, out: &Output, path: &str) -> bool {
+pub fn in_place(session: &Session, out: &Output, path: &str, moment: Moment) -> bool {
     if out.ty != PortType::Dir {
-        return session.index.digest(path).is_ok_and(|(digest, _)| digest == out.object);
+        return session.index.look(path, moment).is_ok_and(|digest| digest == out.object);
     }
     let tree = session.store.tree(&out.object).unwrap_or_default();
     let same = |(name, digest, _, _): &(String, Digest, u64, bool)| {
-        session.index.digest(&format!("{path}/{name}")).is_ok_and(|(d, _)| d == *digest)
+        session.index.look(&format!("{path}/{name}"), moment).is_ok_and(|d| d == *digest)
     };
     let files = walkdir::WalkDir::new(session.root.join(path)).into_iter().flatten();
     let count = files.filter(|e| !e.file_type().is_dir()).count();

@@ -8,12 +8,14 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
-use super::perform::{Failed, perform};
-use super::resolve::{Outputs, Resolved, Resolver};
+use super::perform::Failed;
+use super::resolve::{Outputs, Resolver};
 use super::restore::restore_outputs;
+use super::work::{Done, Report, Results, read, remove, work, write};
 use super::{Event, FailedSteps, Observer, Preview};
 use crate::plan::StepId;
 use crate::stage::{Cancel, Digest, Failure};
+use crate::store::Moment;
 
 /// How to run.
 #[derive(Clone, Debug)]
@@ -43,20 +45,6 @@ pub struct Summary {
     pub results: HashMap<StepId, (Digest, Outputs)>,
 }
 
-/// What a worker reports.
-struct Report {
-    step: StepId,
-    attempt: u64,
-    result: Result<Done, Failed>,
-}
-
-enum Done {
-    Known(Digest, Outputs),
-    Executed(Digest, Outputs, f64),
-}
-
-type Results = RwLock<HashMap<StepId, (Digest, Outputs)>>;
-
 /// Brings `steps` (in order, with all that they read) up to date. `force` names steps that are
 /// executed whatever is known.
 pub fn run(
@@ -68,12 +56,14 @@ pub fn run(
     cancel: &Cancel,
     observer: &dyn Observer,
 ) -> Summary {
-    let results: Results = RwLock::new(preview.cached);
+    let Preview { cached, guessed, assumed, .. } = preview;
+    let results: Results = RwLock::new(cached);
     std::thread::scope(|scope| {
         let (to_workers, jobs) = channel::<(StepId, u64, Cancel)>();
         let jobs = Arc::new(std::sync::Mutex::new(jobs));
         let (to_loop, reports) = channel::<Report>();
         let mut state = Loop::new(resolver, steps, options, &results, observer);
+        (state.guessed, state.assumed) = (guessed, assumed);
         for number in 0..options.jobs.max(1) {
             let (jobs, to_loop, results) = (Arc::clone(&jobs), to_loop.clone(), &results);
             let work = move || work(resolver, force, &jobs, &to_loop, results, observer);
@@ -108,6 +98,9 @@ struct Loop<'a> {
     resolver: &'a Resolver<'a>,
     options: &'a Options,
     results: &'a Results,
+    /// What the plan guessed, and which keys hold if it guessed right.
+    guessed: HashMap<StepId, Outputs>,
+    assumed: HashMap<StepId, Digest>,
     observer: &'a dyn Observer,
     waiting: HashMap<StepId, usize>,
     downstream: HashMap<StepId, Vec<StepId>>,
@@ -133,6 +126,8 @@ impl<'a> Loop<'a> {
             resolver,
             options,
             results,
+            guessed: HashMap::new(),
+            assumed: HashMap::new(),
             observer,
             waiting: HashMap::with_capacity(steps.len()),
             downstream: HashMap::with_capacity(steps.len()),
@@ -147,7 +142,7 @@ impl<'a> Loop<'a> {
         };
         for &id in steps {
             if read(results, id).is_some() {
-                if !state.restore(id) {
+                if !state.restore(id, Moment::First) {
                     remove(results, id);
                 }
                 continue;
@@ -293,7 +288,7 @@ impl<'a> Loop<'a> {
         match result {
             Ok(Done::Known(key, outputs)) => {
                 write(self.results, id, (key, outputs));
-                if self.restore(id) {
+                if self.restore(id, Moment::Now) {
                     self.release(id);
                 } else {
                     remove(self.results, id);
@@ -342,9 +337,9 @@ impl<'a> Loop<'a> {
 
     /// A known result: its outputs appear in the project if they are not there. If they cannot, the step
     /// failed, and nothing may run on what stands in their place.
-    fn restore(&mut self, id: StepId) -> bool {
+    fn restore(&mut self, id: StepId, moment: Moment) -> bool {
         let Some((_, outputs)) = read(self.results, id) else { return false };
-        match restore_outputs(self.resolver, id, &outputs) {
+        match restore_outputs(self.resolver, id, &outputs, moment) {
             Ok(()) => {
                 self.failures.clear(&self.resolver.plan.steps[id].name);
                 self.summary.cached.push(id);
@@ -358,92 +353,41 @@ impl<'a> Loop<'a> {
         }
     }
 
+    /// The steps behind a finished one become ready, or are known at once: not by recursion, for a chain
+    /// may be long.
     fn release(&mut self, id: StepId) {
-        for next in self.downstream.remove(&id).unwrap_or_default() {
-            if let Some(count) = self.waiting.get_mut(&next) {
+        let mut finished = vec![id];
+        while let Some(id) = finished.pop() {
+            for next in self.downstream.remove(&id).unwrap_or_default() {
+                let Some(count) = self.waiting.get_mut(&next) else { continue };
                 *count -= 1;
-                if *count == 0 {
+                if *count > 0 {
+                    continue;
+                }
+                let Some(known) = self.as_guessed(next) else {
                     self.ready.insert((self.place[&next], next));
+                    continue;
+                };
+                self.waiting.remove(&next);
+                write(self.results, next, known);
+                if self.restore(next, Moment::First) {
+                    finished.push(next);
+                } else {
+                    remove(self.results, next);
                 }
             }
         }
     }
-}
 
-fn read(results: &Results, id: StepId) -> Option<(Digest, Outputs)> {
-    let guard = results.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-    guard.get(&id).map(|(key, outputs)| (*key, Arc::clone(outputs)))
-}
-
-fn write(results: &Results, id: StepId, value: (Digest, Outputs)) {
-    results.write().unwrap_or_else(std::sync::PoisonError::into_inner).insert(id, value);
-}
-
-fn remove(results: &Results, id: StepId) {
-    results.write().unwrap_or_else(std::sync::PoisonError::into_inner).remove(&id);
-}
-
-fn work(
-    resolver: &Resolver,
-    force: &(dyn Fn(StepId) -> bool + Sync),
-    jobs: &std::sync::Mutex<Receiver<(StepId, u64, Cancel)>>,
-    to_loop: &Sender<Report>,
-    results: &Results,
-    observer: &dyn Observer,
-) {
-    loop {
-        let job = jobs.lock().unwrap_or_else(std::sync::PoisonError::into_inner).recv();
-        let Ok((step, attempt, cancel)) = job else { return };
-        let result = bring_up(resolver, step, attempt > 1 || force(step), results, &cancel, observer);
-        if to_loop.send(Report { step, attempt, result }).is_err() {
-            return;
-        }
+    /// Key and outputs of a step that the plan found known if those before it give what they gave the last
+    /// time, and they did.
+    fn as_guessed(&self, id: StepId) -> Option<(Digest, Outputs)> {
+        let (key, outputs) = (self.assumed.get(&id)?, self.guessed.get(&id)?);
+        let right = |source: &StepId| {
+            let now = read(self.results, *source).map(|(_, outputs)| outputs);
+            // What the plan did not have to guess it knew.
+            now.is_some_and(|now| self.guessed.get(source).is_none_or(|guess| *guess == now))
+        };
+        self.resolver.plan.steps[id].upstream.iter().all(right).then(|| (*key, Arc::clone(outputs)))
     }
-}
-
-/// Finds the step's result or executes it, under the lock of its key.
-fn bring_up(
-    resolver: &Resolver,
-    id: StepId,
-    force: bool,
-    results: &Results,
-    cancel: &Cancel,
-    observer: &dyn Observer,
-) -> Result<Done, Failed> {
-    let failed = |failure: Failure| Failed { failure, log: String::new() };
-    let outputs = |source: StepId| read(results, source).map(|(_, outputs)| outputs);
-    let Resolved { key, manifest } = resolver.resolve(id, &outputs).map_err(failed)?;
-    let recall = || {
-        let mut damage = |what: String| observer.event(Event::Damaged { step: id, what: &what });
-        resolver.recall(id, &key, &mut damage)
-    };
-    if !force && let Some(known) = recall() {
-        return Ok(Done::Known(key, known));
-    }
-    let mut told = false;
-    let _held = loop {
-        match resolver.session.store.try_lock(&key).map_err(|e| failed(e.into()))? {
-            Ok(held) => break held,
-            Err(holder) => {
-                if !told {
-                    observer.event(Event::Waiting(id, &holder));
-                    told = true;
-                }
-                if cancel.is_cancelled() {
-                    return Err(failed(Failure::cancelled()));
-                }
-                std::thread::sleep(Duration::from_millis(10));
-            }
-        }
-    };
-    // Another process may have finished it between the first look and the lock.
-    if (!force || told)
-        && let Some(known) = recall()
-    {
-        return Ok(Done::Known(key, known));
-    }
-    observer.event(Event::Started(id));
-    let resolved = Resolved { key, manifest };
-    let (outputs, seconds) = perform(resolver, id, &resolved, &outputs, cancel, observer)?;
-    Ok(Done::Executed(key, outputs, seconds))
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use crate::fs::Result;
-use crate::stage::{Digest, RuntimeHost};
+use crate::stage::RuntimeHost;
 use crate::store::{Index, Store};
 
 /// A project opened for planning and running.
@@ -23,27 +23,18 @@ pub struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// Opens the project at `root`, with its store at `store` (default: `.sulcus` in the project).
+    /// Opens the project that `index` is of, with its store at `store` (default: `.sulcus` in the project).
     ///
     /// # Errors
     /// If a folder cannot be opened or made.
     pub fn open(
-        root: &Path,
+        index: Index,
         store: Option<&Path>,
         host: Option<&'a dyn RuntimeHost>,
         env: Map<String, Value>,
     ) -> Result<Self> {
-        let own = root.join(".sulcus");
-        let store = Store::open(store.unwrap_or(&own))?;
-        let index = Index::open(root, own.join("index"))?;
-        Ok(Session { root: root.to_owned(), store, index, host, env })
-    }
-
-    /// The digest of a project file's bytes.
-    ///
-    /// # Errors
-    /// If it cannot be read.
-    pub fn digest(&self, relative: &str) -> Result<Digest> {
-        self.index.digest(relative).map(|(digest, _)| digest)
+        let root = index.root().path().to_owned();
+        let store = Store::open(store.unwrap_or(&root.join(".sulcus")))?;
+        Ok(Session { root, store, index, host, env })
     }
 }

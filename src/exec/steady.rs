@@ -8,6 +8,7 @@ use super::restore::in_place;
 use crate::key::diff;
 use crate::plan::{Source, StepId};
 use crate::stage::Failure;
+use crate::store::Moment;
 
 /// Compares what the step reads in the project with what its key says.
 ///
@@ -29,7 +30,7 @@ pub(super) fn check(
         Err(Failure::new(format!("{what} changed while the step ran, so its result is not kept"))
             .hint("run it again when nothing else writes there"))
     };
-    let now = match resolver.resolve(id, outputs) {
+    let now = match resolver.resolve(id, Moment::Now, outputs) {
         Ok(now) => now,
         Err(failure) => return changed(&format!("what it reads ({})", failure.message)),
     };
@@ -45,7 +46,7 @@ pub(super) fn check(
         let path = resolver.plan.steps[*source].outputs.iter().find(|p| p.name == *port);
         if let (Some(out), Some(path)) = (found, path) {
             let path = resolver.plan.output_path(*source, path);
-            if !in_place(resolver.session, &out, path.as_str()) {
+            if !in_place(resolver.session, &out, path.as_str(), Moment::Now) {
                 return changed(&format!("`{path}`"));
             }
         }

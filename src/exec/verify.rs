@@ -6,6 +6,7 @@ use super::{Event, Observer, Session};
 use crate::fs::Context;
 use crate::plan::StepId;
 use crate::stage::{Cancel, Failure, PortType, Progress};
+use crate::store::Moment;
 
 /// Executes a step on the recorded outputs of those that it reads. What it makes goes into `beside`, a
 /// session on an empty folder with a store of its own; a command runs there, with copies of the files
@@ -21,7 +22,7 @@ pub fn reexecute(
     cancel: &Cancel,
     observer: &dyn Observer,
 ) -> Result<Outputs, Failure> {
-    let key = resolver.resolve(id, outputs)?.key;
+    let key = resolver.resolve(id, Moment::Now, outputs)?.key;
     if resolver.plan.steps[id].outputs.iter().any(|p| p.path.is_some()) {
         check_out(resolver, id, outputs, beside)?;
     }

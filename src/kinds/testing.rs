@@ -81,9 +81,10 @@ fn run(stage: &dyn Stage, with: Value, files: &[(&str, &[u8])], inputs: &[Input]
         let axes = axes.iter().map(|(n, v)| ((*n).to_owned(), v.clone())).collect();
         bound.entry((*port).to_owned()).or_default().push(Bound { path, facts, axes });
     }
-    let params = stage.normalize(with).map_err(|c| hinted(c.message, c.hint))?;
+    let checked = stage.check(&with).map_err(|c| hinted(c.message, c.hint))?;
+    let params = checked.params;
     let mut found: BTreeMap<String, Vec<FileIn>> = BTreeMap::new();
-    for param in stage.files(&params) {
+    for param in checked.files {
         let glob = globset::Glob::new(&param.path).expect("a glob").compile_matcher();
         let inside = |name: &String| glob.is_match(name) || name.starts_with(&format!("{}/", param.path));
         let mut matching: Vec<&String> = names.iter().filter(|n| inside(n)).collect();

@@ -1,16 +1,18 @@
 //! Makes the plan: every mistake of the whole workflow is collected, then either all steps or all mistakes.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::Path;
 
 use serde_json::Value;
 
 use super::bind::Cellbook;
+use super::draft::{Draft, drafts};
 use super::files::{self, Written};
+use super::skip::leave_out;
 use super::{Binding, FileBinding, Plan, ProjectPath, Source, Step, StepId, graph};
 use crate::spec::suggest::{self, did_you_mean, known};
-use crate::spec::{Cell, Diagnostic, Input, InputSource, Invalid, Node, Span, Workflow, Yaml, cell_name};
-use crate::stage::{Complaint, Port, PortType, Ports, Stage};
+use crate::spec::{Cell, Diagnostic, Input, InputSource, Invalid, Workflow, cell_name};
+use crate::stage::{Port, PortType, Stage};
 
 /// Plans `workflow` with the kinds given.
 ///
@@ -22,7 +24,7 @@ pub fn plan(
     kinds: &[&'static dyn Stage],
     providers: &[String],
 ) -> Result<Plan, Invalid> {
-    match Builder::new(&workflow, root, kinds).build(providers) {
+    match build(&workflow, root, kinds, providers) {
         Ok((steps, skipped)) => {
             let upstream: Vec<Vec<StepId>> = steps.iter().map(|s| s.upstream.clone()).collect();
             let graph = graph::graph(&upstream);
@@ -55,144 +57,28 @@ fn describe_cycle(workflow: &Workflow, steps: &[Step], cycle: &[StepId]) -> Diag
     }
 }
 
-struct Builder<'a> {
+fn build(
+    workflow: &Workflow,
+    root: &Path,
+    kinds: &[&'static dyn Stage],
+    providers: &[String],
+) -> Result<(Vec<Step>, Vec<String>), Vec<Diagnostic>> {
+    let (drafts, written) = drafts(workflow, kinds)?;
+    let book = Cellbook::new(workflow);
+    let mut binder = Binder { workflow, root, out: Vec::new() };
+    let cells = workflow.cells.iter().enumerate();
+    let steps = cells.map(|(id, cell)| binder.step(id, cell, &drafts, &book, &written, providers)).collect();
+    if binder.out.is_empty() { Ok(leave_out(steps)) } else { Err(binder.out) }
+}
+
+/// Binds the ports and files of drafts.
+struct Binder<'a> {
     workflow: &'a Workflow,
     root: &'a Path,
-    kinds: &'a [&'static dyn Stage],
-    properties: HashMap<&'static str, Vec<String>>,
     out: Vec<Diagnostic>,
 }
 
-/// A cell whose kind and parameters are known, not yet bound.
-struct Draft {
-    kind: &'static dyn Stage,
-    params: Value,
-    ports: Ports,
-}
-
-impl<'a> Builder<'a> {
-    fn new(workflow: &'a Workflow, root: &'a Path, kinds: &'a [&'static dyn Stage]) -> Self {
-        Builder { workflow, root, kinds, properties: HashMap::new(), out: Vec::new() }
-    }
-
-    fn build(mut self, providers: &[String]) -> Result<(Vec<Step>, Vec<String>), Vec<Diagnostic>> {
-        let drafts: Vec<Option<Draft>> = self.workflow.cells.iter().map(|cell| self.draft(cell)).collect();
-        if !self.out.is_empty() {
-            return Err(self.out);
-        }
-        let drafts: Vec<Draft> = drafts.into_iter().flatten().collect();
-        let written = self.written(&drafts);
-        let book = Cellbook::new(self.workflow);
-        let mut steps = Vec::with_capacity(drafts.len());
-        for (id, cell) in self.workflow.cells.iter().enumerate() {
-            let step = self.step(id, cell, &drafts, &book, &written, providers);
-            steps.push(step);
-        }
-        if !self.out.is_empty() {
-            return Err(self.out);
-        }
-        Ok(leave_out(steps))
-    }
-
-    fn draft(&mut self, cell: &Cell) -> Option<Draft> {
-        let decl = &self.workflow.stages[cell.stage];
-        let Some(kind) = self.kinds.iter().copied().find(|k| k.name() == decl.uses.0) else {
-            let names = || self.kinds.iter().map(|k| k.name());
-            let hint = did_you_mean(&decl.uses.0, names())
-                .unwrap_or_else(|| "`sulcus kinds` lists the kinds".to_owned());
-            let diagnostic =
-                Diagnostic::at(decl.uses.1, format!("there is no kind `{}`", decl.uses.0)).hint(hint);
-            if !self.out.iter().any(|d| d.span == diagnostic.span) {
-                self.out.push(diagnostic);
-            }
-            return None;
-        };
-        if !self.known_params(kind, cell) {
-            return None;
-        }
-        let with = match &cell.with.value {
-            Yaml::Null => Value::Object(serde_json::Map::new()),
-            _ => cell.with.to_json(),
-        };
-        match kind.normalize(with) {
-            Ok(params) => {
-                let ports = kind.ports(&params);
-                Some(Draft { kind, params, ports })
-            }
-            Err(complaint) => {
-                let span =
-                    if matches!(cell.with.value, Yaml::Null) { decl.name.span } else { cell.with.span };
-                self.out.push(place(
-                    &complaint,
-                    &cell.with,
-                    |_| span,
-                    span,
-                    &cell_name(&decl.name.name, &cell.axes),
-                ));
-                None
-            }
-        }
-    }
-
-    /// Unknown parameters are found here rather than by serde, for the place of the key and the nearest name.
-    fn known_params(&mut self, kind: &'static dyn Stage, cell: &Cell) -> bool {
-        let properties = self.properties.entry(kind.name()).or_insert_with(|| {
-            let schema = kind.contract().schema;
-            // Where parameters have several forms, only the kind itself can tell which keys fit.
-            let forms = ["anyOf", "oneOf", "allOf"].iter().any(|key| schema.get(*key).is_some());
-            let properties = schema.get("properties").and_then(Value::as_object).filter(|_| !forms);
-            properties.map(|p| p.keys().cloned().collect()).unwrap_or_default()
-        });
-        let Yaml::Map(entries) = &cell.with.value else {
-            return true;
-        };
-        if properties.is_empty() {
-            return true;
-        }
-        let before = self.out.len();
-        for (key, _) in entries.iter().filter(|(key, _)| !properties.contains(&key.name)) {
-            let names = || properties.iter().map(String::as_str);
-            let hint = suggest::hint(&key.name, names());
-            self.out.push(
-                Diagnostic::at(key.span, format!("`{}` has no parameter `{}`", kind.name(), key.name))
-                    .hint(hint),
-            );
-        }
-        self.out.len() == before
-    }
-
-    fn written(&mut self, drafts: &[Draft]) -> Written {
-        let mut written = Written::default();
-        // What a step writes is removed before it runs.
-        let sources = self.workflow.sources.iter().map(|s| s.name.clone());
-        let lock = self.workflow.sources.first().map(|s| Path::new(&s.name).with_extension("lock"));
-        let own: Vec<ProjectPath> = sources
-            .chain(lock.map(|path| path.to_string_lossy().into_owned()))
-            .filter_map(|path| ProjectPath::parse(&path).ok())
-            .collect();
-        for (id, draft) in drafts.iter().enumerate() {
-            for port in draft.ports.outputs.iter().filter(|p| p.path.is_some()) {
-                let text = port.path.as_deref().unwrap_or_default();
-                let span = self.workflow.cells[id].with.find("writes").span;
-                let result = match ProjectPath::parse_writable(text) {
-                    Ok(path) if let Some(own) = own.iter().find(|own| own.is_in(&path)) => {
-                        Err(format!("`{text}` may not be written: `{own}` belongs to this workflow"))
-                    }
-                    Ok(path) => written.add(path, id, &port.name).map_err(|other| {
-                        let other = &self.workflow.cells[other];
-                        let name = cell_name(&self.workflow.stages[other.stage].name.name, &other.axes);
-                        format!("`{text}` is written by the stage `{name}` too")
-                    }),
-                    Err(message) => Err(message),
-                };
-                if let Err(message) = result {
-                    self.out.push(Diagnostic::at(span, message));
-                }
-            }
-        }
-        written
-    }
-
+impl Binder<'_> {
     fn step(
         &mut self,
         id: StepId,
@@ -224,10 +110,10 @@ impl<'a> Builder<'a> {
             cell: id,
             axes: cell.axes.clone(),
             kind: draft.kind,
-            params: draft.params.clone(),
+            params: draft.checked.params.clone(),
             inputs,
             files,
-            outputs: draft.ports.outputs.clone(),
+            outputs: draft.checked.ports.outputs.clone(),
             upstream,
             providers: cell.options.providers.clone().unwrap_or_else(|| providers.to_vec()),
             options: cell.options.clone(),
@@ -245,12 +131,12 @@ impl<'a> Builder<'a> {
         let decl = &self.workflow.stages[cell.stage];
         let mut bound: Vec<(String, Vec<Binding>)> = Vec::new();
         for (key, inputs) in &cell.inputs {
-            let known_port = draft.ports.inputs.iter().find(|p| p.name == key.name);
-            let any = draft.ports.any_input.map(|ty| Port::new(&key.name, ty, "").many());
+            let known_port = draft.checked.ports.inputs.iter().find(|p| p.name == key.name);
+            let any = draft.checked.ports.any_input.map(|ty| Port::new(&key.name, ty, "").many());
             let Some(port) = known_port.or(any.as_ref()) else {
-                let names = || draft.ports.inputs.iter().map(|p| p.name.as_str());
+                let names = || draft.checked.ports.inputs.iter().map(|p| p.name.as_str());
                 let hint = did_you_mean(&key.name, names()).unwrap_or_else(|| {
-                    if draft.ports.inputs.is_empty() {
+                    if draft.checked.ports.inputs.is_empty() {
                         "it takes no inputs".to_owned()
                     } else {
                         known(names())
@@ -286,7 +172,7 @@ impl<'a> Builder<'a> {
             }));
             bound.push((port.name.clone(), bindings));
         }
-        for port in draft.ports.inputs.iter().filter(|p| !p.optional) {
+        for port in draft.checked.ports.inputs.iter().filter(|p| !p.optional) {
             if !bound.iter().any(|(name, _)| *name == port.name) {
                 let message = format!(
                     "the stage `{}` lacks the input port `{}` ({})",
@@ -298,11 +184,11 @@ impl<'a> Builder<'a> {
                 self.out.push(Diagnostic::at(decl.name.span, message).hint(hint));
             }
         }
-        if draft.ports.any_input.is_some() && bound.is_empty() {
+        if draft.checked.ports.any_input.is_some() && bound.is_empty() {
             let message = format!("the stage `{}` has no inputs", decl.name.name);
             self.out.push(Diagnostic::at(decl.name.span, message).hint("write `in: { name: stage.port }`"));
         }
-        bound.sort_by_key(|(name, _)| draft.ports.inputs.iter().position(|p| p.name == *name));
+        bound.sort_by_key(|(name, _)| draft.checked.ports.inputs.iter().position(|p| p.name == *name));
         bound
     }
 
@@ -334,7 +220,7 @@ impl<'a> Builder<'a> {
                     book.resolve(reference, &cell.axes).map_err(|(message, hint)| wrong(message, hint))?;
                 let mut bindings = Vec::with_capacity(found.len());
                 for (source, axes) in found {
-                    let outputs = &drafts[source].ports.outputs;
+                    let outputs = &drafts[source].checked.ports.outputs;
                     let output = choose(outputs, reference.port.as_deref(), &reference.stage)
                         .map_err(|(m, h)| wrong(m, h))?;
                     if output.ty != port.ty && port.ty != PortType::File {
@@ -362,7 +248,7 @@ impl<'a> Builder<'a> {
         upstream: &mut Vec<StepId>,
     ) -> Vec<FileBinding> {
         let mut bindings = Vec::new();
-        for param in draft.kind.files(&draft.params) {
+        for param in draft.checked.files.iter().cloned() {
             match files::find(self.root, &param, written) {
                 Ok(found) => {
                     upstream.extend(found.iter().filter_map(|f| f.producer.as_ref().map(|(id, _)| *id)));
@@ -402,92 +288,4 @@ fn choose<'p>(
             )),
         },
     }
-}
-
-/// Takes out the steps that `when: false` leaves out, and those that depend on nothing else any more.
-fn leave_out(steps: Vec<Step>) -> (Vec<Step>, Vec<String>) {
-    if steps.iter().all(|s| s.options.when != Some(false)) {
-        return (steps, Vec::new());
-    }
-    let mut out: Vec<bool> = steps.iter().map(|s| s.options.when == Some(false)).collect();
-    loop {
-        let more: Vec<StepId> =
-            (0..steps.len()).filter(|id| !out[*id] && starves(&steps[*id], &out)).collect();
-        if more.is_empty() {
-            break;
-        }
-        more.into_iter().for_each(|id| out[id] = true);
-    }
-    let mut renumber = vec![0; steps.len()];
-    let mut kept = Vec::new();
-    let mut skipped = Vec::new();
-    for (id, step) in steps.into_iter().enumerate() {
-        if out[id] {
-            skipped.push(step.name);
-        } else {
-            renumber[id] = kept.len();
-            kept.push(step);
-        }
-    }
-    for step in &mut kept {
-        step.upstream.retain(|id| !out[*id]);
-        step.upstream.iter_mut().for_each(|id| *id = renumber[*id]);
-        for (_, bindings) in &mut step.inputs {
-            bindings.retain(|b| !matches!(&b.from, Source::Step(id, _) if out[*id]));
-            for binding in bindings.iter_mut() {
-                if let Source::Step(id, _) = &mut binding.from {
-                    *id = renumber[*id];
-                }
-            }
-        }
-        for producer in step.files.iter_mut().flat_map(|f| &mut f.found).filter_map(|f| f.producer.as_mut()) {
-            producer.0 = renumber[producer.0];
-        }
-    }
-    (kept, skipped)
-}
-
-/// Has a port lost everything bound to it, or a file parameter one of its files?
-fn starves(step: &Step, out: &[bool]) -> bool {
-    let gone = |binding: &Binding| matches!(&binding.from, Source::Step(id, _) if out[*id]);
-    let port = step.inputs.iter().any(|(_, bindings)| !bindings.is_empty() && bindings.iter().all(gone));
-    let file =
-        step.files.iter().flat_map(|f| &f.found).any(|f| f.producer.as_ref().is_some_and(|(id, _)| out[*id]));
-    port || file
-}
-
-/// A kind's complaint with its place in the file.
-pub(super) fn place(
-    complaint: &Complaint,
-    with: &Node,
-    port_span: impl Fn(&str) -> Span,
-    stage_span: Span,
-    step: &str,
-) -> Diagnostic {
-    let span = match complaint.at.as_deref() {
-        Some(at) if at.starts_with("in.") => port_span(&at[3..]),
-        Some(at) => {
-            let node = with.find(at);
-            let mut span = if matches!(node.value, Yaml::Null) { stage_span } else { node.span };
-            if let (Some(range), Yaml::Str(text)) = (&complaint.within, &node.value) {
-                span = within(span, text, range);
-            }
-            span
-        }
-        None if matches!(with.value, Yaml::Null) => stage_span,
-        None => with.span,
-    };
-    let at = complaint.at.as_deref().map_or(String::new(), |at| format!(" `{at}`"));
-    let message = format!("stage `{step}`{at}: {}", complaint.message);
-    Diagnostic { span: Some(span), message, hint: complaint.hint.clone() }
-}
-
-/// The place of a byte range inside a text that stands on one line; a block text keeps its beginning.
-fn within(span: Span, text: &str, range: &std::ops::Range<usize>) -> Span {
-    let Some(before) = text.get(..range.start).filter(|b| !b.contains('\n')) else {
-        return span;
-    };
-    let shift = before.chars().count() as u32;
-    let plain = span.len as usize == text.chars().count();
-    Span { column: span.column + shift + u32::from(!plain), len: (range.len() as u32).max(1), ..span }
 }

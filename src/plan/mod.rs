@@ -3,11 +3,14 @@
 
 mod bind;
 mod build;
+mod draft;
 mod files;
 mod graph;
 mod infer;
 mod path;
+mod place;
 mod select;
+mod skip;
 
 use std::path::PathBuf;
 
@@ -182,7 +185,7 @@ impl Plan {
 
     /// A complaint of a kind, placed in the file.
     pub fn place(&self, id: StepId, complaint: &crate::stage::Complaint) -> Diagnostic {
-        build::place(
+        place::place(
             complaint,
             self.with_node(id),
             |port| self.input_span(id, port),

@@ -41,9 +41,23 @@ impl FromStr for Digest {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        blake3::Hash::from_hex(text)
-            .map(Self::from)
-            .map_err(|_| format!("`{text}` is not a digest of 64 hexadecimal characters"))
+        let digit = |byte: u8| match byte {
+            b'0'..=b'9' => byte - b'0',
+            b'a'..=b'f' => byte - b'a' + 10,
+            b'A'..=b'F' => byte - b'A' + 10,
+            _ => 16,
+        };
+        let mut bytes = [0; 32];
+        let mut wrong = text.len() != 64;
+        for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+            let (high, low) = (digit(pair[0]), digit(pair[1]));
+            wrong |= high > 15 || low > 15;
+            *byte = high << 4 | low & 15;
+        }
+        if wrong {
+            return Err(format!("`{text}` is not a digest of 64 hexadecimal characters"));
+        }
+        Ok(Digest(bytes))
     }
 }
 

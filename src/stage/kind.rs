@@ -97,7 +97,7 @@ pub trait Kind: Send + Sync + 'static {
     fn run(params: &Self::Params, io: &mut Io) -> Result<(), Failure>;
 }
 
-/// The object-safe face of a [`Kind`]; `params` is always the value that `normalize` returned.
+/// The object-safe face of a [`Kind`]; `params` are always those that `check` returned.
 pub trait Stage: Send + Sync {
     /// The contract.
     fn contract(&self) -> Contract;
@@ -107,15 +107,11 @@ pub trait Stage: Send + Sync {
     fn revision(&self) -> u32;
     /// Whether provider and runtime enter the key.
     fn uses_runtime(&self) -> bool;
-    /// Checks `with` and fills in the defaults.
+    /// Checks `with`, fills in the defaults, and says what follows from them.
     ///
     /// # Errors
     /// Where and why the parameters do not fit.
-    fn normalize(&self, with: Value) -> Result<Value, Complaint>;
-    /// See [`Kind::ports`].
-    fn ports(&self, params: &Value) -> Ports;
-    /// See [`Kind::files`].
-    fn files(&self, params: &Value) -> Vec<FileParam>;
+    fn check(&self, with: &Value) -> Result<Checked, Complaint>;
     /// See [`Kind::reads`].
     fn reads(&self, params: &Value, context: &InferContext) -> BTreeMap<String, Reads>;
     /// See [`Kind::infer`].
@@ -130,7 +126,18 @@ pub trait Stage: Send + Sync {
     fn run(&self, params: &Value, io: &mut Io) -> Result<(), Failure>;
 }
 
-/// Parameters that were normalised once always parse again; if not, the kind's serde is asymmetric.
+/// What the parameters of a step mean.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// The parameters with defaults filled in.
+    pub params: Value,
+    /// See [`Kind::ports`].
+    pub ports: Ports,
+    /// See [`Kind::files`].
+    pub files: Vec<FileParam>,
+}
+
+/// Parameters that were checked once always parse again; if not, the kind's serde is asymmetric.
 fn parse<K: Kind>(params: &Value) -> Result<K::Params, Complaint> {
     let deserializer = params;
     serde_path_to_error::deserialize(deserializer).map_err(|error| {
@@ -165,22 +172,16 @@ impl<K: Kind> Stage for K {
         K::USES_RUNTIME
     }
 
-    fn normalize(&self, with: Value) -> Result<Value, Complaint> {
-        let params = parse::<K>(&with)?;
-        serde_json::to_value(&params).map_err(|error| Complaint {
+    fn check(&self, with: &Value) -> Result<Checked, Complaint> {
+        let params = parse::<K>(with)?;
+        let (ports, files) = (K::ports(Some(&params)), K::files(&params));
+        let params = serde_json::to_value(&params).map_err(|error| Complaint {
             message: error.to_string(),
             at: None,
             within: None,
             hint: None,
-        })
-    }
-
-    fn ports(&self, params: &Value) -> Ports {
-        K::ports(parse::<K>(params).ok().as_ref())
-    }
-
-    fn files(&self, params: &Value) -> Vec<FileParam> {
-        parse::<K>(params).map(|p| K::files(&p)).unwrap_or_default()
+        })?;
+        Ok(Checked { params, ports, files })
     }
 
     fn reads(&self, params: &Value, context: &InferContext) -> BTreeMap<String, Reads> {

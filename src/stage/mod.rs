@@ -15,4 +15,4 @@ pub use digest::Digest;
 pub use facts::{Axes, Column, Dim, Facts, ModelFacts, TableFacts, TensorFacts};
 pub use failure::{Complaint, Failure};
 pub use io::{Bound, Cancel, FileIn, Io, Made, Progress, Silent};
-pub use kind::{InferContext, InputFacts, Kind, Outputs, Reads, RuntimeHost, Stage};
+pub use kind::{Checked, InferContext, InputFacts, Kind, Outputs, Reads, RuntimeHost, Stage};

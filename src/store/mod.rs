@@ -20,7 +20,7 @@ mod tree;
 pub use audit::{Audit, Damage, Stored};
 pub use beneath::Beneath;
 pub use gc::{Garbage, Roots};
-pub use index::{Index, Stat};
+pub use index::{Index, Moment, Stat};
 pub use journal::RunLine;
 pub use lock::{Held, Holder};
 pub use lockfile::{LockEntry, LockFile};

@@ -13,7 +13,7 @@ use rustix::fs::{
 
 use super::index::hash;
 use super::lock::Locks;
-use super::{Held, Holder, Index, Record, Stat, Tree};
+use super::{Held, Holder, Index, Moment, Record, Stat, Tree};
 use crate::fs::{self, Context, Error, Result};
 use crate::stage::{Digest, PortType};
 
@@ -225,9 +225,13 @@ impl Store {
 
     /// Is the object there, with the bytes of its name? Reads it only if its state is not known.
     pub fn health(&self, digest: &Digest, index: &Index) -> Health {
+        self.health_at(digest, index, Moment::Now)
+    }
+
+    fn health_at(&self, digest: &Digest, index: &Index, moment: Moment) -> Health {
         let path = self.object(digest);
-        match index.digest_outside(&path) {
-            Ok((found, _)) if found == *digest => Health::Sound,
+        match index.look_outside(&path, moment) {
+            Ok(found) if found == *digest => Health::Sound,
             Ok(_) => Health::Corrupt,
             Err(error) if error.source.kind() == std::io::ErrorKind::NotFound => Health::Missing,
             Err(_) => Health::Corrupt,
@@ -235,15 +239,16 @@ impl Store {
     }
 
     /// As [`Store::health`], and for a tree of everything it names.
-    pub fn health_of(&self, ty: PortType, digest: &Digest, index: &Index) -> Health {
-        let health = self.health(digest, index);
+    pub fn health_of(&self, ty: PortType, digest: &Digest, index: &Index, moment: Moment) -> Health {
+        let health = self.health_at(digest, index, moment);
         if health != Health::Sound || ty != PortType::Dir {
             return health;
         }
         let Some(tree) = self.tree(digest) else {
             return Health::Corrupt;
         };
-        let bad = tree.files.iter().map(|(_, d, _, _)| self.health(d, index)).find(|h| *h != Health::Sound);
+        let files = tree.files.iter().map(|(_, d, _, _)| self.health_at(d, index, moment));
+        let bad = files.into_iter().find(|h| *h != Health::Sound);
         bad.unwrap_or(Health::Sound)
     }
 

@@ -46,6 +46,31 @@ fn an_input_edited_after_its_step_ran_is_seen_by_the_next_run() {
 }
 
 #[test]
+fn an_input_edited_before_its_step_and_put_back_after_it_is_seen_by_the_next_run() {
+    let workflow = "\
+stages:
+  first:
+    uses: command
+    with: { run: echo > a.txt; sleep 0.7, writes: a.txt }
+  middle:
+    uses: command
+    with: { run: cat in.txt > b.txt, reads: [a.txt, in.txt], writes: b.txt }
+  last:
+    uses: command
+    with: { run: sleep 0.7; cp b.txt c.txt, reads: b.txt, writes: c.txt }
+";
+    let project = Project::with(&[("sulcus.yaml", workflow), ("in.txt", "old\n")]);
+    let mut run = start(&project);
+    wait_for(&project.path("a.txt"));
+    project.write("in.txt", "new\n");
+    wait_for(&project.path("b.txt"));
+    project.write("in.txt", "old\n");
+    run.wait().unwrap();
+    project.ok(&["run"]);
+    assert_eq!(project.read("c.txt"), "old\n");
+}
+
+#[test]
 fn a_workflow_edited_during_a_run_is_seen_by_the_next_run() {
     let project = Project::with(&[("sulcus.yaml", TWO), ("in.txt", "old\n")]);
     let mut run = start(&project);

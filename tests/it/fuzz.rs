@@ -148,7 +148,7 @@ mod arrays {
             b"\x00\x00\x00\x00",
         ];
         let stage = sulcus::kinds::find("ingest.arrays").unwrap();
-        let params = stage.normalize(json!({ "path": "x" })).unwrap();
+        let params = stage.check(&json!({ "path": "x" })).unwrap().params;
         fuzz("arrays", &samples, &words, |_, path| {
             let file = FileIn { name: "x".to_owned(), path: path.to_owned() };
             let files = BTreeMap::from([("path".to_owned(), vec![path.to_owned()])]);

@@ -27,6 +27,7 @@ pub mod proto;
 pub mod random;
 pub mod reference;
 pub mod relevance;
+pub mod sensitivity;
 pub mod shape;
 pub mod tensor;
 pub mod train;

@@ -2,6 +2,8 @@
 
 #[path = "it/architectures.rs"]
 mod architectures;
+#[path = "it/conformance.rs"]
+mod conformance;
 #[path = "it/golden.rs"]
 mod golden;
 #[path = "it/gradients.rs"]
@@ -18,3 +20,7 @@ mod numeric;
 mod passes;
 #[path = "it/relevance.rs"]
 mod relevance;
+#[path = "it/sensitivity.rs"]
+mod sensitivity;
+#[path = "it/windows.rs"]
+mod windows;

@@ -2,5 +2,7 @@
 
 #[path = "it/brain/mod.rs"]
 mod brain;
+#[path = "it/dynamics.rs"]
+mod dynamics;
 #[path = "it/npz.rs"]
 mod npz;

@@ -199,15 +199,15 @@ impl Spread {
             }
             let full = strides[i] * (size - 1) + more[i] + dilations[i] * (kernel[i] - 1) + 1;
             if let Some(asked) = wanted.as_ref().map(|w| w[i]).or(same.then_some(size * strides[i])) {
-                if asked > full {
-                    return Err(Error::new(format!("an output of {asked} is larger than all {full} pixels")));
-                }
-                let (total, half) = (full - asked, (full - asked) / 2);
+                // A larger output has zeros at its end, as with output padding.
+                let total = (full - asked).max(0);
+                let half = total / 2;
                 // Here the odd pixel comes first unless SAME_UPPER says otherwise.
                 let first = if padding == (Padding::Same { odd_first: false }) { half } else { total - half };
                 (pads[i], pads[i + n]) = (first, total - first);
             }
-            let left = full - pads[i] - pads[i + n];
+            let given = wanted.as_ref().map_or(0, |w| w[i]);
+            let left = (full - pads[i] - pads[i + n]).max(given);
             if left < 1 {
                 return Err(Error::new(format!("the pads leave nothing of {full} pixels")));
             }

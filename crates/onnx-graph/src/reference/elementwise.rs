@@ -56,7 +56,7 @@ pub(super) fn mul(call: &Call) -> Result<Vec<Value>> {
 
 /// Integers are divided towards zero.
 pub(super) fn div(call: &Call) -> Result<Vec<Value>> {
-    if call.x(0)?.ty != DataType::Int64 {
+    if call.x(0)?.ty.is_float() {
         return binary(call, None, |a, b| a / b);
     }
     if call.x(1)?.data.contains(&0.0) {
@@ -207,16 +207,28 @@ pub(super) fn exp(call: &Call) -> Result<Vec<Value>> {
     unary(call, f64::exp)
 }
 
-/// Floats stay float64; to an integer they are cut, to a boolean they are compared with 0.
+/// At inference nothing is dropped; in training what is dropped is random.
+pub(super) fn dropout(call: &Call) -> Result<Vec<Value>> {
+    let x = call.x(0)?;
+    let ratio = call.optional(1).map_or(Ok(0.5), Value::only)?;
+    if call.optional(2).map_or(Ok(0.0), Value::only)? != 0.0 && ratio != 0.0 {
+        return Err(Error::new("in training it is random"));
+    }
+    Ok(vec![x.clone(), Value::new(DataType::Bool, &x.dims, vec![1.0; x.data.len()])?])
+}
+
+/// float32 and float64 stay as they are, smaller floats are rounded; to an integer numbers are cut, to a
+/// boolean they are compared with 0.
 pub(super) fn cast(call: &Call) -> Result<Vec<Value>> {
     let x = call.x(0)?;
     let ty = DataType::from_code(i32::try_from(call.int("to", 0)).unwrap_or(0));
-    let to = |v: f64| match ty {
-        DataType::Float | DataType::Double => Ok(v),
-        DataType::Int64 | DataType::Other(2..=6 | 12 | 13) => Ok(v.trunc()),
-        DataType::Bool => Ok(f64::from(u8::from(v != 0.0))),
-        DataType::Other(_) => Err(Error::new(format!("a cast to {} is not known here", ty.name()))),
+    let to: fn(f64) -> f64 = match ty.code() {
+        1 | 11 => |v| v,
+        2..=7 | 12 | 13 => f64::trunc,
+        9 => |v| f64::from(u8::from(v != 0.0)),
+        10 => |v| half::f16::from_f64(v).to_f64(),
+        16 => |v| half::bf16::from_f64(v).to_f64(),
+        _ => return Err(Error::new(format!("a cast to {} is not known here", ty.name()))),
     };
-    let data: Result<Vec<f64>> = x.data.iter().map(|v| to(*v)).collect();
-    Ok(vec![Value::new(ty, &x.dims, data?)?])
+    Ok(vec![Value::new(ty, &x.dims, x.data.iter().map(|v| to(*v)).collect())?])
 }

@@ -48,7 +48,7 @@ static KERNELS: &[(&str, Kernel)] = &[
     ("ConvTranspose", windows::conv_transpose),
     ("Cos", elementwise::cos),
     ("Div", elementwise::div),
-    ("Dropout", elementwise::identity),
+    ("Dropout", elementwise::dropout),
     ("Elu", activations::elu),
     ("Equal", elementwise::equal),
     ("Erf", activations::erf),

@@ -241,18 +241,20 @@ pub(super) fn slice(call: &Call) -> Result<Vec<Value>> {
     Ok(vec![y])
 }
 
-/// Along a new last axis.
+/// Along a new axis, by default the last. An index that is out of range is off everywhere.
 pub(super) fn one_hot(call: &Call) -> Result<Vec<Value>> {
-    let (indices, depth, off_on) = (call.x(0)?, call.x(1)?.only()?, call.x(2)?);
-    let ([off, on], -1) = (&off_on.data[..], call.int("axis", -1)) else {
-        return Err(Error::new("only the last axis and two values are known here"));
-    };
-    let depth = depth.max(0.0) as usize;
-    let dims = [&indices.dims[..], &[depth]].concat();
-    let mut data = Vec::with_capacity(count(&dims)?);
-    for index in indices.to_ints() {
-        let hot = axis(index, depth).ok();
-        data.extend((0..depth).map(|i| if Some(i) == hot { *on } else { *off }));
+    let (indices, off_on) = (call.x(0)?, call.x(2)?);
+    let [off, on] = off_on.data[..] else { return Err(Error::new("it needs the values off and on")) };
+    let at = axis(call.int("axis", -1), indices.dims.len() + 1)?;
+    let depth = call.x(1)?.only()?.max(0.0) as usize;
+    let mut dims = indices.dims.clone();
+    dims.insert(at, depth);
+    let inner = count(&indices.dims[at..])?;
+    let mut data = vec![off; count(&dims)?];
+    for (i, index) in indices.to_ints().into_iter().enumerate() {
+        if let (Ok(hot), Some(block)) = (axis(index, depth), i.checked_div(inner)) {
+            data[(block * depth + hot) * inner + i % inner] = on;
+        }
     }
     Ok(vec![off_on.like(&dims, data)?])
 }

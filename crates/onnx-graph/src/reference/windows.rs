@@ -75,7 +75,10 @@ fn axes(call: &Call, x: &Value, kernel: &[usize], transposed: bool) -> Result<Ve
             }
         }
         let out = if transposed {
-            (stride * size.saturating_sub(1) + more[i] + reach).checked_sub(pad + pad_end)
+            let asked = wanted.as_ref().map_or(0, |w| w[i]);
+            (stride * size.saturating_sub(1) + more[i] + reach)
+                .checked_sub(pad + pad_end)
+                .map(|out| out.max(asked))
         } else {
             (size + pad + pad_end).checked_sub(reach).map(|room| {
                 let up = call.int("ceil_mode", 0) != 0 && room % stride != 0;

@@ -219,3 +219,91 @@ fn a_parameter_that_is_not_there_is_named() {
         products(&model, Loss::CrossEntropy, &["w".to_owned()], Curvature::Hessian, true).unwrap_err();
     assert!(error.to_string().contains("`w`"), "{error}");
 }
+
+/// The nets of `tests/golden/dynamics/hessian.npz` (its README describes them).
+fn golden_net(key: &str, shapes: &[Vec<i64>], input: &[i64]) -> (Model, Loss, f64) {
+    let mut b = Builder::new("");
+    for (name, dims) in ["W1", "b1", "W2", "b2"].iter().zip(shapes) {
+        let zeros = vec![0.0; dims.iter().product::<i64>() as usize];
+        b.constants.push(onnx_graph::tensor::floats(name, dims, &zeros));
+    }
+    let transposed = || [("transB", Attr::Int(1))];
+    if key.starts_with("conv") {
+        b.named_node("Conv", &["x", "W1", "b1"], &["c"], []);
+        b.named_node("Tanh", &["c"], &["h"], []);
+        b.named_node("Flatten", &["h"], &["f"], []);
+        b.named_node("Gemm", &["f", "W2", "b2"], &["y"], transposed());
+    } else {
+        let activation = if key.contains("tanh") { "Tanh" } else { "Softplus" };
+        b.named_node("Gemm", &["x", "W1", "b1"], &["a"], transposed());
+        b.named_node(activation, &["a"], &["h"], []);
+        b.named_node("Gemm", &["h", "W2", "b2"], &["y"], transposed());
+    }
+    let value = |name: &str, rest: &[i64]| {
+        let sizes = rest.iter().map(|d| Dim::Size(*d));
+        let dims = std::iter::once(Dim::Name("N".to_owned())).chain(sizes).collect();
+        Info::new(DataType::Float, dims).value(name)
+    };
+    let model = Model::new(GraphProto {
+        node: b.nodes,
+        initializer: b.constants,
+        input: vec![value("x", input)],
+        output: vec![value("y", &shapes[2][..1])],
+        ..GraphProto::default()
+    });
+    // Half the mean square is theirs.
+    if key.ends_with("mse") { (model, Loss::MeanSquaredError, 0.5) } else { (model, Loss::CrossEntropy, 1.0) }
+}
+
+#[test]
+fn golden_hessian_products() {
+    let arrays = crate::npz::read("dynamics/hessian.npz");
+    let keys: Vec<&str> = arrays.keys().filter_map(|k| k.strip_suffix("_hvp_v")).collect();
+    assert!(!keys.is_empty());
+    for key in keys {
+        let array = |part: &str| &arrays[&format!("{key}_{part}")];
+        let shapes: Vec<Vec<i64>> = array("shapes")
+            .data
+            .chunks(array("shapes").shape[1])
+            .map(|row| row.iter().filter(|d| **d > 0.0).map(|d| *d as i64).collect())
+            .collect();
+        let input: Vec<i64> = array("x").shape[1..].iter().map(|d| *d as i64).collect();
+        let (model, loss, factor) = golden_net(key, &shapes, &input);
+        let names = ["W1", "b1", "W2", "b2"].map(str::to_owned);
+        let p = products(&model, loss, &names, Curvature::Hessian, true).unwrap();
+        let mut feed = Values::new();
+        feed.insert("data".into(), Value::floats(&array("x").shape, array("x").data.clone()).unwrap());
+        let y = array("y");
+        let target = if loss == Loss::CrossEntropy {
+            Value::new(DataType::Int64, &y.shape, y.data.clone())
+        } else {
+            Value::floats(&y.shape, y.data.clone())
+        };
+        feed.insert("target".into(), target.unwrap());
+        let mut start = 0;
+        for (name, dims) in names.iter().zip(&shapes) {
+            let dims: Vec<usize> = dims.iter().map(|d| *d as usize).collect();
+            let end = start + dims.iter().product::<usize>();
+            for (what, of) in [("parameter", "theta"), ("vector", "hvp_v")] {
+                let values = array(of).data[start..end].to_vec();
+                feed.insert(format!("{what}.{name}"), Value::floats(&dims, values).unwrap());
+            }
+            start = end;
+        }
+        let made = run(&p, &feed);
+        let flat = |what: &str| -> Vec<f64> {
+            names.iter().flat_map(|n| made[&format!("{what}.{n}")].data.clone()).map(|v| v * factor).collect()
+        };
+        let error = |found: &[f64], wanted: &[f64]| {
+            let scale = wanted.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
+            found.iter().zip(wanted).fold(0.0, |m: f64, (f, w)| m.max((f - w).abs())) / scale
+        };
+        let errors = [
+            error(&[made["loss"].data[0] * factor], &array("loss").data),
+            error(&flat("gradient"), &array("grad").data),
+            error(&flat("product"), &array("hvp").data),
+        ];
+        println!("{key}: loss, gradient, product {errors:?}");
+        assert!(errors.iter().all(|e| *e < 1e-9), "{key}: {errors:?}");
+    }
+}

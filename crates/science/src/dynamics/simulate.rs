@@ -1,0 +1,193 @@
+//! Ensembles of true stochastic gradient descent on linear regression: many chains, each with its own batches.
+
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rand_xoshiro::rand_core::SeedableRng;
+use rayon::prelude::*;
+
+use super::Sgd;
+use super::regression::Regression;
+use super::sampler::{Batches, Sampler};
+use crate::error::{Error, Result};
+
+/// What is recorded of one chain at one time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    /// Steps done.
+    pub step: u64,
+    /// |θ − θ₀|².
+    pub displacement: f64,
+    /// |θ_k − θ_(k−1)|², 0 before the first step.
+    pub squared_step: f64,
+    /// Positions of the chosen modes, from the minimum.
+    pub positions: Vec<f64>,
+    /// Their velocities (θ_k − θ_(k−1)) / η.
+    pub velocities: Vec<f64>,
+}
+
+/// What to simulate.
+#[derive(Clone, Debug)]
+pub struct Ensemble<'a> {
+    /// The data.
+    pub problem: &'a Regression,
+    /// The settings.
+    pub sgd: Sgd,
+    /// How batches are drawn.
+    pub sampler: Sampler,
+    /// Where every chain begins, at rest (coordinates of the data).
+    pub start: &'a [f64],
+    /// How many chains.
+    pub chains: usize,
+    /// The steps after which to record, rising; the last one ends the chain. Displacement counts from the first
+    /// one if `from_first_record`.
+    pub record: &'a [u64],
+    /// Displacement counts from the first record, not from the start.
+    pub from_first_record: bool,
+    /// The modes whose positions and velocities are recorded, by rank of their eigenvalue.
+    pub modes: &'a [usize],
+    /// The seed; chain number k draws from its own stream.
+    pub seed: u64,
+}
+
+/// Runs every chain over the threads of the current rayon pool. The result does not depend on their number. `tell`
+/// hears of finished chains and may stop the run.
+///
+/// # Errors
+/// If settings are impossible, a mode does not exist, or a chain leaves all bounds.
+pub fn simulate(ensemble: &Ensemble, tell: &(dyn Fn() -> Result<()> + Sync)) -> Result<Vec<Vec<Record>>> {
+    let (p, d) = (ensemble.problem, ensemble.problem.features());
+    ensemble.sgd.check(p.rows())?;
+    if ensemble.start.len() != d {
+        return Err(Error::new(format!(
+            "a start of {} values does not fit {d} features",
+            ensemble.start.len()
+        )));
+    }
+    if let Some(mode) = ensemble.modes.iter().find(|m| **m >= d) {
+        return Err(Error::new(format!("there is no mode {mode} among {d}")));
+    }
+    if u32::try_from(p.rows()).is_err() {
+        return Err(Error::new("more rows than 2³² cannot be drawn from"));
+    }
+    let rows = Rows::of(p);
+    let start = p.to_modes(ensemble.start);
+    (0..ensemble.chains)
+        .into_par_iter()
+        .map(|chain| {
+            let records = run(ensemble, &rows, &start, chain)?;
+            tell()?;
+            Ok(records)
+        })
+        .collect()
+}
+
+/// The parameters after each of `steps` with given batches, in the coordinates of the data: to replay a run of
+/// another program.
+///
+/// # Errors
+/// If settings are impossible or a row does not exist.
+pub fn replay(problem: &Regression, sgd: &Sgd, start: &[f64], batches: &[Vec<u32>]) -> Result<Vec<Vec<f64>>> {
+    sgd.check(problem.rows())?;
+    if batches.iter().flatten().any(|row| *row as usize >= problem.rows()) {
+        return Err(Error::new(format!("a batch asks for a row beyond {}", problem.rows())));
+    }
+    let rows = Rows::of(problem);
+    let mut chain = Chain::new(&problem.to_modes(start));
+    let mut all = Vec::with_capacity(batches.len());
+    for batch in batches {
+        chain.step(&rows, sgd, batch);
+        all.push(problem.from_modes(&chain.theta));
+    }
+    Ok(all)
+}
+
+/// The data row by row, in the eigenbasis.
+struct Rows {
+    x: Vec<f64>,
+    y: Vec<f64>,
+    d: usize,
+}
+
+impl Rows {
+    fn of(p: &Regression) -> Self {
+        let d = p.features();
+        let x = (0..p.rows()).flat_map(|i| (0..d).map(move |j| (i, j))).map(|at| p.x[at]).collect();
+        Rows { x, y: p.y.clone(), d }
+    }
+}
+
+struct Chain {
+    theta: Vec<f64>,
+    buffer: Vec<f64>,
+    gradient: Vec<f64>,
+}
+
+impl Chain {
+    fn new(start: &[f64]) -> Self {
+        Chain { theta: start.to_vec(), buffer: vec![0.0; start.len()], gradient: vec![0.0; start.len()] }
+    }
+
+    fn step(&mut self, rows: &Rows, sgd: &Sgd, batch: &[u32]) {
+        self.gradient.fill(0.0);
+        for row in batch {
+            let x = &rows.x[*row as usize * rows.d..][..rows.d];
+            let error = dot(x, &self.theta) - rows.y[*row as usize];
+            self.gradient.iter_mut().zip(x).for_each(|(g, x)| *g += error * x);
+        }
+        let share = 1.0 / batch.len() as f64;
+        let each = self.theta.iter_mut().zip(&mut self.buffer).zip(&self.gradient);
+        for ((theta, buffer), gradient) in each {
+            *buffer = sgd.momentum * *buffer + gradient * share + sgd.weight_decay * *theta;
+            *theta -= sgd.learning_rate * *buffer;
+        }
+    }
+}
+
+/// Four running sums keep the units of the processor busy.
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    let (mut sums, n) = ([0.0; 4], a.len().min(b.len()));
+    let (a, b) = (&a[..n], &b[..n]);
+    for (x, y) in a.chunks_exact(4).zip(b.chunks_exact(4)) {
+        for lane in 0..4 {
+            sums[lane] += x[lane] * y[lane];
+        }
+    }
+    let rest: f64 =
+        a.chunks_exact(4).remainder().iter().zip(b.chunks_exact(4).remainder()).map(|(x, y)| x * y).sum();
+    (sums[0] + sums[1]) + (sums[2] + sums[3]) + rest
+}
+
+fn run(ensemble: &Ensemble, rows: &Rows, start: &[f64], number: usize) -> Result<Vec<Record>> {
+    let sgd = &ensemble.sgd;
+    let mut random = Xoshiro256PlusPlus::seed_from_u64(
+        ensemble.seed ^ (number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15),
+    );
+    random.jump();
+    let mut batches = Batches::new(ensemble.sampler, ensemble.problem.rows(), sgd.batch_size, random);
+    let mut chain = Chain::new(start);
+    let (mut batch, mut origin) = (Vec::with_capacity(sgd.batch_size), start.to_vec());
+    let mut records = Vec::with_capacity(ensemble.record.len());
+    let mut step = 0u64;
+    for (index, until) in ensemble.record.iter().enumerate() {
+        while step < *until {
+            batches.draw(&mut batch);
+            chain.step(rows, sgd, &batch);
+            step += 1;
+        }
+        if chain.theta.iter().any(|v| !v.is_finite()) {
+            return Err(Error::new(format!(
+                "chain {number} left all bounds before step {step}: lower the learning rate"
+            )));
+        }
+        if index == 0 && ensemble.from_first_record {
+            origin.clone_from(&chain.theta);
+        }
+        let square = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>();
+        let displacement = square(&mut chain.theta.iter().zip(&origin).map(|(t, o)| t - o));
+        let squared_step = square(&mut chain.buffer.iter().map(|b| sgd.learning_rate * b));
+        let positions =
+            ensemble.modes.iter().map(|m| chain.theta[*m] - ensemble.problem.minimum[*m]).collect();
+        let velocities = ensemble.modes.iter().map(|m| -chain.buffer[*m]).collect();
+        records.push(Record { step, displacement, squared_step, positions, velocities });
+    }
+    Ok(records)
+}

@@ -1,0 +1,255 @@
+//! Exact theory and simulation of SGD on linear regression against `tests/golden/dynamics`.
+
+use std::collections::BTreeMap;
+
+use science::dynamics::Sgd;
+use science::dynamics::continuous::Langevin;
+use science::dynamics::discrete::{Moments, Theory};
+use science::dynamics::regression::Regression;
+use science::dynamics::sampler::Sampler;
+use science::dynamics::simulate::{Ensemble, replay, simulate};
+use science::linalg::Mat;
+
+use crate::npz::{Array, cases, read};
+
+struct Case {
+    name: String,
+    golden: BTreeMap<String, Array>,
+    problem: Regression,
+    sgd: Sgd,
+    sampler: Sampler,
+}
+
+fn all() -> Vec<Case> {
+    cases("dynamics", "linreg")
+        .into_iter()
+        .map(|name| {
+            let golden = read(&name);
+            let (x, y) = (matrix(&golden["X"]), &golden["y"].data);
+            let value = |key: &str| golden[key].scalar();
+            let sgd = Sgd {
+                learning_rate: value("eta"),
+                momentum: value("beta"),
+                weight_decay: value("lam"),
+                batch_size: value("S") as usize,
+            };
+            let sampler = if value("replace") > 0.0 { Sampler::Replacement } else { Sampler::Subset };
+            let problem = Regression::new(x.as_ref(), y, sgd.weight_decay).unwrap();
+            Case { name, golden, problem, sgd, sampler }
+        })
+        .collect()
+}
+
+fn matrix(a: &Array) -> Mat<f64> {
+    Mat::from_fn(a.shape[0], a.shape[1], |i, j| a.data[i * a.shape[1] + j])
+}
+
+/// Fails unless all values agree to `tolerance` of the largest.
+fn close(made: &[f64], wanted: &[f64], tolerance: f64, label: &str) {
+    assert_eq!(made.len(), wanted.len(), "{label}");
+    let top = wanted.iter().filter(|v| v.is_finite()).fold(f64::MIN_POSITIVE, |m, v| m.max(v.abs()));
+    for (i, (a, b)) in made.iter().zip(wanted).enumerate() {
+        let same = a.is_nan() && b.is_nan();
+        assert!(same || (a - b).abs() <= tolerance * top, "{label}: {a} against {b} at {i}");
+    }
+}
+
+fn flat(m: &Mat<f64>) -> Vec<f64> {
+    (0..m.nrows()).flat_map(|i| (0..m.ncols()).map(move |j| (i, j))).map(|at| m[at]).collect()
+}
+
+impl Case {
+    fn check(&self, key: &str, made: &[f64], tolerance: f64) {
+        close(made, &self.golden[key].data, tolerance, &format!("{} {key}", self.name));
+    }
+
+    fn theory(&self) -> Theory<'_> {
+        Theory::new(&self.problem, &self.sgd, self.sampler).unwrap()
+    }
+
+    /// Moments in the coordinates of the data, [2d, 2d].
+    fn rotated(&self, m: &Moments) -> Vec<f64> {
+        let d = self.problem.features();
+        let (aa, au, uu) = (
+            self.problem.rotated(m.aa.as_ref()),
+            self.problem.rotated(m.au.as_ref()),
+            self.problem.rotated(m.uu.as_ref()),
+        );
+        flat(&Mat::from_fn(2 * d, 2 * d, |i, j| match (i < d, j < d) {
+            (true, true) => aa[(i, j)],
+            (true, false) => au[(i, j - d)],
+            (false, true) => au[(j, i - d)],
+            (false, false) => uu[(i - d, j - d)],
+        }))
+    }
+
+    /// A [2d, 2d] matrix of the eigenbasis in the coordinates of the data.
+    fn rotated_phase(&self, m: &Mat<f64>) -> Vec<f64> {
+        let d = self.problem.features();
+        let part = |i: usize, j: usize| self.problem.rotated(m.as_ref().submatrix(i * d, j * d, d, d));
+        let blocks = [[part(0, 0), part(0, 1)], [part(1, 0), part(1, 1)]];
+        flat(&Mat::from_fn(2 * d, 2 * d, |i, j| blocks[i / d][j / d][(i % d, j % d)]))
+    }
+}
+
+#[test]
+fn golden_data_and_modes() {
+    for case in all() {
+        let (p, d) = (&case.problem, case.problem.features());
+        case.check("mu", &p.minimum(), 1e-10);
+        case.check("sigma2", &[p.residual_variance()], 1e-10);
+        case.check("rho", p.eigenvalues(), 1e-9);
+        case.check("C0", &flat(&p.rotated(p.noise_at_minimum().as_ref())), 1e-10);
+        let theory = case.theory();
+        case.check("spectral_radius", &[theory.spectral_radius()], 1e-10);
+        let modes = theory.modes();
+        let of = |f: &dyn Fn(usize) -> f64| (0..d).map(f).collect::<Vec<f64>>();
+        case.check("kappa", &of(&|l| modes[l].kappa()), 1e-9);
+        case.check("gamma", &of(&|l| modes[l].damping()), 1e-9);
+        case.check("omega", &of(&|l| modes[l].frequency()), 1e-9);
+        case.check("nu", &of(&|l| modes[l].damped_frequency().unwrap_or(f64::NAN)), 1e-9);
+        case.check("psi", &of(&|l| modes[l].angle().unwrap_or(f64::NAN)), 1e-9);
+        let noise = |l: usize| theory.factor() * p.residual_variance() * p.eigenvalues()[l];
+        case.check("var_a_discrete", &of(&|l| modes[l].position_variance(noise(l))), 1e-9);
+        case.check("var_u_discrete", &of(&|l| modes[l].velocity_variance(noise(l))), 1e-9);
+        case.check("cov_au_discrete", &of(&|l| modes[l].covariance(noise(l))), 1e-9);
+        case.check("var_a_ct", &of(&|l| modes[l].position_variance_continuous(noise(l))), 1e-9);
+        case.check("var_u_ct", &of(&|l| modes[l].velocity_variance_continuous(noise(l))), 1e-9);
+    }
+}
+
+#[test]
+fn golden_exact_moments() {
+    for case in all() {
+        let theory = case.theory();
+        let exact = theory.stationary().unwrap();
+        case.check("M_exact", &case.rotated(&exact), 1e-8);
+        let (rho, variance) = (case.problem.eigenvalues(), case.problem.residual_variance());
+        let d = rho.len();
+        let constant = Mat::from_fn(d, d, |i, j| if i == j { variance * rho[i] } else { 0.0 });
+        case.check("M_constH", &case.rotated(&theory.stationary_for(&constant).unwrap()), 1e-8);
+        case.check("local_disp_exact", &[theory.local_displacement(&exact)], 1e-8);
+        case.check("local_disp_paper", &[theory.local_displacement_paper()], 1e-8);
+        case.check("area_rate_exact", &theory.area_rates(&exact), 1e-8);
+        let times: Vec<u64> = case.golden["ts"].data.iter().map(|t| *t as u64).collect();
+        let stationary: Vec<f64> = times.iter().map(|t| theory.displacement(&exact, *t)).collect();
+        case.check("disp_stationary_exact", &stationary, 1e-8);
+
+        let mut state = theory.at_rest(&case.golden["theta0"].data);
+        let start = state.mean.0.clone();
+        let (mut step, mut rest, mut means) = (0, Vec::new(), Vec::new());
+        for t in times {
+            while step < t {
+                theory.advance(&mut state);
+                step += 1;
+            }
+            rest.push(Theory::displacement_of(&state, &start));
+            means.extend(case.problem.from_modes(&state.mean.0));
+            means.extend(case.problem.from_modes(&state.mean.1));
+        }
+        case.check("disp_rest_exact", &rest, 1e-8);
+        case.check("mean_z", &means, 1e-9);
+    }
+}
+
+#[test]
+fn golden_continuous_model() {
+    for case in all() {
+        let (theory, p) = (case.theory(), &case.problem);
+        let (rho, variance, d) = (p.eigenvalues(), p.residual_variance(), p.features());
+        let model = Langevin::new(theory.modes(), &case.sgd, theory.factor());
+        let noise = Mat::from_fn(d, d, |i, j| if i == j { variance * rho[i] } else { 0.0 });
+        case.check("ct_A", &case.rotated_phase(&model.drift()), 1e-8);
+        case.check("ct_D", &case.rotated_phase(&model.diffusion(noise.as_ref())), 1e-8);
+        case.check("ct_Sigma", &case.rotated_phase(&model.stationary(noise.as_ref()).unwrap()), 1e-8);
+        case.check("ct_Q", &case.rotated_phase(&model.circulation(noise.as_ref()).unwrap()), 1e-8);
+        let own = model.stationary(p.noise_at_minimum().as_ref()).unwrap();
+        case.check("ct_Sigma_C0", &case.rotated_phase(&own), 1e-8);
+        let variances = model.stationary_proportional(rho, variance);
+        let times = &case.golden["ts"].data;
+        let stationary: Vec<f64> = times.iter().map(|t| model.displacement(&variances, *t)).collect();
+        case.check("disp_stationary_ct", &stationary, 1e-8);
+        let start = theory.at_rest(&case.golden["theta0"].data).mean.0;
+        let rest: Vec<f64> =
+            times.iter().map(|t| model.displacement_from_rest(&variances, &start, *t)).collect();
+        case.check("disp_rest_ct", &rest, 1e-8);
+    }
+}
+
+#[test]
+fn golden_replay_of_given_batches() {
+    for case in all() {
+        let (golden, s) = (&case.golden, case.sgd.batch_size);
+        let batches: Vec<Vec<u32>> =
+            golden["replay_idx"].data.chunks(s).map(|b| b.iter().map(|i| *i as u32).collect()).collect();
+        let mut path = vec![golden["theta0"].data.clone()];
+        path.extend(replay(&case.problem, &case.sgd, &golden["theta0"].data, &batches).unwrap());
+        let made: Vec<f64> = golden["replay_steps"].indices().iter().flat_map(|k| path[*k].clone()).collect();
+        case.check("replay_theta", &made, 1e-10);
+    }
+}
+
+#[test]
+fn ensembles_agree_with_the_exact_moments() {
+    let mut checked = 0;
+    for case in all().into_iter().filter(|c| c.problem.features() <= 5) {
+        let theory = case.theory();
+        let exact = theory.stationary().unwrap();
+        let modes: Vec<usize> = (0..case.problem.features()).collect();
+        // Long after the slowest mode forgot the start; then far enough apart to count as independent.
+        let memory = (-1.0 / theory.spectral_radius().ln()).ceil() as u64;
+        if memory > 3000 {
+            continue;
+        }
+        let record: Vec<u64> = (0..40).map(|k| memory * (12 + 4 * k)).collect();
+        let ensemble = Ensemble {
+            problem: &case.problem,
+            sgd: case.sgd,
+            sampler: case.sampler,
+            start: &case.problem.minimum(),
+            chains: 48,
+            record: &record,
+            from_first_record: false,
+            modes: &modes,
+            seed: 11,
+        };
+        let chains = simulate(&ensemble, &|| Ok(())).unwrap();
+        // One mean per chain: these are independent.
+        let square = |values: &[f64]| values.iter().map(|v| v * v).sum::<f64>();
+        let means: Vec<f64> = chains
+            .iter()
+            .map(|c| c.iter().map(|r| square(&r.positions)).sum::<f64>() / c.len() as f64)
+            .collect();
+        let n = means.len() as f64;
+        let mean = means.iter().sum::<f64>() / n;
+        let error = (means.iter().map(|m| (m - mean).powi(2)).sum::<f64>() / (n - 1.0) / n).sqrt();
+        let (trace, _) = exact.traces();
+        assert!((mean - trace).abs() <= 4.0 * error, "{}: {mean} ± {error} against {trace}", case.name);
+        checked += 1;
+    }
+    assert!(checked >= 4, "{checked}");
+}
+
+#[test]
+fn what_cannot_be_is_refused() {
+    let case = &all()[0];
+    let fails = |sgd: Sgd, wanted: &str| {
+        let error = Theory::new(&case.problem, &sgd, Sampler::Replacement).err().unwrap().0;
+        assert!(error.contains(wanted), "{error}");
+    };
+    fails(Sgd { learning_rate: 1e3, ..case.sgd }, "limit of stability");
+    fails(Sgd { momentum: 1.0, ..case.sgd }, "below 1");
+    fails(Sgd { batch_size: 121, ..case.sgd }, "does not fit 120 rows");
+    fails(Sgd { learning_rate: f64::NAN, ..case.sgd }, "must be above 0");
+    let x = Mat::from_fn(4, 2, |i, _| i as f64);
+    assert!(Regression::new(x.as_ref(), &[1.0, 2.0, 3.0, 4.0], 0.0).unwrap_err().0.contains("singular"));
+    let x = Mat::from_fn(2, 1, |i, _| if i == 0 { f64::NAN } else { 1.0 });
+    assert!(Regression::new(x.as_ref(), &[1.0, 2.0], 0.0).unwrap_err().0.contains("no numbers"));
+    // Data without noise: everything comes to rest.
+    let x = Mat::from_fn(6, 2, |i, j| ((i * 3 + j * 5) % 7) as f64 - 3.0);
+    let y: Vec<f64> = (0..6).map(|i| 2.0 * x[(i, 0)] - x[(i, 1)]).collect();
+    let quiet = Regression::new(x.as_ref(), &y, 0.0).unwrap();
+    let sgd = Sgd { learning_rate: 0.01, momentum: 0.5, weight_decay: 0.0, batch_size: 2 };
+    let rest = Theory::new(&quiet, &sgd, Sampler::Replacement).unwrap().stationary().unwrap();
+    assert!(rest.traces().0.abs() < 1e-20);
+}
