@@ -142,7 +142,7 @@ stages:
   patches:
     uses: ingest.arrays
     with: { arrays: { image: patches.npy, label: labels.npy } }
-  some: { uses: table.sample, in: { table: patches }, with: { rows: 24, seed: 1 } }
+  some: { uses: table.sample, in: { table: patches }, with: { n: 24, seed: 1 } }
   net:
     uses: model.build
     matrix: { seed: [0, 1, 2] }
@@ -151,7 +151,7 @@ stages:
     uses: model.train
     matrix: net
     in: { model: net, data: patches }
-    with: { input: image, target: label, epochs: 2, batch_size: 20, learning_rate: 0.05, seed: \"${matrix.seed}\" }
+    with: { input: image, target: label, epochs: 10, batch_size: 20, learning_rate: 0.05, momentum: 0.9, seed: \"${matrix.seed}\" }
   maps:
     uses: lrp.attribute
     matrix: train
@@ -232,7 +232,7 @@ fn mistakes_are_found_before_anything_runs() {
     wrong("fractions: [0.05, 0.2]", "orders: []", "name each order once");
     wrong(
         "maps: \"maps[*].table\" }\n    with",
-        "maps: maps[seed=0].table }\n    with",
+        "maps: \"maps[seed=0].table\" }\n    with",
         "there are maps of 1 models and 3 models",
     );
     wrong("maps: agreement.consensus", "maps: some", "the table has no column `relevance`");
