@@ -2,6 +2,8 @@
 
 mod it {
     mod bad_workflows;
+    #[cfg(feature = "models")]
+    mod brain;
     mod commands;
     mod dag;
     mod data;

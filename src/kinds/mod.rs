@@ -1,5 +1,7 @@
 //! The stage kinds, one file each, grouped by family. A new kind is its file and a line in `KINDS`.
 
+#[cfg(feature = "tables")]
+mod brain;
 mod command;
 #[cfg(feature = "tables")]
 mod figure;
@@ -19,6 +21,22 @@ use crate::stage::Stage;
 
 /// Every built-in kind.
 pub static KINDS: &[&dyn Stage] = &[
+    #[cfg(feature = "tables")]
+    &brain::ceiling::Ceiling,
+    #[cfg(feature = "tables")]
+    &brain::cka::Cka,
+    #[cfg(feature = "tables")]
+    &brain::effect::Effect,
+    #[cfg(feature = "tables")]
+    &brain::encode::Encode,
+    #[cfg(feature = "tables")]
+    &brain::leaderboard::Leaderboard,
+    #[cfg(feature = "tables")]
+    &brain::rdm::Rdm,
+    #[cfg(feature = "tables")]
+    &brain::regress::Regress,
+    #[cfg(feature = "tables")]
+    &brain::rsa::Rsa,
     &command::CommandKind,
     #[cfg(feature = "tables")]
     &figure::Figure,
