@@ -136,13 +136,16 @@ mod tests {
         assert_eq!(ssim(&other, &other[1..], 4, 4), None);
     }
 
+    /// Names the type of a measure that knows more than two maps.
+    type Measure<'a> = dyn Fn(&[f32], &[f32]) -> Option<f64> + 'a;
+
     proptest! {
         #[test]
         fn a_map_agrees_with_itself_and_order_does_not_matter(
             height in 1_usize..14, width in 1_usize..14, seed in 1_usize..90,
         ) {
             let (a, b) = (map(height, width, seed), map(height, width, seed + 5));
-            let both = |f: &dyn Fn(&[f32], &[f32]) -> Option<f64>| (f(&a, &b), f(&b, &a), f(&a, &a));
+            let both = |f: &Measure| (f(&a, &b), f(&b, &a), f(&a, &a));
             let similar = |x: &[f32], y: &[f32]| ssim(x, y, height, width);
             let top = |x: &[f32], y: &[f32]| top_iou(x, y, 0.2);
             for (one, other, own) in [both(&spearman), both(&cosine), both(&similar), both(&top)] {
