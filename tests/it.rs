@@ -7,6 +7,8 @@ mod it {
     mod commands;
     mod dag;
     mod data;
+    #[cfg(feature = "tables")]
+    mod dynamics;
     mod edits;
     mod faults;
     mod fuzz;

@@ -4,6 +4,8 @@
 mod brain;
 mod command;
 #[cfg(feature = "tables")]
+mod dynamics;
+#[cfg(feature = "tables")]
 mod figure;
 #[cfg(feature = "tables")]
 mod ingest;
@@ -38,6 +40,8 @@ pub static KINDS: &[&dyn Stage] = &[
     #[cfg(feature = "tables")]
     &brain::rsa::Rsa,
     &command::CommandKind,
+    #[cfg(feature = "tables")]
+    &dynamics::regression::Regression,
     #[cfg(feature = "tables")]
     &figure::Figure,
     #[cfg(feature = "tables")]
