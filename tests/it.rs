@@ -19,6 +19,8 @@ mod it {
     #[cfg(feature = "models")]
     mod lrp;
     #[cfg(feature = "models")]
+    mod masking;
+    #[cfg(feature = "models")]
     mod models;
     #[cfg(feature = "models")]
     #[path = "../../crates/science/tests/it/npz.rs"]
