@@ -5,6 +5,8 @@ mod it {
     mod commands;
     mod dag;
     mod data;
+    #[cfg(feature = "tables")]
+    mod downloads;
     mod edits;
     mod faults;
     mod fuzz;
