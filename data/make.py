@@ -9,6 +9,7 @@ Needs Python 3.9 or newer with pip, and nothing else:
 
 import argparse
 import gzip
+import math
 import pathlib
 import struct
 import subprocess
@@ -22,6 +23,8 @@ DATA = pathlib.Path(__file__).resolve().parent
 PACKAGES = {
     "scikit-learn": ("1.9.1", "e5d7b18a5b9dca241a74695f3275fa4c895a9dadc72b3d8df5fa9d1083c9b83e"),
     "scikit-image": ("0.26.0", "7df650e79031634ac90b11e64a9eedaf5a5e06fcd09bcd03a34be01745744466"),
+    "nitime": ("0.12.1", "19442111829b94fa9aa9849bdfb6aa92bc5467ba74194b18450728e432086882"),
+    "gensim": ("4.4.0", "4b73ff30af6ddd0d2ddf9473b1eb44603cd79ec14c87d93b75291802b991916c"),
     "palmerpenguins": ("0.1.6", "5c3be9af84dd703a25f1aaeadeac6ac770cfd38c1620d00089f581c023129ee0"),
 }
 
@@ -89,6 +92,51 @@ def penguins(wheels):
     return {"penguins/penguins.csv": table}
 
 
+def grasshopper(wheels):
+    """Bins of 10 ms: the 20 ms of sound before a bin's end in 40 means of 0.5 ms, latest first, and its spikes."""
+    lines = read(wheels["nitime"], "nitime/data/grasshopper_stimulus1.txt").decode("ascii").splitlines()
+    sound = [float(line.split()[1]) for line in lines if line.strip() and not line.startswith("#")]
+    means = [math.fsum(sound[i : i + 10]) / 10 for i in range(0, 200_000, 10)]
+    lines = read(wheels["nitime"], "nitime/data/grasshopper_spike_times1.txt").decode("ascii").splitlines()
+    counts = [0] * 1000
+    for line in lines:
+        if line.strip() and not line.startswith("#"):
+            counts[min(int(float(line) // 10_000), 999)] += 1
+    windows = [means[max(20 * b + 19 - lag, 0)] for b in range(1000) for lag in range(40)]
+    return {
+        "grasshopper/windows.npy": npy("<f4", (1000, 40), struct.pack("<40000f", *windows)),
+        "grasshopper/spikes.npy": labels(counts),
+        "grasshopper/seconds.npy": labels([b // 100 for b in range(1000)]),
+    }
+
+
+def fmri_events(wheels):
+    """One trial an event: the 12 samples from it on, its type, its number among its type and its eighth."""
+    text = read(wheels["nitime"], "nitime/data/event_related_fmri.csv").decode("ascii")
+    rows = [[float(cell) for cell in line.split(",")] for line in text.split()[1:]]
+    seen, events, repeats, values = {}, [], [], []
+    for at, (_, event) in enumerate(rows):
+        if event and at + 12 <= len(rows):
+            events.append(int(event))
+            repeats.append(seen.get(event, 0))
+            seen[event] = repeats[-1] + 1
+            values += [bold for bold, _ in rows[at : at + 12]]
+    kept = [i for i, repeat in enumerate(repeats) if repeat < min(seen.values()) // 8 * 8]
+    size = min(seen.values()) // 8
+    values = [v for i in kept for v in values[12 * i : 12 * i + 12]]
+    return {
+        "fmri-events/bold.npy": npy("<f4", (len(kept), 12), struct.pack(f"<{len(values)}f", *values)),
+        "fmri-events/events.npy": labels([events[i] for i in kept]),
+        "fmri-events/repeats.npy": labels([repeats[i] for i in kept]),
+        "fmri-events/parts.npy": labels([repeats[i] // size for i in kept]),
+    }
+
+
+def wordsim(wheels):
+    """The table as it is."""
+    return {"wordsim/wordsim353.tsv": read(wheels["gensim"], "gensim/test/test_data/wordsim353.tsv")}
+
+
 def main():
     """Makes every file, or compares it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -96,7 +144,7 @@ def main():
     check = parser.parse_args().check
     with tempfile.TemporaryDirectory() as folder:
         wheels = download(pathlib.Path(folder))
-        files = {**digits(wheels), **lfw_patches(wheels), **penguins(wheels)}
+        files = {**digits(wheels), **lfw_patches(wheels), **penguins(wheels), **grasshopper(wheels), **fmri_events(wheels), **wordsim(wheels)}
     differing = 0
     for name, content in files.items():
         path = DATA / name

@@ -2,11 +2,15 @@
 
 mod it {
     mod bad_workflows;
+    #[cfg(feature = "models")]
+    mod brain;
     mod commands;
     mod dag;
     mod data;
     #[cfg(feature = "tables")]
     mod downloads;
+    #[cfg(feature = "tables")]
+    mod dynamics;
     mod edits;
     mod faults;
     mod fuzz;

@@ -1,6 +1,10 @@
 //! The stage kinds, one file each, grouped by family. A new kind is its file and a line in `KINDS`.
 
+#[cfg(feature = "tables")]
+mod brain;
 mod command;
+#[cfg(feature = "tables")]
+mod dynamics;
 #[cfg(feature = "tables")]
 mod figure;
 #[cfg(feature = "tables")]
@@ -19,7 +23,25 @@ use crate::stage::Stage;
 
 /// Every built-in kind.
 pub static KINDS: &[&dyn Stage] = &[
+    #[cfg(feature = "tables")]
+    &brain::ceiling::Ceiling,
+    #[cfg(feature = "tables")]
+    &brain::cka::Cka,
+    #[cfg(feature = "tables")]
+    &brain::effect::Effect,
+    #[cfg(feature = "tables")]
+    &brain::encode::Encode,
+    #[cfg(feature = "tables")]
+    &brain::leaderboard::Leaderboard,
+    #[cfg(feature = "tables")]
+    &brain::rdm::Rdm,
+    #[cfg(feature = "tables")]
+    &brain::regress::Regress,
+    #[cfg(feature = "tables")]
+    &brain::rsa::Rsa,
     &command::CommandKind,
+    #[cfg(feature = "tables")]
+    &dynamics::regression::Regression,
     #[cfg(feature = "tables")]
     &figure::Figure,
     #[cfg(feature = "tables")]

@@ -34,6 +34,30 @@ impl Frame {
     /// # Errors
     /// If the column is missing, holds no numbers, or a row is null (its number, from 0, is named).
     pub fn tensor_f32(&self, name: &str) -> Result<Tensor<f32>, Failure> {
+        let (leaf, row_shape) = self.leaf(name)?;
+        let leaf = leaf.cast(&DataType::Float32).map_err(failure)?;
+        self.tensor(name, plain_values(leaf.f32().map_err(failure)?), row_shape)
+    }
+
+    /// As [`Frame::tensor_f32`], as 64-bit floats.
+    ///
+    /// # Errors
+    /// As [`Frame::tensor_f32`].
+    pub fn tensor_f64(&self, name: &str) -> Result<Tensor<f64>, Failure> {
+        let (leaf, row_shape) = self.leaf(name)?;
+        let leaf = leaf.cast(&DataType::Float64).map_err(failure)?;
+        self.tensor(name, plain_values(leaf.f64().map_err(failure)?), row_shape)
+    }
+
+    fn tensor<T>(&self, name: &str, values: Vec<T>, row_shape: Vec<usize>) -> Result<Tensor<T>, Failure> {
+        if values.len() != size(&row_shape).saturating_mul(self.rows()) {
+            return Err(Failure::new(format!("column `{name}` has rows of unequal length")));
+        }
+        Ok(Tensor { row_shape, values })
+    }
+
+    /// All numbers of a column, row after row, and the shape of a row.
+    fn leaf(&self, name: &str) -> Result<(Series, Vec<usize>), Failure> {
         let series = self.series(name)?;
         refuse_nulls(series, "rows")?;
         let (leaf, row_shape) = match series.dtype() {
@@ -50,12 +74,7 @@ impl Frame {
         };
         numeric(&leaf, name)?;
         refuse_nulls(&leaf, "values")?;
-        let leaf = leaf.cast(&DataType::Float32).map_err(failure)?;
-        let values = plain_values(leaf.f32().map_err(failure)?);
-        if values.len() != size(&row_shape).saturating_mul(self.rows()) {
-            return Err(Failure::new(format!("column `{name}` has rows of unequal length")));
-        }
-        Ok(Tensor { row_shape, values })
+        Ok((leaf, row_shape))
     }
 
     /// A column of whole numbers. Truth values are 0 and 1; floats are taken if they are whole.

@@ -12,6 +12,16 @@ use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 
+/// Runs `work` with a pool of this many threads; what it computes does not depend on their number.
+///
+/// # Errors
+/// If the system gives no threads.
+pub fn with_threads<R: Send>(threads: usize, work: impl FnOnce() -> R + Send) -> Result<R> {
+    single_threaded();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.max(1)).build();
+    Ok(pool.map_err(|e| Error::new(format!("cannot start {threads} threads: {e}")))?.install(work))
+}
+
 /// Single or double precision.
 pub trait Real: faer::traits::RealField + Copy + std::iter::Sum {
     /// The nearest number of this precision.
@@ -119,6 +129,11 @@ pub fn eigh<T: Real>(matrix: MatRef<'_, T>) -> Result<(Vec<T>, Mat<T>)> {
 pub fn solve_positive(a: MatRef<'_, f64>, b: MatRef<'_, f64>) -> Result<Mat<f64>> {
     let factor = Llt::new(a, Side::Lower).map_err(|_| Error::new("the matrix is not positive definite"))?;
     Ok(factor.solve(b))
+}
+
+/// X of A X = B for a square, regular A, by LU with partial pivoting.
+pub fn solve_general(a: MatRef<'_, f64>, b: MatRef<'_, f64>) -> Mat<f64> {
+    a.partial_piv_lu().solve(b)
 }
 
 /// Thin singular value decomposition U diag(s) Vᵀ: (U, s, V), s in descending order.

@@ -48,6 +48,19 @@ pub fn draws(factor: Factor, subjects: usize, stimuli: usize, count: usize, seed
         .collect()
 }
 
+/// A random order of `count` things; `number` tells several of one seed apart.
+pub fn permutation(count: usize, seed: u64, number: u64) -> Vec<usize> {
+    let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
+    // One jump is 2¹²⁸ draws: the streams of different numbers never meet.
+    (0..number).for_each(|_| random.jump());
+    let mut order: Vec<usize> = (0..count).collect();
+    for last in (1..count).rev() {
+        let other = ((u128::from(random.next_u64()) * (last as u128 + 1)) >> 64) as usize;
+        order.swap(last, other);
+    }
+    order
+}
+
 /// Mean similarity over subjects of every model in every draw (draws × models).
 ///
 /// A draw has as many stimuli as the RDMs. Pairs of a stimulus with its own copy are left out. `None` stands for a draw in which the measure is

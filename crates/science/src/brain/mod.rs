@@ -7,9 +7,11 @@
 pub mod bootstrap;
 pub mod ceiling;
 pub mod compare;
+pub mod encode;
 mod kendall;
 pub mod rdm;
 pub mod reliability;
+pub mod similarity;
 pub mod stats;
 pub mod tests;
 mod whiten;

@@ -170,30 +170,34 @@ impl<'a> Theory<'a> {
         Ok(moments)
     }
 
-    /// The stationary moments with the true noise of batches: iterates noise and covariance until both fit.
+    /// The stationary moments with the true noise of batches: M = L(C₀) + L(K M), where K is the noise that the
+    /// state adds and L the answer to a noise. The linear equation is solved by GMRES (Saad and Schultz 1986).
     ///
     /// # Errors
     /// If they grow without end: batches are too small for this learning rate.
     pub fn stationary(&self) -> Result<Moments> {
-        let mut moments = self.stationary_for(&self.noise)?;
-        let mut before = f64::INFINITY;
-        for round in 0..20_000 {
-            let noise = self.noise(None, &moments.aa);
-            let next = self.stationary_for(&noise)?;
-            let change = (&next.aa - &moments.aa).norm_l2() / next.aa.norm_l2().max(f64::MIN_POSITIVE);
-            moments = next;
-            if change < 1e-15 || (change < 1e-12 && change >= before) {
-                return Ok(moments);
-            }
-            if !change.is_finite() || (round > 200 && change > 0.5) {
-                break;
-            }
-            before = change;
+        let d = self.modes.len();
+        let answer = |noise: &Mat<f64>| self.stationary_for(noise);
+        let first = answer(&self.noise)?;
+        let added = |m: &[f64]| -> Result<Vec<f64>> {
+            let aa = Mat::from_fn(d, d, |i, j| m[i * d + j]);
+            let noise = &self.noise(None, &aa) - &self.noise;
+            let moved = answer(&noise)?.aa;
+            Ok((0..d * d).map(|k| m[k] - moved[(k / d, k % d)]).collect())
+        };
+        let wanted: Vec<f64> = (0..d * d).map(|k| first.aa[(k / d, k % d)]).collect();
+        let found = gmres(&added, &wanted)?;
+        // K maps covariances to covariances. So there is a stationary state exactly if the solution is one.
+        let grows = (0..d).any(|l| !found[l * d + l].is_finite() || found[l * d + l] < 0.0)
+            || (0..d).any(|l| found[l * d + l] < wanted[l * d + l] * (1.0 - 1e-9));
+        if grows {
+            return Err(Error::new(
+                "the second moments grow without end: the noise of such small batches outweighs the pull at this \
+                 learning rate and momentum; lower them or raise the batch size",
+            ));
         }
-        Err(Error::new(
-            "the second moments grow without end: the noise of such small batches outweighs the pull at this learning \
-             rate; lower it or raise the batch size",
-        ))
+        let aa = Mat::from_fn(d, d, |i, j| (found[i * d + j] + found[j * d + i]) / 2.0);
+        answer(&self.noise(None, &aa))
     }
 
     /// E|θ_(k+t) − θ_k|² in the stationary state: 2 tr(M_aa − (Tᵗ M)_aa).
@@ -252,4 +256,78 @@ fn lyapunov(a: &Two, b: &Two, q: &Two) -> Option<Two> {
     }
     let x = solve4(m, [q[0][0], q[0][1], q[1][0], q[1][1]])?;
     Some([[x[0], x[1]], [x[2], x[3]]])
+}
+
+/// x of A x = b, restarted until the residual is down to rounding.
+fn gmres(apply: &dyn Fn(&[f64]) -> Result<Vec<f64>>, b: &[f64]) -> Result<Vec<f64>> {
+    const DEPTH: usize = 40;
+    let dot = |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(x, y)| x * y).sum::<f64>();
+    let size = dot(b, b).sqrt();
+    let mut x = vec![0.0; b.len()];
+    let mut residual = b.to_vec();
+    for _ in 0..25 {
+        let norm = dot(&residual, &residual).sqrt();
+        if norm <= 1e-14 * size {
+            break;
+        }
+        // An orthonormal basis of what repeated application makes of the residual, and A in it.
+        let mut basis = vec![residual.iter().map(|v| v / norm).collect::<Vec<f64>>()];
+        let mut columns: Vec<Vec<f64>> = Vec::new();
+        while columns.len() < DEPTH.min(b.len()) {
+            let Some(last) = basis.last() else { break };
+            let mut next = apply(last)?;
+            let mut column = Vec::with_capacity(basis.len() + 1);
+            for v in &basis {
+                let along = dot(&next, v);
+                next.iter_mut().zip(v).for_each(|(n, v)| *n -= along * v);
+                column.push(along);
+            }
+            let rest = dot(&next, &next).sqrt();
+            column.push(rest);
+            columns.push(column);
+            if rest <= 1e-14 {
+                break;
+            }
+            next.iter_mut().for_each(|v| *v /= rest);
+            basis.push(next);
+        }
+        let weights = least_squares(&columns, norm);
+        for (weight, v) in weights.iter().zip(&basis) {
+            x.iter_mut().zip(v).for_each(|(x, v)| *x += weight * v);
+        }
+        let made = apply(&x)?;
+        let before = norm;
+        residual = b.iter().zip(&made).map(|(b, m)| b - m).collect();
+        if dot(&residual, &residual).sqrt() >= 0.5 * before {
+            break;
+        }
+    }
+    Ok(x)
+}
+
+/// The weights that bring the Hessenberg matrix of `columns` closest to (norm, 0, …), by Givens rotations.
+fn least_squares(columns: &[Vec<f64>], norm: f64) -> Vec<f64> {
+    let n = columns.len();
+    let mut r: Vec<Vec<f64>> = columns.to_vec();
+    let mut g = vec![0.0; n + 1];
+    g[0] = norm;
+    let mut turns: Vec<(f64, f64)> = Vec::with_capacity(n);
+    for k in 0..n {
+        for (i, (c, s)) in turns.iter().enumerate() {
+            let (a, b) = (r[k][i], r[k][i + 1]);
+            (r[k][i], r[k][i + 1]) = (c * a + s * b, c * b - s * a);
+        }
+        let (a, b) = (r[k][k], r[k][k + 1]);
+        let length = a.hypot(b).max(f64::MIN_POSITIVE);
+        let (c, s) = (a / length, b / length);
+        (r[k][k], r[k][k + 1]) = (length, 0.0);
+        (g[k], g[k + 1]) = (c * g[k], -s * g[k]);
+        turns.push((c, s));
+    }
+    let mut x = vec![0.0; n];
+    for i in (0..n).rev() {
+        let known: f64 = (i + 1..n).map(|k| r[k][i] * x[k]).sum();
+        x[i] = (g[i] - known) / r[i][i];
+    }
+    x
 }

@@ -1,5 +1,6 @@
 //! Ensembles of true stochastic gradient descent on linear regression: many chains, each with its own batches.
 
+use rand_distr::{Distribution, StandardNormal};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
 use rayon::prelude::*;
@@ -8,6 +9,7 @@ use super::Sgd;
 use super::regression::Regression;
 use super::sampler::{Batches, Sampler};
 use crate::error::{Error, Result};
+use crate::linalg::Mat;
 
 /// What is recorded of one chain at one time.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,6 +80,20 @@ pub fn simulate(ensemble: &Ensemble, tell: &(dyn Fn() -> Result<()> + Sync)) -> 
             Ok(records)
         })
         .collect()
+}
+
+/// Draws data: x with independent Gaussian features of variance l^−spectrum, and y = x·θ* + noise, θ* standard normal.
+pub fn generated(rows: usize, features: usize, spectrum: f64, noise: f64, seed: u64) -> (Mat<f64>, Vec<f64>) {
+    let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
+    let mut normal = || -> f64 { StandardNormal.sample(&mut random) };
+    let truth: Vec<f64> = (0..features).map(|_| normal()).collect();
+    let scale = |j: usize| ((j + 1) as f64).powf(-spectrum / 2.0);
+    let values: Vec<f64> = (0..rows * features).map(|k| normal() * scale(k % features)).collect();
+    let y = values
+        .chunks_exact(features.max(1))
+        .map(|x| x.iter().zip(&truth).map(|(x, t)| x * t).sum::<f64>() + noise * normal())
+        .collect();
+    (Mat::from_fn(rows, features, |i, j| values[i * features + j]), y)
 }
 
 /// The parameters after each of `steps` with given batches, in the coordinates of the data: to replay a run of

@@ -56,8 +56,12 @@ pub fn cases(line: &str, kind: &str) -> Vec<String> {
 
 /// All arrays of `<name>` below [`root`] by their keys. Arrays of text are left out.
 pub fn read(name: &str) -> BTreeMap<String, Array> {
-    let path = format!("{}/{name}", root());
-    let file = std::fs::File::open(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
+    read_file(&format!("{}/{name}", root()))
+}
+
+/// All arrays of an archive by their keys. Arrays of text are left out.
+pub fn read_file(path: &str) -> BTreeMap<String, Array> {
+    let file = std::fs::File::open(path).unwrap_or_else(|e| panic!("{path}: {e}"));
     let mut archive = zip::ZipArchive::new(file).unwrap();
     let mut arrays = BTreeMap::new();
     for i in 0..archive.len() {

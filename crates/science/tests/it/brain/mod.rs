@@ -2,8 +2,12 @@
 
 mod ceilings;
 mod degenerate;
+mod encodings;
+mod images92;
+mod planted;
 mod rdms;
 mod reliabilities;
+mod similarities;
 
 use std::collections::BTreeMap;
 

@@ -1,0 +1,116 @@
+//! Scores of held-out predictions.
+
+use science::brain::bootstrap::{self, Factor};
+use science::brain::encode::r2;
+use science::brain::stats::{self, pearson};
+use science::linalg::Mat;
+
+use super::common::{self, Key};
+use super::encode::Encode;
+use crate::stage::{Failure, Kind};
+use crate::table::Frame;
+
+/// Features and responses of the same stimuli.
+pub(super) struct Data {
+    pub(super) ids: Vec<String>,
+    pub(super) x: Mat<f64>,
+    pub(super) y: Mat<f64>,
+    pub(super) targets: Vec<String>,
+    pub(super) folds: Vec<Vec<usize>>,
+}
+
+/// The table of scores.
+pub(super) fn scores(data: &Data, predictions: &Mat<f64>) -> Result<Frame, Failure> {
+    let (mut targets, mut keys, mut metrics) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut folds, mut values) = (Vec::new(), Vec::new());
+    for (j, target) in data.targets.iter().enumerate() {
+        let column = |m: &Mat<f64>, rows: &[usize]| -> Vec<f64> { rows.iter().map(|i| m[(*i, j)]).collect() };
+        for metric in ["r", "r2/test-mean"] {
+            let mut key = Key::new(Encode::NAME, Encode::REVISION)
+                .text(metric)
+                .numbers(data.y.col_as_slice(j).iter().copied());
+            for held in &data.folds {
+                key = held.iter().fold(key, |key, row| key.text(&data.ids[*row])).text("");
+            }
+            let key = key.finish();
+            for (fold, held) in data.folds.iter().enumerate() {
+                let (truth, predicted) = (column(&data.y, held), column(predictions, held));
+                let found = r2(&truth, &predicted);
+                let value = match (metric, found) {
+                    (_, None) => None,
+                    // A prediction that is the same for all stimuli explains none of their order.
+                    ("r", _) => Some(pearson(&truth, &predicted).unwrap_or(0.0)),
+                    (_, found) => found,
+                };
+                let value = value.ok_or_else(|| {
+                    Failure::new(format!(
+                        "target `{target}` is constant on the {} rows of fold {fold}",
+                        held.len()
+                    ))
+                    .hint("leave the target out, or use fewer and larger folds")
+                })?;
+                folds.push(fold as i64);
+                values.push(value);
+            }
+            for _ in 0..data.folds.len() {
+                targets.push(target.clone());
+                keys.push(key.clone());
+                metrics.push(format!("encode:{metric}:fold"));
+            }
+        }
+    }
+    let mut frame = Frame::new();
+    frame.push_strings("target", &targets)?;
+    frame.push_strings("benchmark", &keys)?;
+    frame.push_strings("metric", &metrics)?;
+    frame.push_i64s("fold", folds)?;
+    frame.push_f64s("value", values)?;
+    Ok(frame)
+}
+
+/// One row: the pooled score with its interval; and the draws behind it. Asked are the number of draws,
+/// the level of the interval and the seed.
+pub(super) fn summary(
+    asked: (u32, f64, u64),
+    data: &Data,
+    predictions: &Mat<f64>,
+) -> Result<(Frame, Frame), Failure> {
+    const METRIC: &str = "encode:r:pooled:target-mean";
+    let (count, level, seed) = asked;
+    let n = data.ids.len();
+    let pooled = |rows: &[usize]| -> Option<f64> {
+        let one = |j: usize| {
+            let of = |m: &Mat<f64>| -> Vec<f64> { rows.iter().map(|i| m[(*i, j)]).collect() };
+            let truth = of(&data.y);
+            // A draw in which a target is constant has no score; a constant prediction scores 0.
+            stats::variance(&truth).is_normal().then(|| pearson(&truth, &of(predictions)).unwrap_or(0.0))
+        };
+        let all: Option<Vec<f64>> = (0..data.targets.len()).map(one).collect();
+        all.map(|v| stats::mean(&v))
+    };
+    let value = pooled(&(0..n).collect::<Vec<_>>())
+        .ok_or_else(|| Failure::new("a target is the same for all stimuli: it has no score"))?;
+    let draws = bootstrap::draws(Factor::Stimuli, 1, n, count as usize, seed);
+    let scores: Vec<f64> = draws.iter().filter_map(|d| pooled(&d.stimuli)).collect();
+    let (low, high) = bootstrap::percentile_interval(&scores, level).map_err(common::wrong)?;
+    let mut key = Key::new(Encode::NAME, Encode::REVISION).text(METRIC).numbers([level]);
+    for (j, target) in data.targets.iter().enumerate() {
+        key = key.text(target).numbers(data.y.col_as_slice(j).iter().copied());
+    }
+    for held in &data.folds {
+        key = held.iter().fold(key, |key, row| key.text(&data.ids[*row])).text("");
+    }
+    key = key.numbers(draws.iter().flat_map(|d| d.stimuli.iter().map(|i| *i as f64)));
+    let mut summary = Frame::new();
+    summary.push_strings("benchmark", &[key.finish()])?;
+    summary.push_strings("metric", &[METRIC])?;
+    summary.push_f64s("value", vec![value])?;
+    summary.push_f64s("low", vec![low])?;
+    summary.push_f64s("high", vec![high])?;
+    let mut table = Frame::new();
+    let count = draws.len() as i64;
+    table.push_i64s("draw", (0..count).flat_map(|d| std::iter::repeat_n(d, n)).collect())?;
+    table.push_i64s("position", (0..count).flat_map(|_| 0..n as i64).collect())?;
+    table.push_i64s("row", draws.iter().flat_map(|d| d.stimuli.iter().map(|i| *i as i64)).collect())?;
+    Ok((summary, table))
+}

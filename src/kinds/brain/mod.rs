@@ -1,0 +1,13 @@
+//! Kinds that compare brains and models.
+
+pub mod ceiling;
+pub mod cka;
+mod common;
+pub mod effect;
+pub mod encode;
+mod held_out;
+pub mod leaderboard;
+pub mod rdm;
+mod rdms;
+pub mod regress;
+pub mod rsa;

@@ -1,0 +1,167 @@
+//! RDMs by name, and the bootstrap of their comparison.
+
+use std::collections::HashMap;
+
+use science::brain::bootstrap::{self, Draw, Factor};
+use science::brain::{pairs, stats};
+
+use super::common;
+use crate::stage::Failure;
+use crate::table::Frame;
+
+/// RDMs by name, over the same conditions in the same order.
+pub(super) struct Named {
+    pub(super) names: Vec<String>,
+    pub(super) rdms: Vec<HashMap<(String, String), f64>>,
+}
+
+impl Named {
+    /// The RDMs of a table, one for every value of `column`.
+    pub(super) fn push(&mut self, frame: &Frame, column: Option<&str>, name: String) -> Result<(), Failure> {
+        let names = match column {
+            Some(column) => frame.strings(column)?,
+            None => vec![name; frame.rows()],
+        };
+        let (first, second) = (frame.strings("first")?, frame.strings("second")?);
+        let values = frame.f64s("dissimilarity")?;
+        for (name, rows) in common::groups(&names) {
+            if self.names.iter().any(|n| n == name) {
+                return Err(Failure::new(format!("there are two RDMs called `{name}`")));
+            }
+            let mut rdm = HashMap::with_capacity(rows.len());
+            for row in rows {
+                let pair = (first[row].clone(), second[row].clone());
+                if rdm.insert(pair, values[row]).is_some() {
+                    let text = format!("`{name}` has the pair {}, {} twice", first[row], second[row]);
+                    return Err(Failure::new(text).hint("name the column that tells RDMs apart"));
+                }
+            }
+            self.names.push(name.to_owned());
+            self.rdms.push(rdm);
+        }
+        Ok(())
+    }
+
+    /// The vectors over `conditions`.
+    pub(super) fn vectors(&self, conditions: &[String], what: &str) -> Result<Vec<Vec<f64>>, Failure> {
+        let wanted = conditions.len() * conditions.len().saturating_sub(1) / 2;
+        let one = |(name, rdm): (&String, &HashMap<(String, String), f64>)| {
+            let value = |(i, j): (usize, usize)| {
+                let (a, b) = (conditions[i].clone(), conditions[j].clone());
+                let found = rdm.get(&(a.clone(), b.clone())).or_else(|| rdm.get(&(b, a)));
+                found.copied().ok_or_else(|| {
+                    Failure::new(format!(
+                        "{what} `{name}` lacks the pair {}, {}",
+                        conditions[i], conditions[j]
+                    ))
+                    .hint("all RDMs must have the same conditions: join their stimuli first")
+                })
+            };
+            if rdm.len() != wanted {
+                let text = format!("{what} `{name}` has {} pairs, {wanted} are compared", rdm.len());
+                return Err(Failure::new(text).hint("all RDMs must have the same conditions"));
+            }
+            pairs(conditions.len()).map(value).collect()
+        };
+        self.names.iter().zip(&self.rdms).map(one).collect()
+    }
+
+    pub(super) fn conditions(&self) -> Vec<String> {
+        let pair = |(a, b): &(String, String)| [a.clone(), b.clone()];
+        common::in_order(self.rdms.iter().take(1).flat_map(|r| r.keys().flat_map(pair)).collect())
+    }
+}
+
+/// The three bootstraps of one benchmark.
+pub(super) struct Draws {
+    pub(super) kinds: Vec<(&'static str, Vec<Draw>)>,
+    subjects: usize,
+    conditions: usize,
+}
+
+impl Draws {
+    pub(super) fn new(count: u32, seed: u64, subjects: usize, conditions: usize) -> Self {
+        // One subject cannot be drawn anew: stimuli alone are.
+        let factors: &[(&str, Factor)] = match subjects {
+            1 => &[("stimuli", Factor::Stimuli)],
+            _ => &[("both", Factor::Both), ("subjects", Factor::Subjects), ("stimuli", Factor::Stimuli)],
+        };
+        let draw = |(at, (name, factor)): (usize, &(&'static str, Factor))| {
+            let own = seed.wrapping_mul(3).wrapping_add(at as u64);
+            (*name, bootstrap::draws(*factor, subjects, conditions, count as usize, own))
+        };
+        Draws { kinds: factors.iter().enumerate().map(draw).collect(), subjects, conditions }
+    }
+
+    /// Degrees of freedom: the smaller factor decides.
+    pub(super) fn degrees(&self) -> f64 {
+        let least = if self.subjects > 1 { self.subjects.min(self.conditions) } else { self.conditions };
+        (least - 1) as f64
+    }
+
+    /// Variance of a number that each draw gives, over new subjects and stimuli.
+    pub(super) fn variance(&self, values: &[Vec<f64>]) -> f64 {
+        match values {
+            [both, subjects, stimuli] => {
+                bootstrap::dual_variance(both, subjects, stimuli, (self.subjects, self.conditions))
+            }
+            [stimuli] => stats::variance(stimuli) * self.conditions as f64 / (self.conditions as f64 - 1.0),
+            _ => f64::NAN,
+        }
+    }
+
+    pub(super) fn table(&self) -> Result<Frame, Failure> {
+        let (mut factor, mut number, mut side) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut position, mut index) = (Vec::new(), Vec::new());
+        for (name, draws) in &self.kinds {
+            for (at, draw) in draws.iter().enumerate() {
+                for (what, drawn) in [("subject", &draw.subjects), ("condition", &draw.stimuli)] {
+                    for (place, value) in drawn.iter().enumerate() {
+                        factor.push(*name);
+                        number.push(at as i64);
+                        side.push(what);
+                        position.push(place as i64);
+                        index.push(*value as i64);
+                    }
+                }
+            }
+        }
+        let mut frame = Frame::new();
+        frame.push_strings("factor", &factor)?;
+        frame.push_i64s("draw", number)?;
+        frame.push_strings("side", &side)?;
+        frame.push_i64s("position", position)?;
+        frame.push_i64s("index", index)?;
+        Ok(frame)
+    }
+}
+
+/// Rows of one output table: texts first, then numbers.
+#[derive(Default)]
+pub(super) struct Rows {
+    texts: Vec<Vec<String>>,
+    numbers: Vec<Vec<f64>>,
+}
+
+impl Rows {
+    pub(super) fn push<const T: usize, const N: usize>(&mut self, texts: [&str; T], numbers: [f64; N]) {
+        self.texts.resize(T, Vec::new());
+        self.numbers.resize(N, Vec::new());
+        self.texts.iter_mut().zip(texts).for_each(|(column, text)| column.push(text.to_owned()));
+        self.numbers.iter_mut().zip(numbers).for_each(|(column, number)| column.push(number));
+    }
+
+    pub(super) fn frame(mut self, columns: &[(&str, &str)]) -> Result<Frame, Failure> {
+        let texts = columns.iter().filter(|(_, ty)| *ty == "string").count();
+        self.texts.resize(texts, Vec::new());
+        self.numbers.resize(columns.len() - texts, Vec::new());
+        let mut frame = Frame::new();
+        for ((name, _), values) in columns.iter().zip(&self.texts) {
+            frame.push_strings(name, values)?;
+        }
+        for ((name, _), values) in columns[texts..].iter().zip(self.numbers) {
+            frame.push_f64s(name, values)?;
+        }
+        Ok(frame)
+    }
+}

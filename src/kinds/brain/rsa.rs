@@ -1,0 +1,329 @@
+//! `brain.rsa`
+
+use schemars::JsonSchema;
+use science::brain::bootstrap;
+use science::brain::ceiling::noise_ceiling;
+use science::brain::compare::{Measure, compare};
+use science::brain::pairs;
+use science::brain::tests::{T, false_discovery_rate};
+use science::linalg::with_threads;
+use serde::{Deserialize, Serialize};
+
+use super::common::{self, Key};
+use super::rdms::{Draws, Named, Rows};
+use crate::stage::{Complaint, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports};
+use crate::table::{self, Frame};
+
+/// `brain.rsa`: models against subjects by their RDMs.
+pub struct Rsa;
+
+/// A similarity of RDMs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs)]
+pub enum Similarity {
+    Cosine,
+    Correlation,
+    Spearman,
+    TauA,
+    TauB,
+    RhoA,
+    WhitenedCosine,
+    WhitenedCorrelation,
+}
+
+impl Similarity {
+    fn measure(self) -> Measure {
+        match self {
+            Similarity::Cosine => Measure::Cosine,
+            Similarity::Correlation => Measure::Correlation,
+            Similarity::Spearman => Measure::Spearman,
+            Similarity::TauA => Measure::TauA,
+            Similarity::TauB => Measure::TauB,
+            Similarity::RhoA => Measure::RhoA,
+            Similarity::WhitenedCosine => Measure::WhitenedCosine,
+            Similarity::WhitenedCorrelation => Measure::WhitenedCorrelation,
+        }
+    }
+}
+
+/// Parameters of `brain.rsa`.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Params {
+    /// How RDMs are compared. Rank measures differ in ties: `rho-a` does not reward a model for
+    /// predicting them, `spearman` does. `cosine` is near 1 for any two RDMs of positive numbers.
+    #[serde(default = "measures")]
+    pub measures: Vec<Similarity>,
+    /// The column of `subjects` that tells subjects apart; without it there is one subject.
+    #[serde(default)]
+    pub subject: Option<String>,
+    /// The column of `models` that tells models apart; without it each table bound there is one model,
+    /// called by its matrix axes.
+    #[serde(default)]
+    pub model: Option<String>,
+    /// Bootstrap draws of each factor.
+    #[serde(default = "draws")]
+    pub draws: u32,
+    /// The level of the intervals.
+    #[serde(default = "level")]
+    pub level: f64,
+    /// Another seed gives other draws.
+    #[serde(default)]
+    pub seed: u64,
+}
+
+fn measures() -> Vec<Similarity> {
+    vec![Similarity::Spearman, Similarity::RhoA, Similarity::WhitenedCorrelation]
+}
+
+fn draws() -> u32 {
+    1000
+}
+
+fn level() -> f64 {
+    0.95
+}
+
+const SCORES: &[(&str, &str)] = &[
+    ("model", "string"),
+    ("benchmark", "string"),
+    ("metric", "string"),
+    ("value", "float64"),
+    ("low", "float64"),
+    ("high", "float64"),
+    ("ceiling_low", "float64"),
+    ("ceiling_high", "float64"),
+    ("p", "float64"),
+    ("q", "float64"),
+];
+const PAIRS: &[(&str, &str)] = &[
+    ("first", "string"),
+    ("second", "string"),
+    ("benchmark", "string"),
+    ("metric", "string"),
+    ("difference", "float64"),
+    ("low", "float64"),
+    ("high", "float64"),
+    ("p", "float64"),
+    ("q", "float64"),
+];
+const SUBJECTS: &[(&str, &str)] = &[
+    ("model", "string"),
+    ("subject", "string"),
+    ("benchmark", "string"),
+    ("metric", "string"),
+    ("value", "float64"),
+];
+const DRAWS: &[(&str, &str)] =
+    &[("factor", "string"), ("draw", "int64"), ("side", "string"), ("position", "int64"), ("index", "int64")];
+
+/// Everything that one measure gives.
+struct Scored {
+    scores: Rows,
+    pairs: Rows,
+    subjects: Rows,
+}
+
+fn score(
+    params: &Params,
+    similarity: Similarity,
+    models: (&[String], &[&[f64]]),
+    subjects: (&[String], &[&[f64]]),
+    draws: &Draws,
+    key: &str,
+) -> Result<Scored, Failure> {
+    let measure = similarity.measure();
+    let metric = format!("rsa:{}/subject-mean", measure.name());
+    let metric = metric.as_str();
+    let own = compare(measure, models.1, subjects.1)
+        .map_err(|e| Failure::new(e.0).hint("RDMs are counted from 0: models first, then subjects"))?;
+    let mean: Vec<f64> =
+        (0..models.0.len()).map(|m| own.row(m).iter().sum::<f64>() / subjects.0.len() as f64).collect();
+    let mut drawn: Vec<Vec<Vec<f64>>> = Vec::new();
+    for (_, all) in &draws.kinds {
+        let scores = bootstrap::scores(measure, models.1, subjects.1, all).map_err(common::wrong)?;
+        let defined: Vec<Vec<f64>> = scores.into_iter().flatten().collect();
+        if defined.len() * 10 < all.len() * 9 || defined.len() < 2 {
+            return Err(Failure::new(format!(
+                "`{}` is undefined in {} of {} bootstrap draws: there are too few conditions",
+                measure.name(),
+                all.len() - defined.len(),
+                all.len()
+            )));
+        }
+        drawn.push(defined);
+    }
+    let variance = |of: &dyn Fn(&[f64]) -> f64| -> f64 {
+        let values: Vec<Vec<f64>> = drawn.iter().map(|k| k.iter().map(|d| of(d)).collect()).collect();
+        draws.variance(&values)
+    };
+    let test = |value: f64, variance: f64| T {
+        statistic: if value == 0.0 { 0.0 } else { value / variance.sqrt() },
+        degrees: draws.degrees(),
+    };
+    let ceiling = match subjects.0.len() {
+        1 => (f64::NAN, f64::NAN),
+        _ => noise_ceiling(measure, subjects.1).map_err(common::wrong)?.means(),
+    };
+    let mut out = Scored { scores: Rows::default(), pairs: Rows::default(), subjects: Rows::default() };
+    let interval = |value, variance| {
+        bootstrap::t_interval(value, variance, draws.degrees(), params.level).map_err(common::wrong)
+    };
+    let mut rows = Vec::new();
+    for (m, value) in mean.iter().enumerate() {
+        let spread = variance(&|d: &[f64]| d[m]);
+        rows.push((interval(*value, spread)?, test(*value, spread).one_sided().map_err(common::wrong)?));
+    }
+    let adjusted = false_discovery_rate(&rows.iter().map(|r| r.1).collect::<Vec<_>>());
+    for (m, ((low, high), p)) in rows.into_iter().enumerate() {
+        let numbers = [mean[m], low, high, ceiling.0, ceiling.1, p, adjusted[m]];
+        out.scores.push([&models.0[m], key, metric], numbers);
+        for (s, subject) in subjects.0.iter().enumerate() {
+            out.subjects.push([&models.0[m], subject, key, metric], [own[(m, s)]]);
+        }
+    }
+    let both: Vec<(usize, usize)> = pairs(mean.len()).collect();
+    let mut tests = Vec::new();
+    for (a, b) in &both {
+        let (value, spread) = (mean[*a] - mean[*b], variance(&|d: &[f64]| d[*a] - d[*b]));
+        tests.push((
+            value,
+            interval(value, spread)?,
+            test(value, spread).two_sided().map_err(common::wrong)?,
+        ));
+    }
+    let adjusted = false_discovery_rate(&tests.iter().map(|t| t.2).collect::<Vec<_>>());
+    for (((a, b), (value, (low, high), p)), q) in both.into_iter().zip(tests).zip(adjusted) {
+        out.pairs.push([&models.0[a], &models.0[b], key, metric], [value, low, high, p, q]);
+    }
+    Ok(out)
+}
+
+impl Kind for Rsa {
+    type Params = Params;
+
+    const NAME: &'static str = "brain.rsa";
+    const REVISION: u32 = 1;
+    const ABOUT: &'static str = "\
+Compares the RDMs of models with those of subjects: scores with intervals, noise ceiling and tests.
+
+`scores` has one row a model and measure. `value` is the mean similarity over subjects; `low` and `high` \
+its interval over new subjects and new stimuli, from three bootstraps (both factors, subjects, stimuli) \
+whose variances are combined as in Schütt et al. (2023), by Student's t with as many degrees of freedom \
+as the smaller factor has members, less one. `ceiling_low` and `ceiling_high` bound what the best model \
+could reach; they are NaN for a single subject, whose interval is over stimuli alone. `p` tests against \
+0, one-sided; `q` is `p` adjusted for the false discovery rate over models.
+
+`pairs` has the differences of all pairs of models with interval and two-sided `p` and `q`; `subjects` \
+the similarity with every subject; `draws` the drawn indices, from which everything can be computed again.
+
+`benchmark` is a digest of the subjects' RDMs, the draws, the measure and the code's revision: scores \
+with different keys do not mean the same and are not to be mixed.";
+    const EXAMPLE: &'static str = "\
+rsa:
+  uses: brain.rsa
+  in: { models: \"model_rdm[*]\", subjects: brain_rdm }
+  with: { measures: [spearman, rho-a], subject: subject, seed: 1 }
+";
+
+    fn ports(_params: Option<&Params>) -> Ports {
+        Ports {
+            inputs: vec![
+                Port::new("models", PortType::Table, "RDMs of the models, as `brain.rdm` writes them.")
+                    .many(),
+                Port::new("subjects", PortType::Table, "RDMs of the subjects."),
+            ],
+            outputs: vec![
+                Port::new("scores", PortType::Table, "One row a model and measure."),
+                Port::new("pairs", PortType::Table, "One row a pair of models and measure."),
+                Port::new("subjects", PortType::Table, "One row a model, subject and measure."),
+                Port::new("draws", PortType::Table, "The drawn indices of the bootstrap."),
+            ],
+            ..Ports::default()
+        }
+    }
+
+    fn infer(params: &Params, context: &InferContext) -> Result<Outputs, Complaint> {
+        if params.measures.is_empty() {
+            return Err(Complaint::param("measures", "there are no measures"));
+        }
+        if params.draws < 2 {
+            return Err(Complaint::param("draws", "intervals need at least two draws"));
+        }
+        if !(params.level > 0.0 && params.level < 1.0) {
+            return Err(Complaint::param("level", format!("{} is not between 0 and 1", params.level)));
+        }
+        for (port, param, column) in
+            [("models", "model", &params.model), ("subjects", "subject", &params.subject)]
+        {
+            for input in context.inputs.get(port).into_iter().flatten() {
+                let Some(table) = input.facts.table() else { continue };
+                for name in ["first", "second", "dissimilarity"] {
+                    if table.column(name).is_none() {
+                        let text = format!("the table has no column `{name}`: it is no RDM");
+                        return Err(Complaint::port(port, text).hint("make it with brain.rdm"));
+                    }
+                }
+                if let Some(column) = column {
+                    common::exists(table, column, param)?;
+                }
+            }
+        }
+        let outputs = [("scores", SCORES), ("pairs", PAIRS), ("subjects", SUBJECTS), ("draws", DRAWS)];
+        Ok(outputs.into_iter().map(|(port, columns)| (port.to_owned(), common::plain(columns))).collect())
+    }
+
+    fn run(params: &Params, io: &mut Io) -> Result<(), Failure> {
+        let mut models = Named { names: Vec::new(), rdms: Vec::new() };
+        for (index, bound) in io.many("models").iter().enumerate() {
+            let name = common::label(&bound.axes, index, "model");
+            models.push(&table::read(bound, None)?, params.model.as_deref(), name)?;
+        }
+        let mut subjects = Named { names: Vec::new(), rdms: Vec::new() };
+        let frame = table::read(io.input("subjects")?, None)?;
+        subjects.push(&frame, params.subject.as_deref(), "all".to_owned())?;
+        let conditions = subjects.conditions();
+        if conditions.len() < 3 {
+            return Err(Failure::new(format!("{} conditions are too few to compare RDMs", conditions.len())));
+        }
+        let (model_rdms, subject_rdms) =
+            (models.vectors(&conditions, "model")?, subjects.vectors(&conditions, "subject")?);
+        let model_rdms: Vec<&[f64]> = model_rdms.iter().map(Vec::as_slice).collect();
+        let subject_rdms: Vec<&[f64]> = subject_rdms.iter().map(Vec::as_slice).collect();
+        let draws = Draws::new(params.draws, params.seed, subject_rdms.len(), conditions.len());
+        let mut frames: [Frame; 3] = Default::default();
+        for (index, similarity) in params.measures.iter().enumerate() {
+            io.check_cancelled()?;
+            let mut key = Key::new(Self::NAME, Self::REVISION).text(similarity.measure().name());
+            for name in conditions.iter().chain(&subjects.names) {
+                key = key.text(name);
+            }
+            for rdm in &subject_rdms {
+                key = key.numbers(rdm.iter().copied());
+            }
+            for (_, all) in &draws.kinds {
+                let indices = all.iter().flat_map(|d| d.subjects.iter().chain(&d.stimuli));
+                key = key.numbers(indices.map(|i| *i as f64));
+            }
+            let key = key.numbers([params.level]).finish();
+            let work = || {
+                let models = (models.names.as_slice(), model_rdms.as_slice());
+                score(params, *similarity, models, (&subjects.names, &subject_rdms), &draws, &key)
+            };
+            let found = with_threads(io.threads, work).map_err(common::wrong)??;
+            for (frame, (rows, columns)) in frames.iter_mut().zip([
+                (found.scores, SCORES),
+                (found.pairs, PAIRS),
+                (found.subjects, SUBJECTS),
+            ]) {
+                frame.vstack(&rows.frame(columns)?)?;
+            }
+            io.progress.advance("measures", index as u64 + 1, Some(params.measures.len() as u64));
+        }
+        for (port, frame) in ["scores", "pairs", "subjects"].into_iter().zip(frames) {
+            common::put(io, port, frame)?;
+        }
+        common::put(io, "draws", draws.table()?)
+    }
+}

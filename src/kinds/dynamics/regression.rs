@@ -1,0 +1,522 @@
+//! `dynamics.regression`: ensembles of SGD on linear regression beside the exact theory.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use schemars::JsonSchema;
+use science::dynamics::continuous::Langevin;
+use science::dynamics::discrete::{Moments, Theory};
+use science::dynamics::regression::Regression as Problem;
+use science::dynamics::sampler::Sampler as Drawn;
+use science::dynamics::simulate::{Ensemble, Record, generated, simulate};
+use science::dynamics::{Sgd, modes::Mode};
+use science::linalg::{Mat, with_threads};
+use serde::{Deserialize, Serialize};
+
+use super::wrong;
+use crate::stage::{
+    Complaint, Facts, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads, TableFacts,
+};
+use crate::table::{Frame, read, write};
+
+/// Exact theory of displacement from rest takes N d² operations a step: above this many the closed form for
+/// additive noise stands in.
+const MOST_OPERATIONS: f64 = 2e10;
+
+/// Ensembles of SGD on linear regression beside the exact theory.
+pub struct Regression;
+
+/// Parameters of `dynamics.regression`.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Params {
+    /// Column of inputs, a tensor or a number; if not given `input`, else `x`.
+    #[serde(default)]
+    pub input: Option<String>,
+    /// Column of targets.
+    #[serde(default = "target")]
+    pub target: String,
+    /// Data to draw instead of a table.
+    #[serde(default)]
+    pub generate: Option<Generate>,
+    /// Step width.
+    pub learning_rate: f64,
+    /// Factor of the velocity, 0 to below 1.
+    #[serde(default)]
+    pub momentum: f64,
+    /// Pull towards zero.
+    #[serde(default)]
+    pub weight_decay: f64,
+    /// Rows of a batch.
+    pub batch_size: usize,
+    /// How batches are drawn.
+    #[serde(default)]
+    pub sampler: Sampler,
+    /// Independent chains.
+    #[serde(default = "chains")]
+    pub chains: usize,
+    /// Steps of each chain.
+    pub steps: u64,
+    /// Steps before displacement begins to count; 0: it counts from rest, else from wherever the chain then is.
+    #[serde(default)]
+    pub burn_in: u64,
+    /// Where chains begin, at rest.
+    #[serde(default)]
+    pub start: Start,
+    /// Records a decade of time.
+    #[serde(default = "per_decade")]
+    pub per_decade: u32,
+    /// Evenly spaced records over the second half, for stationary variances.
+    #[serde(default = "samples")]
+    pub samples: u64,
+    /// Modes whose positions and velocities are recorded, by rank of their eigenvalue; −1 is the flattest.
+    #[serde(default = "modes")]
+    pub modes: Vec<i64>,
+    /// Seed of all batches.
+    #[serde(default)]
+    pub seed: u64,
+}
+
+/// Data to draw: x with eigenvalues ρ_l = l^−spectrum, y = x·θ* + noise.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Generate {
+    /// Number of rows.
+    pub rows: usize,
+    /// Number of features.
+    pub features: usize,
+    /// How fast eigenvalues fall.
+    #[serde(default)]
+    pub spectrum: f64,
+    /// Standard deviation of the targets' noise.
+    #[serde(default = "one")]
+    pub noise: f64,
+    /// Seed of the data.
+    #[serde(default)]
+    pub seed: u64,
+}
+
+/// How batches are drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Sampler {
+    /// Each row independently.
+    #[default]
+    Replacement,
+    /// A fresh subset at each step.
+    Subset,
+    /// A new order of all rows in each epoch; theory then assumes fresh subsets.
+    Epoch,
+}
+
+impl Sampler {
+    fn drawn(self) -> Drawn {
+        match self {
+            Sampler::Replacement => Drawn::Replacement,
+            Sampler::Subset => Drawn::Subset,
+            Sampler::Epoch => Drawn::Epoch,
+        }
+    }
+}
+
+/// Where chains begin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Start {
+    /// At the minimum.
+    #[default]
+    Minimum,
+    /// At zero.
+    Zero,
+}
+
+fn target() -> String {
+    "y".to_owned()
+}
+
+fn chains() -> usize {
+    16
+}
+
+fn per_decade() -> u32 {
+    8
+}
+
+fn samples() -> u64 {
+    64
+}
+
+fn modes() -> Vec<i64> {
+    vec![0, -1]
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+impl Params {
+    fn sgd(&self) -> Sgd {
+        Sgd {
+            learning_rate: self.learning_rate,
+            momentum: self.momentum,
+            weight_decay: self.weight_decay,
+            batch_size: self.batch_size,
+        }
+    }
+
+    fn columns(&self, table: &TableFacts) -> Result<(String, String), Complaint> {
+        let exists = |name: &str, param: &str| match table.column(name) {
+            Some(_) => Ok(name.to_owned()),
+            None => Err(Complaint::param(param, format!("the table has no column `{name}`"))
+                .hint(crate::spec::suggest::hint(name, table.names()))),
+        };
+        let usual = if table.column("input").is_some() { "input" } else { "x" };
+        Ok((exists(self.input.as_deref().unwrap_or(usual), "input")?, exists(&self.target, "target")?))
+    }
+
+    fn check(&self, rows: Option<usize>) -> Result<(), Complaint> {
+        let param = |name: &str, what: &str| Err(Complaint::param(name, what.to_owned()));
+        self.sgd().check(rows.unwrap_or(usize::MAX)).map_err(|e| {
+            let name = if e.0.contains("momentum") {
+                "momentum"
+            } else if e.0.contains("decay") {
+                "weight_decay"
+            } else if e.0.contains("batch") {
+                "batch_size"
+            } else {
+                "learning_rate"
+            };
+            Complaint::param(name, e.0)
+        })?;
+        if self.chains == 0 {
+            return param("chains", "there must be at least one chain");
+        }
+        if self.steps == 0 || self.per_decade == 0 {
+            return param("steps", "there must be at least one step, and one record a decade");
+        }
+        if let Some(generate) = &self.generate
+            && (generate.rows == 0
+                || generate.features == 0
+                || generate.noise.is_nan()
+                || generate.noise < 0.0)
+        {
+            return param("generate", "rows and features must be at least 1 and the noise not below 0");
+        }
+        Ok(())
+    }
+
+    /// Ranks of the chosen modes among `features`.
+    fn ranks(&self, features: usize) -> Result<Vec<usize>, Failure> {
+        let rank = |m: &i64| {
+            let counted = if *m < 0 { *m + features as i64 } else { *m };
+            usize::try_from(counted).ok().filter(|r| *r < features).ok_or_else(|| {
+                Failure::new(format!("there is no mode {m} among {features}")).hint("choose other `modes`")
+            })
+        };
+        let mut ranks: Vec<usize> = self.modes.iter().map(rank).collect::<Result<_, _>>()?;
+        ranks.dedup();
+        Ok(ranks)
+    }
+
+    /// Times since the origin at which to record: rising, log-spaced, and evenly over the second half.
+    fn times(&self) -> Vec<u64> {
+        let decades = (self.steps as f64).log10();
+        let count = (decades * f64::from(self.per_decade)).ceil() as u32;
+        let spaced =
+            (0..=count).map(|k| 10f64.powf(f64::from(k) / f64::from(self.per_decade)).round() as u64);
+        let half = self.steps / 2;
+        let even = (1..=self.samples).map(|k| half + (self.steps - half) * k / self.samples.max(1));
+        let mut times: Vec<u64> = spaced.chain(even).filter(|t| (1..=self.steps).contains(t)).collect();
+        times.sort_unstable();
+        times.dedup();
+        times
+    }
+}
+
+impl Kind for Regression {
+    type Params = Params;
+    const NAME: &'static str = "dynamics.regression";
+    const REVISION: u32 = 1;
+    const ABOUT: &'static str = "Ensembles of SGD on linear regression beside the exact theory.\n\n\
+        L(θ) = 1/(2N) Σ (x·θ − y)² + λ/2 |θ|²; the update is torch's SGD. Each chain draws its own batches. The theory \
+        is exact in discrete time with the true noise of batches, which depends on the state; beside it stands the \
+        underdamped Langevin model (arXiv 2107.09133). A column says which sampler the theory assumes: batches of an \
+        epoch are not independent, and for them it is that of fresh subsets.\n\nPositions are measured from the \
+        minimum along eigenvectors of the Hessian, velocities are (θ_k − θ_(k−1)) / η. Everything is float64; the \
+        result does not depend on `threads`.";
+    const EXAMPLE: &'static str = "\
+diffusion:
+  uses: dynamics.regression
+  with:
+    generate: { rows: 500, features: 20, spectrum: 1.5 }
+    learning_rate: 0.05
+    momentum: 0.9
+    batch_size: 16
+    steps: 10000
+";
+
+    fn ports(_params: Option<&Params>) -> Ports {
+        Ports {
+            inputs: vec![Port::new("data", PortType::Table, "rows of inputs and targets").optional()],
+            outputs: vec![
+                Port::new(
+                    "trajectory",
+                    PortType::Table,
+                    "of each chain and time: squared displacement, squared step, positions and velocities",
+                ),
+                Port::new(
+                    "displacement",
+                    PortType::Table,
+                    "at each time: mean over chains, standard error, exact and continuous theory",
+                ),
+                Port::new(
+                    "modes",
+                    PortType::Table,
+                    "of each mode: eigenvalue, κ, angle, frequencies, variances by theory and as measured, turning",
+                ),
+            ],
+            ..Ports::default()
+        }
+    }
+
+    fn reads(params: &Params, context: &InferContext) -> BTreeMap<String, Reads> {
+        let columns = context.input("data").table().and_then(|t| params.columns(t).ok());
+        columns
+            .map(|(x, y)| BTreeMap::from([("data".to_owned(), Reads::columns([x, y]))]))
+            .unwrap_or_default()
+    }
+
+    fn infer(params: &Params, context: &InferContext) -> Result<Outputs, Complaint> {
+        let bound = context.inputs.contains_key("data");
+        if bound == params.generate.is_some() {
+            return Err(Complaint::param("generate", "give either data at the port `data` or `generate`"));
+        }
+        let mut rows = params.generate.as_ref().map(|g| g.rows);
+        if let Some(table) = context.input("data").table() {
+            params.columns(table)?;
+            rows = table.rows.and_then(|r| usize::try_from(r).ok());
+        }
+        params.check(rows)?;
+        Ok(Outputs::new())
+    }
+
+    fn run(params: &Params, io: &mut Io) -> Result<(), Failure> {
+        let (x, y) = data(params, io)?;
+        let problem = Problem::new(x.as_ref(), &y, params.weight_decay).map_err(wrong)?;
+        let theory = Theory::new(&problem, &params.sgd(), params.sampler.drawn()).map_err(wrong)?;
+        let ranks = params.ranks(problem.features())?;
+        let times = params.times();
+        let start = match params.start {
+            Start::Minimum => problem.minimum(),
+            Start::Zero => vec![0.0; problem.features()],
+        };
+        let mut record = times.iter().map(|t| t + params.burn_in).collect::<Vec<u64>>();
+        if params.burn_in > 0 {
+            record.insert(0, params.burn_in);
+        }
+        let ensemble = Ensemble {
+            problem: &problem,
+            sgd: params.sgd(),
+            sampler: params.sampler.drawn(),
+            start: &start,
+            chains: params.chains,
+            record: &record,
+            from_first_record: params.burn_in > 0,
+            modes: &ranks,
+            seed: params.seed,
+        };
+        let done = AtomicU64::new(0);
+        let (progress, cancel) = (io.progress, io.cancel.clone());
+        let tell = || {
+            progress.advance("chains", done.fetch_add(1, Ordering::Relaxed) + 1, Some(params.chains as u64));
+            if cancel.is_cancelled() { Err(science::error::Error::new("cancelled")) } else { Ok(()) }
+        };
+        let chains = with_threads(io.threads, || simulate(&ensemble, &tell)).map_err(wrong)?;
+        io.check_cancelled()?;
+        let chains = chains.map_err(wrong)?;
+
+        let threads = io.threads;
+        let tables = with_threads(threads, || -> Result<_, Failure> {
+            let moments = theory.stationary().map_err(wrong)?;
+            let study = Study {
+                params,
+                problem: &problem,
+                theory: &theory,
+                moments: &moments,
+                ranks: &ranks,
+                chains: &chains,
+            };
+            Ok([
+                ("trajectory", study.trajectory()?),
+                ("displacement", study.displacement(&times, &start)?),
+                ("modes", study.modes(&times)?),
+            ])
+        });
+        let tables = tables.map_err(wrong)??;
+        for (port, mut frame) in tables {
+            let path = io.create(port, "parquet");
+            let facts: Facts = write(&mut frame, &path)?;
+            io.put(port, path, facts);
+        }
+        Ok(())
+    }
+}
+
+/// Rows of inputs, and targets.
+fn data(params: &Params, io: &Io) -> Result<(Mat<f64>, Vec<f64>), Failure> {
+    if let Some(g) = &params.generate {
+        return Ok(generated(g.rows, g.features, g.spectrum, g.noise, g.seed));
+    }
+    let bound = io.input("data")?;
+    let schema = bound.facts.table().cloned().unwrap_or_default();
+    let (x, y) = params.columns(&schema).map_err(|c| Failure::new(c.message))?;
+    let frame = read(bound, Some(&[x.as_str(), y.as_str()]))?;
+    let tensor = frame.tensor_f64(&x)?;
+    let width = tensor.row_size().max(1);
+    Ok((Mat::from_fn(frame.rows(), width, |i, j| tensor.values[i * width + j]), frame.f64s(&y)?))
+}
+
+/// The theory and what was simulated.
+struct Study<'a> {
+    params: &'a Params,
+    problem: &'a Problem,
+    theory: &'a Theory<'a>,
+    moments: &'a Moments,
+    ranks: &'a [usize],
+    chains: &'a [Vec<Record>],
+}
+
+impl Study<'_> {
+    /// The records, chain after chain; times count from the origin of displacement.
+    fn trajectory(&self) -> Result<Frame, Failure> {
+        let all =
+            || self.chains.iter().enumerate().flat_map(|(c, records)| records.iter().map(move |r| (c, r)));
+        let mut frame = Frame::new();
+        frame.push_i64s("chain", all().map(|(c, _)| c as i64).collect())?;
+        frame.push_i64s("step", all().map(|(_, r)| (r.step - self.params.burn_in) as i64).collect())?;
+        frame.push_f64s("displacement", all().map(|(_, r)| r.displacement).collect())?;
+        frame.push_f64s("squared_step", all().map(|(_, r)| r.squared_step).collect())?;
+        for (k, rank) in self.ranks.iter().enumerate() {
+            frame.push_f64s(&format!("position_{rank}"), all().map(|(_, r)| r.positions[k]).collect())?;
+            frame.push_f64s(&format!("velocity_{rank}"), all().map(|(_, r)| r.velocities[k]).collect())?;
+        }
+        Ok(frame)
+    }
+
+    fn displacement(&self, times: &[u64], start: &[f64]) -> Result<Frame, Failure> {
+        let skip = usize::from(self.params.burn_in > 0);
+        let means: Vec<(f64, f64)> = (0..times.len())
+            .map(|i| mean(&self.chains.iter().map(|c| c[i + skip].displacement).collect::<Vec<f64>>()))
+            .collect();
+        let (exact, noise) = self.exact(times, start);
+        let sgd = self.params.sgd();
+        let model = Langevin::new(self.theory.modes(), &sgd, self.theory.factor());
+        let variances =
+            model.stationary_proportional(self.problem.eigenvalues(), self.problem.residual_variance());
+        let state = self.theory.at_rest(start);
+        let continuous = times.iter().map(|t| {
+            if self.params.burn_in > 0 {
+                model.displacement(&variances, *t as f64)
+            } else {
+                model.displacement_from_rest(&variances, &state.mean.0, *t as f64)
+            }
+        });
+        let mut frame = Frame::new();
+        frame.push_i64s("step", times.iter().map(|t| *t as i64).collect())?;
+        frame.push_f64s("measured", means.iter().map(|m| m.0).collect())?;
+        frame.push_f64s("standard_error", means.iter().map(|m| m.1).collect())?;
+        frame.push_f64s("exact", exact)?;
+        frame.push_f64s("continuous", continuous.collect())?;
+        frame.push_strings("noise", &vec![noise; times.len()])?;
+        let assumed = self.params.sampler.drawn().assumed().name();
+        frame.push_strings("assumed_sampler", &vec![assumed; times.len()])?;
+        Ok(frame)
+    }
+
+    /// Mean square displacement by theory, and which noise it takes.
+    fn exact(&self, times: &[u64], start: &[f64]) -> (Vec<f64>, &'static str) {
+        if self.params.burn_in > 0 {
+            return (
+                times.iter().map(|t| self.theory.displacement(self.moments, *t)).collect(),
+                "state-dependent",
+            );
+        }
+        let (n, d) = (self.problem.rows() as f64, self.problem.features() as f64);
+        let mut state = self.theory.at_rest(start);
+        let origin = state.mean.0.clone();
+        if n * d * d * self.params.steps as f64 > MOST_OPERATIONS {
+            let noise = self.problem.noise_at_minimum();
+            let f = self.theory.factor();
+            let at = |t: &u64| {
+                let each = self.theory.modes().iter().enumerate();
+                each.map(|(l, mode)| mode.displacement_from_rest(*t, f * noise[(l, l)])).sum()
+            };
+            return (times.iter().map(at).collect(), "additive");
+        }
+        let (mut step, mut exact) = (0, Vec::with_capacity(times.len()));
+        for t in times {
+            while step < *t {
+                self.theory.advance(&mut state);
+                step += 1;
+            }
+            exact.push(Theory::displacement_of(&state, &origin));
+        }
+        (exact, "state-dependent")
+    }
+
+    fn modes(&self, times: &[u64]) -> Result<Frame, Failure> {
+        let modes = self.theory.modes();
+        let (f, variance) = (self.theory.factor(), self.problem.residual_variance());
+        let own = self.problem.noise_at_minimum();
+        let of = |value: &dyn Fn(usize, &Mode) -> f64| -> Vec<f64> {
+            modes.iter().enumerate().map(|(l, m)| value(l, m)).collect()
+        };
+        let proportional = |l: usize| f * variance * self.problem.eigenvalues()[l];
+        let rates = self.theory.area_rates(self.moments);
+        let mut frame = Frame::new();
+        frame.push_i64s("mode", (0..modes.len() as i64).collect())?;
+        frame.push_f64s("eigenvalue", self.problem.eigenvalues().to_vec())?;
+        frame.push_f64s("noise_variance", of(&|l, _| own[(l, l)]))?;
+        frame.push_f64s("kappa", of(&|_, m| m.kappa()))?;
+        // No number where the mode does not oscillate.
+        frame.push_f64s("angle", of(&|_, m| m.angle().unwrap_or(f64::NAN)))?;
+        frame.push_f64s("damping", of(&|_, m| m.damping()))?;
+        frame.push_f64s("frequency", of(&|_, m| m.frequency()))?;
+        frame.push_f64s("position_variance_exact", of(&|l, _| self.moments.aa[(l, l)]))?;
+        frame.push_f64s(
+            "position_variance_continuous",
+            of(&|l, m| m.position_variance_continuous(proportional(l))),
+        )?;
+        frame.push_f64s("position_variance_measured", self.measured(times, |r| &r.positions))?;
+        frame.push_f64s("velocity_variance_exact", of(&|l, _| self.moments.uu[(l, l)]))?;
+        frame.push_f64s(
+            "velocity_variance_continuous",
+            of(&|l, m| m.velocity_variance_continuous(proportional(l))),
+        )?;
+        frame.push_f64s("velocity_variance_measured", self.measured(times, |r| &r.velocities))?;
+        frame.push_f64s("area_rate_exact", rates)?;
+        let assumed = self.params.sampler.drawn().assumed().name();
+        frame.push_strings("assumed_sampler", &vec![assumed; modes.len()])?;
+        Ok(frame)
+    }
+
+    /// Mean squares over chains and the second half of time; no number for modes that were not recorded.
+    fn measured(&self, times: &[u64], pick: fn(&Record) -> &Vec<f64>) -> Vec<f64> {
+        let half = self.params.burn_in + times.last().copied().unwrap_or(0) / 2;
+        let mut all = vec![f64::NAN; self.problem.features()];
+        for (k, rank) in self.ranks.iter().enumerate() {
+            let late = self.chains.iter().flatten().filter(|r| r.step > half);
+            let squares: Vec<f64> = late.map(|r| pick(r)[k].powi(2)).collect();
+            all[*rank] = mean(&squares).0;
+        }
+        all
+    }
+}
+
+/// Mean and its standard error; the error of one value is no number.
+fn mean(values: &[f64]) -> (f64, f64) {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let square: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
+    (mean, (square / (n - 1.0) / n).sqrt())
+}
