@@ -21,6 +21,8 @@ mod it {
     #[cfg(feature = "models")]
     mod lrp;
     #[cfg(feature = "models")]
+    mod masking;
+    #[cfg(feature = "models")]
     mod models;
     #[cfg(feature = "models")]
     #[path = "../../crates/science/tests/it/npz.rs"]
