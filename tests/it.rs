@@ -8,6 +8,8 @@ mod it {
     mod dag;
     mod data;
     #[cfg(feature = "tables")]
+    mod downloads;
+    #[cfg(feature = "tables")]
     mod dynamics;
     mod edits;
     mod faults;
@@ -18,6 +20,8 @@ mod it {
     mod kinds;
     #[cfg(feature = "models")]
     mod lrp;
+    #[cfg(feature = "models")]
+    mod masking;
     #[cfg(feature = "models")]
     mod models;
     #[cfg(feature = "models")]

@@ -385,7 +385,9 @@ mod tests {
                 assert!(low < 0.1 && column("p")[row] > 0.01, "{value}");
             }
         }
-        assert!(done.table("pairs").f64s("difference").unwrap().iter().all(|d| *d > 0.3));
+        let gaps = done.table("pairs").f64s("difference").unwrap();
+        // Models come in the order of their names: noise less the truth.
+        assert!(gaps.iter().all(|d| *d < -0.3), "{gaps:?}");
         assert_eq!(done.table("draws").rows(), 3 * 100 * (4 + 10));
         for port in ["scores", "pairs", "subjects", "draws"] {
             assert_eq!(done.inferred(port).columns, done.table(port).facts().columns, "{port}");
