@@ -8,6 +8,8 @@ mod it {
     mod dag;
     mod data;
     #[cfg(feature = "tables")]
+    mod downloads;
+    #[cfg(feature = "tables")]
     mod dynamics;
     mod edits;
     mod faults;
