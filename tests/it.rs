@@ -8,6 +8,8 @@ mod it {
     mod dag;
     mod data;
     #[cfg(feature = "tables")]
+    mod downloads;
+    #[cfg(feature = "tables")]
     mod dynamics;
     mod edits;
     mod faults;
@@ -19,6 +21,8 @@ mod it {
     #[cfg(feature = "models")]
     mod lrp;
     #[cfg(feature = "models")]
+    mod masking;
+    #[cfg(feature = "models")]
     mod models;
     #[cfg(feature = "models")]
     #[path = "../../crates/science/tests/it/npz.rs"]
@@ -29,4 +33,6 @@ mod it {
     mod support;
     #[cfg(feature = "tables")]
     mod tables;
+    #[cfg(feature = "models")]
+    mod training;
 }

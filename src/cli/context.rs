@@ -88,7 +88,8 @@ impl Context {
         env: Map<String, Value>,
         host: Option<&'a dyn crate::stage::RuntimeHost>,
     ) -> Result<Session<'a>, CliError> {
-        Ok(Session::open(index, global.store.as_deref(), host, env)?)
+        let session = Session::open(index, global.store.as_deref(), host, env)?;
+        Ok(Session { online: !global.offline, ..session })
     }
 
     /// The workflow's path inside the project.

@@ -7,7 +7,7 @@ use super::context::Context;
 use crate::exec::{Memory, Session, Summary};
 use crate::plan::{FileBinding, Plan, Source, StepId, list_digest, list_sources};
 use crate::stage::{Digest, FileForm, PortType};
-use crate::store::{Index, Moment, Stat, Store};
+use crate::store::{Index, Moment, Stat, Store, Tree};
 
 /// The fast way: the same request, and every path that it depends on unchanged. What was seen on the way
 /// is left in `index`.
@@ -105,7 +105,12 @@ pub fn note(
             let path = plan.output_path(id, port);
             object(out.object)?;
             if out.ty == PortType::Dir {
-                for (name, digest, _, _) in session.store.tree(&out.object)?.files {
+                let tree = session.store.tree(&out.object)?;
+                if !same_folder(plan, path.as_str(), &tree) {
+                    return None;
+                }
+                probes.insert(format!("files {path}"));
+                for (name, digest, _, _) in tree.files {
                     object(digest)?;
                     let name = format!("{path}/{name}");
                     let seen = index.seen(&name).filter(|(_, found)| *found == digest)?;
@@ -128,6 +133,15 @@ fn is_list(binding: &FileBinding) -> bool {
     let single = binding.found.len() == 1
         && binding.found[0].path.as_str() == binding.pattern.trim_start_matches("./");
     binding.form == FileForm::Folder || !single
+}
+
+/// Does the folder at `path` list the files of the tree and no others?
+fn same_folder(plan: &Plan, path: &str, tree: &Tree) -> bool {
+    let Some(now) = list_sources(&plan.root, path) else { return false };
+    let shown = |name: &&String| !name.split('/').any(|part| part.starts_with('.'));
+    let names = tree.files.iter().map(|(name, ..)| name);
+    let kept: BTreeSet<String> = names.filter(shown).map(|name| format!("{path}/{name}")).collect();
+    now.len() == kept.len() && now.iter().all(|file| kept.contains(file.path.as_str()))
 }
 
 /// The paths that steps write.

@@ -18,6 +18,10 @@ pub(super) fn fetch(session: &Session, url: &str, digest: &Digest) -> Result<Pat
         return Ok(session.store.object(digest));
     }
     let wrong = |message: String| Failure::new(format!("cannot download {url}: {message}"));
+    if !session.online {
+        return Err(wrong("--offline forbids it, and the store does not have its bytes".to_owned())
+            .hint("run it once without --offline"));
+    }
     let response = ureq::get(url).call().map_err(|error| wrong(error.to_string()))?;
     let scratch = session.store.scratch(digest)?;
     let path = scratch.path().join("download");

@@ -20,6 +20,8 @@ pub struct Session<'a> {
     pub host: Option<&'a dyn RuntimeHost>,
     /// Declared environment variables.
     pub env: Map<String, Value>,
+    /// False: nothing is downloaded.
+    pub online: bool,
 }
 
 impl<'a> Session<'a> {
@@ -35,6 +37,6 @@ impl<'a> Session<'a> {
     ) -> Result<Self> {
         let root = index.root().path().to_owned();
         let store = Store::open(store.unwrap_or(&root.join(".sulcus")))?;
-        Ok(Session { root, store, index, host, env })
+        Ok(Session { root, store, index, host, env, online: true })
     }
 }

@@ -84,10 +84,11 @@ fn bring_up(
         match resolver.session.store.try_lock(&key).map_err(|e| failed(e.into()))? {
             Ok(held) => break held,
             Err(holder) => {
-                if !told {
+                // Another step of this run with the same key is no news.
+                if !told && holder.pid != std::process::id().cast_signed() {
                     observer.event(Event::Waiting(id, &holder));
-                    told = true;
                 }
+                told = true;
                 if cancel.is_cancelled() {
                     return Err(failed(Failure::cancelled()));
                 }

@@ -29,8 +29,11 @@ pub struct CommandKind;
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Params {
-    /// The command, given to `sh -c` in the project's root folder.
+    /// The command, run in the project's root folder; it ends at the first line that fails.
     pub run: String,
+    /// Who reads the command: `sh` after `set -e`, `bash` after `set -euo pipefail`.
+    #[serde(default)]
+    pub shell: Shell,
     /// Files, folders or globs that it reads. A path that another stage writes makes that stage run first.
     #[serde(default, deserialize_with = "one_or_many")]
     #[schemars(with = "OneOrMany")]
@@ -39,6 +42,33 @@ pub struct Params {
     #[serde(default, deserialize_with = "one_or_many")]
     #[schemars(with = "OneOrMany")]
     pub writes: Vec<String>,
+}
+
+/// The shell that reads a command.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Shell {
+    /// `/bin/sh` with `set -e`: of a pipeline only the last command counts.
+    #[default]
+    Sh,
+    /// `bash` with `set -euo pipefail`: any command of a pipeline and any unset variable ends it.
+    Bash,
+}
+
+impl Shell {
+    fn program(self) -> &'static str {
+        match self {
+            Shell::Sh => "/bin/sh",
+            Shell::Bash => "bash",
+        }
+    }
+
+    fn strictness(self) -> &'static str {
+        match self {
+            Shell::Sh => "set -e",
+            Shell::Bash => "set -euo pipefail",
+        }
+    }
 }
 
 /// What a person may write; read by [`one_or_many`].
@@ -76,9 +106,12 @@ fn one_or_many<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<
 impl Kind for CommandKind {
     type Params = Params;
     const NAME: &'static str = "command";
-    const REVISION: u32 = 1;
+    const REVISION: u32 = 2;
     const ABOUT: &'static str = "A shell command with declared reads and writes.\n\n\
-        The command runs under `sh -c` in the project's root folder. What it prints is kept and shown \
+        The command runs in the project's root folder and ends at the first line that fails, as a \
+        recipe of make does: `sh` reads it after `set -e`. With `shell: bash` it is read after \
+        `set -euo pipefail`, as Snakemake does, so that a failure inside a pipeline ends it too. A line \
+        that may fail is written `… || true`. What it prints is kept and shown \
         if it fails (`sulcus log STAGE` shows it later). It runs again when its text, the bytes of a \
         file that it reads, or a variable declared under the workflow's `env:` changed; its other \
         surroundings are not part of the key. When its result is known the written paths are put \
@@ -125,7 +158,7 @@ count:
     fn run(params: &Params, io: &mut Io) -> Result<(), Failure> {
         let output =
             tempfile::tempfile().map_err(|e| Failure::new(format!("cannot make a temporary file: {e}")))?;
-        let mut child = spawn(&params.run, &io.root, &io.env, &output)?;
+        let mut child = spawn(params, &io.root, &io.env, &output)?;
         let status = wait(&mut child, io);
         let log = printed(output);
         log.lines().for_each(|line| io.progress.log(line));
@@ -143,15 +176,18 @@ count:
 }
 
 fn spawn(
-    run: &str,
+    params: &Params,
     root: &std::path::Path,
     env: &BTreeMap<String, String>,
     output: &File,
 ) -> Result<Child, Failure> {
-    let cannot = |error: std::io::Error| Failure::new(format!("cannot start the command: {error}"));
+    let shell = params.shell;
+    let cannot = |error: std::io::Error| {
+        Failure::new(format!("cannot start the command with `{}`: {error}", shell.program()))
+    };
     let (prologue, stdin) = orphans::registration();
-    Command::new("/bin/sh")
-        .args(["-c", &format!("{prologue}{run}")])
+    Command::new(shell.program())
+        .args(["-c", &format!("{prologue}{}\n{}", shell.strictness(), params.run)])
         .current_dir(root)
         .envs(env)
         .stdin(stdin)

@@ -55,6 +55,14 @@ pub static KINDS: &[&dyn Stage] = &[
     #[cfg(feature = "models")]
     &lrp::attribute::Attribute,
     #[cfg(feature = "models")]
+    &lrp::compare::Compare,
+    #[cfg(feature = "models")]
+    &lrp::mask::Mask,
+    #[cfg(feature = "models")]
+    &lrp::render::Render,
+    #[cfg(feature = "models")]
+    &lrp::transfer::Transfer,
+    #[cfg(feature = "models")]
     &model::build::Build,
     #[cfg(feature = "tables")]
     &model::evaluate::Evaluate,

@@ -12,7 +12,7 @@ use super::skip::leave_out;
 use super::{Binding, FileBinding, Plan, ProjectPath, Source, Step, StepId, graph};
 use crate::spec::suggest::{self, did_you_mean, known};
 use crate::spec::{Cell, Diagnostic, Input, InputSource, Invalid, Workflow, cell_name};
-use crate::stage::{Port, PortType, Stage};
+use crate::stage::{FileParam, Port, PortType, Stage};
 
 /// Plans `workflow` with the kinds given.
 ///
@@ -63,11 +63,12 @@ fn build(
     kinds: &[&'static dyn Stage],
     providers: &[String],
 ) -> Result<(Vec<Step>, Vec<String>), Vec<Diagnostic>> {
-    let (drafts, written) = drafts(workflow, kinds)?;
+    let (mut drafts, written) = drafts(workflow, kinds)?;
     let book = Cellbook::new(workflow);
     let mut binder = Binder { workflow, root, out: Vec::new() };
     let cells = workflow.cells.iter().enumerate();
-    let steps = cells.map(|(id, cell)| binder.step(id, cell, &drafts, &book, &written, providers)).collect();
+    let steps =
+        cells.map(|(id, cell)| binder.step(id, cell, &mut drafts, &book, &written, providers)).collect();
     if binder.out.is_empty() { Ok(leave_out(steps)) } else { Err(binder.out) }
 }
 
@@ -83,16 +84,19 @@ impl Binder<'_> {
         &mut self,
         id: StepId,
         cell: &Cell,
-        drafts: &[Draft],
+        drafts: &mut [Draft],
         book: &Cellbook,
         written: &Written,
         providers: &[String],
     ) -> Step {
+        // The steps behind this one look at its ports; the rest is its own.
+        let params = std::mem::take(&mut drafts[id].checked.params);
+        let files = std::mem::take(&mut drafts[id].checked.files);
         let draft = &drafts[id];
         let decl = &self.workflow.stages[cell.stage];
         let mut upstream = Vec::new();
         let inputs = self.inputs(cell, draft, drafts, book, &mut upstream);
-        let files = self.files(cell, draft, written, &mut upstream);
+        let files = self.files(cell, files, written, &mut upstream);
         for (target, span) in &cell.needs {
             match crate::spec::Reference::parse(target)
                 .map_err(|m| (m, None))
@@ -110,7 +114,7 @@ impl Binder<'_> {
             cell: id,
             axes: cell.axes.clone(),
             kind: draft.kind,
-            params: draft.checked.params.clone(),
+            params,
             inputs,
             files,
             outputs: draft.checked.ports.outputs.clone(),
@@ -243,12 +247,12 @@ impl Binder<'_> {
     fn files(
         &mut self,
         cell: &Cell,
-        draft: &Draft,
+        params: Vec<FileParam>,
         written: &Written,
         upstream: &mut Vec<StepId>,
     ) -> Vec<FileBinding> {
         let mut bindings = Vec::new();
-        for param in draft.checked.files.iter().cloned() {
+        for param in params {
             match files::find(self.root, &param, written) {
                 Ok(found) => {
                     upstream.extend(found.iter().filter_map(|f| f.producer.as_ref().map(|(id, _)| *id)));

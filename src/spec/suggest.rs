@@ -10,12 +10,13 @@ pub fn hint<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str> + Clon
     did_you_mean(name, candidates.clone()).unwrap_or_else(|| known(candidates))
 }
 
-/// The candidate nearest to `name` within a third of its length.
+/// The candidate nearest to `name`, upper and lower case alike, within a third of its length.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (name.chars().count() / 3).max(1);
+    let wanted = name.to_lowercase();
     candidates
         .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
+        .map(|candidate| (strsim::damerau_levenshtein(&wanted, &candidate.to_lowercase()), candidate))
         .filter(|(distance, candidate)| *distance <= limit || candidate.ends_with(&format!(".{name}")))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)

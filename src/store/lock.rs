@@ -1,8 +1,10 @@
 //! Locks on keys: byte-range locks of the operating system, which die with the process that holds them.
 
+use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
 use std::os::fd::AsRawFd;
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::fs::{Context, Result};
 use crate::stage::Digest;
@@ -11,6 +13,8 @@ use crate::stage::Digest;
 #[derive(Debug)]
 pub(super) struct Locks {
     file: Option<File>,
+    /// What this process holds: to the operating system its threads are one.
+    own: Mutex<HashSet<i64>>,
 }
 
 /// A lock that is held until dropped.
@@ -41,20 +45,40 @@ impl std::fmt::Display for Holder {
 impl Locks {
     /// Opens the lock file; a store that cannot be written has no locks and needs none.
     pub(super) fn open(path: &Path) -> Self {
-        Locks { file: OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).ok() }
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).ok();
+        Locks { file, own: Mutex::default() }
     }
 
     /// Locks `key`, or says who holds it.
     pub(super) fn try_lock(&self, key: &Digest) -> Result<std::result::Result<Held<'_>, Holder>> {
         let offset = offset(key);
+        if !self.own().insert(offset) {
+            return Ok(Err(Holder { pid: std::process::id().cast_signed(), command: None }));
+        }
+        let other = self.lock_against_others(offset);
+        if !matches!(other, Ok(None)) {
+            self.own().remove(&offset);
+        }
+        Ok(match other? {
+            None => Ok(Held { locks: self, offset }),
+            Some(holder) => Err(holder),
+        })
+    }
+
+    fn own(&self) -> MutexGuard<'_, HashSet<i64>> {
+        self.own.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The system's lock; if another process has it, who.
+    fn lock_against_others(&self, offset: i64) -> Result<Option<Holder>> {
         let Some(file) = &self.file else {
-            return Ok(Ok(Held { locks: self, offset }));
+            return Ok(None);
         };
         let mut request = range(offset, libc::F_WRLCK);
         // SAFETY: the descriptor is open and `request` is a valid flock structure for both calls.
         let set = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLK, &raw mut request) };
         if set == 0 {
-            return Ok(Ok(Held { locks: self, offset }));
+            return Ok(None);
         }
         let error = std::io::Error::last_os_error();
         if !matches!(error.raw_os_error(), Some(libc::EACCES | libc::EAGAIN)) {
@@ -68,7 +92,7 @@ impl Locks {
             let text = String::from_utf8_lossy(&bytes).replace('\0', " ");
             text.trim().chars().filter(|c| !c.is_control()).take(60).collect()
         });
-        Ok(Err(Holder { pid, command }))
+        Ok(Some(Holder { pid, command }))
     }
 }
 
@@ -79,6 +103,8 @@ impl Drop for Held<'_> {
             // SAFETY: the descriptor is open and `request` is a valid flock structure.
             unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLK, &raw mut request) };
         }
+        // Only now: a thread of this process that came in between would lose its lock by ours.
+        self.locks.own().remove(&self.offset);
     }
 }
 

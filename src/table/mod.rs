@@ -33,7 +33,6 @@ pub use compare::{ColumnComparison, Comparison, compare, compare_paths};
 pub use frame::Frame;
 pub use gather::{gather, gather_facts, stack};
 pub(crate) use nearest::column_hint;
-pub use nearest::nearest;
 pub use preview::{Preview, preview};
 pub use read::{facts_of, read, read_path, schema_of};
 pub use sql::{sql, sql_schema};

@@ -71,3 +71,15 @@ fn changed_weights_or_preprocessing_find_no_old_activations() {
         }
     }
 }
+
+#[test]
+fn a_bids_event_table_is_a_table() {
+    let workflow = "stages:\n  events:\n    uses: ingest.table\n    with: { path: sub-01_events.tsv, null_values: [n/a] }\n  reaction:\n    uses: table.sql\n    in: { events: events }\n    with: { query: 'SELECT AVG(response_time) AS mean, COUNT(*) AS trials FROM events' }\n";
+    let events = "onset\tduration\ttrial_type\tresponse_time\n1.2\t0.6\tgo\t1.5\n5.6\t0.6\tstop\tn/a\n9\t0.6\tgo\t0.5\n";
+    let project = Project::with(&[("sulcus.yaml", workflow), ("sub-01_events.tsv", events)]);
+    project.ok(&["run"]);
+    let shown = project.ok(&["show", "reaction", "--json"]).stdout;
+    let value: Value = serde_json::from_str(&shown).expect("JSON");
+    let cell = |at: usize| value["rows"][0][at].as_str().and_then(|c| c.parse::<f64>().ok());
+    assert_eq!((cell(0), cell(1)), (Some(1.0), Some(3.0)), "{shown}");
+}

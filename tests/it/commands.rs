@@ -388,3 +388,25 @@ fn setup_says_what_this_build_lacks() {
       hint: build with the default features: `cargo install --path .`
     ");
 }
+
+#[test]
+fn a_command_ends_at_the_first_line_that_fails() {
+    let stage = |shell: &str, run: &str| {
+        Project::new(&format!(
+            "stages:\n  a:\n    uses: command\n    with:\n      shell: {shell}\n      writes: a.txt\n      run: |\n        {run}\n        echo on > a.txt\n"
+        ))
+    };
+    for (shell, run, code) in [
+        ("sh", "false", 1),
+        ("sh", "false || true", 0),
+        ("sh", "false | cat", 0),
+        ("bash", "false | cat", 1),
+        ("bash", "echo $not_set", 1),
+        ("bash", "true | cat", 0),
+    ] {
+        let project = stage(shell, run);
+        let ran = project.sulcus(&["run"]);
+        assert_eq!(ran.code, code, "{shell}: {run}: {}", ran.text());
+        assert_eq!(project.has("a.txt"), code == 0, "{shell}: {run}");
+    }
+}

@@ -183,3 +183,16 @@ fn a_step_does_not_run_on_a_result_that_could_not_be_put_back() {
     assert_eq!(ran.json()["executed"], serde_json::json!([]), "{}", ran.text());
     assert_eq!(ran.json()["failed"], serde_json::json!(["first"]));
 }
+
+#[test]
+fn a_file_added_by_hand_to_a_folder_of_results_is_noticed() {
+    let workflow =
+        "stages:\n  many:\n    uses: command\n    with: { run: mkdir d; echo 1 > d/a, writes: d/ }\n";
+    let project = Project::new(workflow);
+    project.ok(&["run"]);
+    project.ok(&["run"]);
+    project.write("d/b", "by hand\n");
+    assert_eq!(project.ok(&["status"]).stdout.lines().next(), Some("many  to restore: d was changed"));
+    assert_eq!(project.ok(&["run", "--json"]).json()["executed"], serde_json::json!([]));
+    assert!(project.has("d/a") && !project.has("d/b"), "the folder is what the step wrote");
+}

@@ -114,3 +114,14 @@ fn a_wrong_column_is_found_before_anything_runs() {
     assert_eq!(ran.code, 2, "{}", ran.text());
     assert!(ran.stderr.contains("`ss`") && ran.stderr.contains("sulcus.yaml:19"), "{}", ran.stderr);
 }
+
+#[test]
+fn steps_with_one_key_run_once() {
+    let rows: String = (0..60_000).map(|i| format!("{i},{},{}\n", i * 7, i % 13)).collect();
+    let stage = |name: &str| format!("  {name}:\n    uses: ingest.table\n    with: {{ path: d.csv }}\n");
+    let workflow = format!("stages:\n{}{}{}", stage("a"), stage("b"), stage("c"));
+    let project = Project::with(&[("sulcus.yaml", &workflow), ("d.csv", &format!("id,x,y\n{rows}"))]);
+    let end = project.ok(&["run", "-j3", "--json"]).json();
+    assert_eq!(end["executed"].as_array().map(Vec::len), Some(1), "{end}");
+    assert_eq!(end["cached"].as_array().map(Vec::len), Some(2), "{end}");
+}

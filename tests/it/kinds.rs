@@ -9,18 +9,19 @@ use super::support::{Project, snapshot};
 #[test]
 fn one_kind() {
     let project = Project::new("");
-    snapshot!(project.ok(&["kinds", "command"]).stdout, @"
+    snapshot!(project.ok(&["kinds", "command"]).stdout, @r#"
     # command
 
     A shell command with declared reads and writes.
 
-    The command runs under `sh -c` in the project's root folder. What it prints is kept and shown if it fails (`sulcus log STAGE` shows it later). It runs again when its text, the bytes of a file that it reads, or a variable declared under the workflow's `env:` changed; its other surroundings are not part of the key. When its result is known the written paths are put back from the store.
+    The command runs in the project's root folder and ends at the first line that fails, as a recipe of make does: `sh` reads it after `set -e`. With `shell: bash` it is read after `set -euo pipefail`, as Snakemake does, so that a failure inside a pipeline ends it too. A line that may fail is written `… || true`. What it prints is kept and shown if it fails (`sulcus log STAGE` shows it later). It runs again when its text, the bytes of a file that it reads, or a variable declared under the workflow's `env:` changed; its other surroundings are not part of the key. When its result is known the written paths are put back from the store.
 
     ## Parameters
 
     | name | type | default | what |
     |---|---|---|---|
-    | `run` | text | required | The command, given to `sh -c` in the project's root folder. |
+    | `run` | text | required | The command, run in the project's root folder; it ends at the first line that fails. |
+    | `shell` | `"sh"` or `"bash"` | `"sh"` | Who reads the command: `sh` after `set -e`, `bash` after `set -euo pipefail`. |
     | `reads` | text or list of text | `[]` | Files, folders or globs that it reads. A path that another stage writes makes that stage run first. |
     | `writes` | text or list of text | `[]` | Files or folders that it writes. They are removed before it runs and kept in the store after it. |
 
@@ -34,7 +35,7 @@ fn one_kind() {
         reads: data/penguins/penguins.csv
         writes: out/rows.txt
     ```
-    ");
+    "#);
     snapshot!(project.sulcus(&["kinds", "comand"]).text(), @"
     exit 2
     --- stderr

@@ -15,6 +15,7 @@ mod reader;
 mod scale;
 mod spec;
 mod ticks;
+pub mod tiles;
 mod vegalite;
 
 pub use figure::Aggregate;

@@ -5,3 +5,4 @@ pub mod brain;
 pub mod dynamics;
 pub mod error;
 pub mod linalg;
+pub mod maps;

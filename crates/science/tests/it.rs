@@ -4,5 +4,7 @@
 mod brain;
 #[path = "it/dynamics.rs"]
 mod dynamics;
+#[path = "it/fits.rs"]
+mod fits;
 #[path = "it/npz.rs"]
 mod npz;

@@ -12,6 +12,16 @@ pub(super) fn wrong(error: science::error::Error) -> Failure {
     Failure::new(error.0)
 }
 
+/// As [`wrong`], with the name in the place of the number in messages that begin with `what NUMBER`.
+pub(super) fn wrong_of(error: science::error::Error, what: &str, names: &[&str]) -> Failure {
+    let rest = error.0.strip_prefix(what).and_then(|r| r.strip_prefix(' ')).unwrap_or_default();
+    let (number, after) = rest.split_once(' ').unwrap_or((rest, ""));
+    match number.parse::<usize>().ok().and_then(|at| names.get(at)) {
+        Some(name) => Failure::new(format!("{what} `{name}` {after}")),
+        None => wrong(error),
+    }
+}
+
 /// The columns named; if none are, every tensor column.
 pub(super) fn columns(table: &TableFacts, named: &[String], param: &str) -> Result<Vec<String>, Complaint> {
     for (index, name) in named.iter().enumerate() {

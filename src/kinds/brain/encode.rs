@@ -1,7 +1,5 @@
 //! `brain.encode`
 
-use std::collections::HashSet;
-
 use schemars::JsonSchema;
 use science::brain::encode::folds::{by_label, contiguous, without};
 use science::brain::encode::nested::nested;
@@ -12,7 +10,7 @@ use science::linalg::{Mat, product, with_threads};
 use serde::{Deserialize, Serialize};
 
 use super::common;
-use super::held_out::{Data, scores, summary};
+use super::held_out::{Data, ceilings, choices, refuse_trained, scores, summary};
 use crate::stage::{Complaint, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, TableFacts};
 use crate::table::{self, Frame, Tensor};
 
@@ -232,24 +230,6 @@ impl Params {
     }
 }
 
-/// Rows that entered training must not be scored.
-fn refuse_trained(io: &Io, id: &str, ids: &[String]) -> Result<(), Failure> {
-    for bound in io.many("trained") {
-        let seen = table::read(bound, Some(&[id]))?.strings(id)?;
-        let seen: HashSet<&String> = seen.iter().collect();
-        let leaked: Vec<&str> = ids.iter().filter(|i| seen.contains(i)).map(String::as_str).collect();
-        if !leaked.is_empty() {
-            let text = format!(
-                "{} rows entered training and cannot be scored: {}",
-                leaked.len(),
-                common::listed(&leaked)
-            );
-            return Err(Failure::new(text).hint("score rows of another part of the split"));
-        }
-    }
-    Ok(())
-}
-
 impl Kind for Encode {
     type Params = Params;
 
@@ -266,6 +246,9 @@ standardised; the intercept is free of the penalty.
 `encode:r2/test-mean:fold` is \
 1 − Σ(y − ŷ)² ÷ Σ(y − ȳ)² with ȳ the mean of the held-out rows. `predictions`, `folds` and `choices` hold \
 everything behind them. `benchmark` is a digest of responses, folds, metric and the code's revision.
+
+Where `ceiling` is bound, `encode:norm:r/sqrt(sb:mean-of-splits):fold` is r ÷ √reliability; a target whose \
+reliability is not positive has no such row.
 
 `summary` has the correlation of all held-out predictions with the responses, the mean over targets \
 (`encode:r:pooled:target-mean`), with its interval over stimuli: percentiles of a bootstrap, whose rows \
@@ -286,6 +269,7 @@ encode:
                 Port::new("features", PortType::Table, "Features: one row a stimulus."),
                 Port::new("responses", PortType::Table, "Responses: one row a stimulus."),
                 Port::new("trained", PortType::Table, "Rows that entered training.").optional().many(),
+                Port::new("ceiling", PortType::Table, "Reliability, from brain.ceiling.").optional(),
             ],
             outputs: vec![
                 Port::new("scores", PortType::Table, "One row a target, metric and fold."),
@@ -337,7 +321,7 @@ encode:
         refuse_trained(io, &params.id, &data.ids)?;
         let found = with_threads(io.threads, || params.predict(&data)).and_then(|answer| answer);
         let (predictions, alphas) = found.map_err(common::wrong)?;
-        common::put(io, "scores", scores(&data, &predictions)?)?;
+        common::put(io, "scores", scores(&data, &predictions, &ceilings(io, &data.targets)?)?)?;
         let (summary, draws) = summary((params.draws, params.level, params.seed), &data, &predictions)?;
         common::put(io, "summary", summary)?;
         common::put(io, "draws", draws)?;
@@ -357,16 +341,7 @@ encode:
         common::put(io, "predictions", table)?;
         common::put(io, "folds", folds)?;
 
-        let placed: Vec<(usize, usize)> = alphas
-            .iter()
-            .flat_map(|a| (0..a.ncols()).flat_map(|j| (0..a.nrows()).map(move |f| (f, j))))
-            .collect();
-        let mut choices = Frame::new();
-        choices.push_strings("target", &placed.iter().map(|(_, j)| &data.targets[*j]).collect::<Vec<_>>())?;
-        choices.push_i64s("fold", placed.iter().map(|(f, _)| *f as i64).collect())?;
-        let chosen = |a: &Mat<f64>| placed.iter().map(|at| a[*at]).collect();
-        choices.push_f64s("alpha", alphas.as_ref().map(chosen).unwrap_or_default())?;
-        common::put(io, "choices", choices)
+        common::put(io, "choices", choices(&data, alphas.as_ref())?)
     }
 }
 
@@ -421,6 +396,26 @@ mod tests {
                 assert_eq!(run.inferred(port).columns, run.table(port).facts().columns, "{port}");
             }
         }
+    }
+
+    #[test]
+    fn scores_are_normalised_by_the_reliability_where_there_is_one() {
+        let ceiling = |value: f64| {
+            let mut frame = Frame::new();
+            frame.push_strings("target", &["voxel"]).unwrap();
+            frame.push_strings("benchmark", &["key"]).unwrap();
+            frame.push_strings("metric", &["sb:mean-of-splits"]).unwrap();
+            frame.push_f64s("value", vec![value]).unwrap();
+            frame
+        };
+        let scores = |value| {
+            let run = run(&[], responses(linear), &[("ceiling", ceiling(value), &[])]).unwrap();
+            run.table("scores").f64s("value").unwrap()
+        };
+        let found = scores(0.25);
+        assert_eq!(found.len(), 15);
+        assert!((0..5).all(|f| (found[10 + f] - found[f] / 0.5).abs() < 1e-12), "{found:?}");
+        assert_eq!(scores(0.0).len(), 10);
     }
 
     #[test]

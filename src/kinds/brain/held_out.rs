@@ -1,5 +1,7 @@
 //! Scores of held-out predictions.
 
+use std::collections::{HashMap, HashSet};
+
 use science::brain::bootstrap::{self, Factor};
 use science::brain::encode::r2;
 use science::brain::stats::{self, pearson};
@@ -7,8 +9,8 @@ use science::linalg::Mat;
 
 use super::common::{self, Key};
 use super::encode::Encode;
-use crate::stage::{Failure, Kind};
-use crate::table::Frame;
+use crate::stage::{Failure, Io, Kind};
+use crate::table::{self, Frame};
 
 /// Features and responses of the same stimuli.
 pub(super) struct Data {
@@ -19,38 +21,67 @@ pub(super) struct Data {
     pub(super) folds: Vec<Vec<usize>>,
 }
 
-/// The table of scores.
-pub(super) fn scores(data: &Data, predictions: &Mat<f64>) -> Result<Frame, Failure> {
+/// The reliability of every target with the key of its ceiling.
+pub(super) type Ceilings = HashMap<String, (f64, String)>;
+
+/// The reliability by which scores are normalised.
+const RELIABILITY: &str = "sb:mean-of-splits";
+/// The normalised score.
+const NORMALIZED: &str = "norm:r/sqrt(sb:mean-of-splits)";
+
+/// The reliabilities at the port `ceiling`, if it is bound.
+pub(super) fn ceilings(io: &Io, targets: &[String]) -> Result<Ceilings, Failure> {
+    let Some(bound) = io.optional("ceiling") else { return Ok(Ceilings::new()) };
+    let frame = table::read(bound, Some(&["target", "metric", "benchmark", "value"]))?;
+    let (names, metrics) = (frame.strings("target")?, frame.strings("metric")?);
+    let (keys, values) = (frame.strings("benchmark")?, frame.f64s("value")?);
+    let rows = (0..frame.rows()).filter(|row| metrics[*row] == RELIABILITY);
+    let found: Ceilings = rows.map(|row| (names[row].clone(), (values[row], keys[row].clone()))).collect();
+    match targets.iter().find(|t| !found.contains_key(*t)) {
+        Some(missing) => Err(Failure::new(format!("`ceiling` has no `{RELIABILITY}` of target `{missing}`"))
+            .hint("make it with brain.ceiling from repeats of the same columns")),
+        None => Ok(found),
+    }
+}
+
+/// The table of scores. A target whose reliability is not positive has no normalised score.
+pub(super) fn scores(data: &Data, predictions: &Mat<f64>, ceilings: &Ceilings) -> Result<Frame, Failure> {
     let (mut targets, mut keys, mut metrics) = (Vec::new(), Vec::new(), Vec::new());
     let (mut folds, mut values) = (Vec::new(), Vec::new());
     for (j, target) in data.targets.iter().enumerate() {
         let column = |m: &Mat<f64>, rows: &[usize]| -> Vec<f64> { rows.iter().map(|i| m[(*i, j)]).collect() };
-        for metric in ["r", "r2/test-mean"] {
+        let ceiling = ceilings.get(target).filter(|(value, _)| *value > 0.0);
+        for metric in ["r", "r2/test-mean", NORMALIZED] {
+            if metric == NORMALIZED && ceiling.is_none() {
+                continue;
+            }
             let mut key = Key::new(Encode::NAME, Encode::REVISION)
                 .text(metric)
                 .numbers(data.y.col_as_slice(j).iter().copied());
             for held in &data.folds {
                 key = held.iter().fold(key, |key, row| key.text(&data.ids[*row])).text("");
             }
+            if let Some((_, own)) = ceiling.filter(|_| metric == NORMALIZED) {
+                key = key.text(own);
+            }
             let key = key.finish();
             for (fold, held) in data.folds.iter().enumerate() {
                 let (truth, predicted) = (column(&data.y, held), column(predictions, held));
-                let found = r2(&truth, &predicted);
-                let value = match (metric, found) {
-                    (_, None) => None,
-                    // A prediction that is the same for all stimuli explains none of their order.
-                    ("r", _) => Some(pearson(&truth, &predicted).unwrap_or(0.0)),
-                    (_, found) => found,
-                };
-                let value = value.ok_or_else(|| {
+                let determined = r2(&truth, &predicted).ok_or_else(|| {
                     Failure::new(format!(
                         "target `{target}` is constant on the {} rows of fold {fold}",
                         held.len()
                     ))
                     .hint("leave the target out, or use fewer and larger folds")
                 })?;
+                // A prediction that is the same for all stimuli explains none of their order.
+                let r = pearson(&truth, &predicted).unwrap_or(0.0);
                 folds.push(fold as i64);
-                values.push(value);
+                values.push(match (metric, ceiling) {
+                    ("r", _) => r,
+                    (NORMALIZED, Some((reliability, _))) => r / reliability.sqrt(),
+                    _ => determined,
+                });
             }
             for _ in 0..data.folds.len() {
                 targets.push(target.clone());
@@ -113,4 +144,36 @@ pub(super) fn summary(
     table.push_i64s("position", (0..count).flat_map(|_| 0..n as i64).collect())?;
     table.push_i64s("row", draws.iter().flat_map(|d| d.stimuli.iter().map(|i| *i as i64)).collect())?;
     Ok((summary, table))
+}
+
+/// Rows that entered training must not be scored.
+pub(super) fn refuse_trained(io: &Io, id: &str, ids: &[String]) -> Result<(), Failure> {
+    for bound in io.many("trained") {
+        let seen = table::read(bound, Some(&[id]))?.strings(id)?;
+        let seen: HashSet<&String> = seen.iter().collect();
+        let leaked: Vec<&str> = ids.iter().filter(|i| seen.contains(i)).map(String::as_str).collect();
+        if !leaked.is_empty() {
+            let text = format!(
+                "{} rows entered training and cannot be scored: {}",
+                leaked.len(),
+                common::listed(&leaked)
+            );
+            return Err(Failure::new(text).hint("score rows of another part of the split"));
+        }
+    }
+    Ok(())
+}
+
+/// The penalty of every target and outer fold; no rows without penalties.
+pub(super) fn choices(data: &Data, alphas: Option<&Mat<f64>>) -> Result<Frame, Failure> {
+    let placed: Vec<(usize, usize)> = alphas
+        .into_iter()
+        .flat_map(|a| (0..a.ncols()).flat_map(|j| (0..a.nrows()).map(move |f| (f, j))))
+        .collect();
+    let mut choices = Frame::new();
+    choices.push_strings("target", &placed.iter().map(|(_, j)| &data.targets[*j]).collect::<Vec<_>>())?;
+    choices.push_i64s("fold", placed.iter().map(|(f, _)| *f as i64).collect())?;
+    let chosen = |a: &Mat<f64>| placed.iter().map(|at| a[*at]).collect();
+    choices.push_f64s("alpha", alphas.map(chosen).unwrap_or_default())?;
+    Ok(choices)
 }

@@ -113,19 +113,8 @@ impl Params {
                 self.condition
             )));
         }
-        let named = |e: science::error::Error| {
-            // Numbers of conditions in the message are places in this list.
-            let first =
-                e.0.strip_prefix("condition ").and_then(|rest| rest.split(' ').next()?.parse::<usize>().ok());
-            match first.and_then(|at| names.get(at)) {
-                Some(name) => Failure::new(e.0.replacen(
-                    &format!("condition {}", first.unwrap_or(0)),
-                    &format!("condition `{name}`"),
-                    1,
-                )),
-                None => common::wrong(e),
-            }
-        };
+        let listed: Vec<&str> = names.iter().map(String::as_str).collect();
+        let named = |e| common::wrong_of(e, "condition", &listed);
         let runs = match &self.run {
             Some(run) => coded(&frame.strings(run)?).0,
             None => Vec::new(),

@@ -136,8 +136,8 @@ fn score(
     let measure = similarity.measure();
     let metric = format!("rsa:{}/subject-mean", measure.name());
     let metric = metric.as_str();
-    let own = compare(measure, models.1, subjects.1)
-        .map_err(|e| Failure::new(e.0).hint("RDMs are counted from 0: models first, then subjects"))?;
+    let names: Vec<&str> = models.0.iter().chain(subjects.0).map(String::as_str).collect();
+    let own = compare(measure, models.1, subjects.1).map_err(|e| common::wrong_of(e, "RDM", &names))?;
     let mean: Vec<f64> =
         (0..models.0.len()).map(|m| own.row(m).iter().sum::<f64>() / subjects.0.len() as f64).collect();
     let mut drawn: Vec<Vec<Vec<f64>>> = Vec::new();
@@ -325,5 +325,97 @@ rsa:
             common::put(io, port, frame)?;
         }
         common::put(io, "draws", draws.table()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::kinds::testing::{Run, run_tables};
+
+    /// Numbers without a pattern between 0 and 1.
+    fn hash(a: usize, b: usize) -> f64 {
+        ((a * 7919 + b * 104_729 + a * b * 31) % 1009) as f64 / 1009.0
+    }
+
+    /// RDMs over `n` conditions, one for each name: the truth with this share of noise.
+    fn rdms(column: &str, names: &[(&str, f64)], n: usize) -> Frame {
+        let mut texts: [Vec<String>; 3] = Default::default();
+        let mut values = Vec::new();
+        for (index, (name, noise)) in names.iter().enumerate() {
+            for (at, (i, j)) in pairs(n).enumerate() {
+                texts[0].push((*name).to_owned());
+                texts[1].push(format!("c{i}"));
+                texts[2].push(format!("c{j}"));
+                values.push((1.0 - noise) * hash(at, 3) + noise * hash(at, 11 + 5 * index));
+            }
+        }
+        let mut frame = Frame::new();
+        frame.push_strings(column, &texts[0]).unwrap();
+        frame.push_strings("first", &texts[1]).unwrap();
+        frame.push_strings("second", &texts[2]).unwrap();
+        frame.push_f64s("dissimilarity", values).unwrap();
+        frame
+    }
+
+    fn run(models: Frame, subjects: Frame, seed: u64) -> Result<Run, String> {
+        let with = json!({"model": "model", "subject": "subject", "draws": 100, "seed": seed});
+        run_tables(&Rsa, with, &[("models", models, &[]), ("subjects", subjects, &[])])
+    }
+
+    fn people(n: usize) -> Frame {
+        rdms("subject", &[("s1", 0.4), ("s2", 0.4), ("s3", 0.4), ("s4", 0.4)], n)
+    }
+
+    #[test]
+    fn the_true_model_is_in_the_ceiling_and_beats_noise() {
+        let models = || rdms("model", &[("true", 0.0), ("noise", 1.0)], 10);
+        let done = run(models(), people(10), 1).unwrap();
+        let scores = done.table("scores");
+        let column = |name: &str| scores.f64s(name).unwrap();
+        let names = scores.strings("model").unwrap();
+        for (row, name) in names.iter().enumerate() {
+            let (value, low, high) = (column("value")[row], column("low")[row], column("high")[row]);
+            assert!(low < value && value < high);
+            if name == "true" {
+                assert!(column("high")[row] > column("ceiling_low")[row] && column("q")[row] < 0.05);
+            } else {
+                assert!(low < 0.1 && column("p")[row] > 0.01, "{value}");
+            }
+        }
+        let gaps = done.table("pairs").f64s("difference").unwrap();
+        // Models come in the order of their names: noise less the truth.
+        assert!(gaps.iter().all(|d| *d < -0.3), "{gaps:?}");
+        assert_eq!(done.table("draws").rows(), 3 * 100 * (4 + 10));
+        for port in ["scores", "pairs", "subjects", "draws"] {
+            assert_eq!(done.inferred(port).columns, done.table(port).facts().columns, "{port}");
+        }
+        let keys = |run: &Run| run.table("scores").strings("benchmark").unwrap();
+        assert_eq!(keys(&done), keys(&run(models(), people(10), 1).unwrap()));
+        assert!(keys(&done).iter().zip(keys(&run(models(), people(10), 2).unwrap())).all(|(a, b)| *a != b));
+    }
+
+    #[test]
+    fn a_single_subject_has_an_interval_over_stimuli_and_no_ceiling() {
+        let one = rdms("subject", &[("s1", 0.2)], 10);
+        let scores = run(rdms("model", &[("true", 0.0)], 10), one, 1).unwrap().table("scores");
+        assert!(scores.f64s("ceiling_low").unwrap().iter().all(|c| c.is_nan()));
+        assert!(scores.f64s("low").unwrap().iter().all(|l| l.is_finite()));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named() {
+        let text = |models, subjects| run(models, subjects, 1).err().unwrap();
+        let other = text(rdms("model", &[("m", 0.0)], 9), people(10));
+        assert!(other.starts_with("model `m` has 36 pairs, 45 are compared"), "{other}");
+        let few = text(rdms("model", &[("m", 0.0)], 4), people(4));
+        assert!(few.contains("too few conditions"), "{few}");
+        let flat = rdms("model", &[("m", 0.0)], 10);
+        let mut constant = flat.select(&["model", "first", "second"]).unwrap();
+        constant.push_f64s("dissimilarity", vec![1.0; 45]).unwrap();
+        let text = text(constant, people(10));
+        assert!(text.starts_with("RDM `m` is constant"), "{text}");
     }
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::formats::{self, ONLY};
 use super::{ID, complaint, id_facts};
+use crate::spec::suggest::nearest;
 use crate::stage::{
     Complaint, Facts, Failure, FileForm, FileParam, InferContext, Io, Kind, Outputs, Port, PortType, Ports,
     TableFacts,
@@ -107,7 +108,7 @@ fn pick<'a>(wanted: &Wanted, held: &'a [ArrayFacts], path: &Path) -> Result<&'a 
             .hint("name it in `path`, and choose arrays with `columns`")),
         (Some(name), _) => held.iter().find(|a| a.name == *name).ok_or_else(|| {
             let names: Vec<&str> = held.iter().map(|a| a.name.as_str()).collect();
-            let near = table::nearest(name, names.iter().copied()).map(str::to_owned);
+            let near = nearest(name, names.iter().copied()).map(str::to_owned);
             let hint = near.map_or_else(
                 || format!("it holds `{}`", names.join("`, `")),
                 |near| format!("did you mean `{near}`?"),

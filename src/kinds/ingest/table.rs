@@ -49,8 +49,9 @@ pub enum Format {
 #[serde(deny_unknown_fields)]
 pub struct Params {
     /// A file, or a glob such as `data/*.csv`; the rows of several files are stacked in the order of
-    /// their names.
-    pub path: String,
+    /// their names. Left out where the port `file` is bound.
+    #[serde(default)]
+    pub path: Option<String>,
     /// What the files hold.
     #[serde(default)]
     pub format: Format,
@@ -157,7 +158,7 @@ fn look(params: &Params, path: &Path) -> Result<(Format, Vec<u8>), Failure> {
 /// Reads the files, or for a schema alone at most `limit` rows of text. Gives also the rows of each file.
 fn read(params: &Params, files: &[FileIn], limit: Option<usize>) -> Result<(Frame, Vec<usize>), Failure> {
     let Some(first) = files.first() else {
-        return Err(Failure::new(format!("`{}` names no file", params.path)));
+        return Err(Failure::new("there is no file to read"));
     };
     let (format, head) = look(params, &first.path)?;
     let sources: Vec<Source> = files.iter().map(|f| Source { name: &f.name, path: &f.path }).collect();
@@ -251,23 +252,36 @@ penguins:
 ";
 
     fn ports(_params: Option<&Params>) -> Ports {
+        let file = "A pinned download `{ url: …, blake3: … }` or another stage's file, in place of `path`.";
         Ports {
+            inputs: vec![Port::new("file", PortType::File, file).optional()],
             outputs: vec![Port::new("table", PortType::Table, "The rows of all files.")],
             ..Ports::default()
         }
     }
 
     fn files(params: &Params) -> Vec<FileParam> {
-        vec![FileParam {
+        let named = |path: &String| FileParam {
             param: "path".to_owned(),
-            path: params.path.clone(),
+            path: path.clone(),
             form: FileForm::FileOrGlob,
             names_matter: params.file_column.is_some(),
-        }]
+        };
+        params.path.iter().map(named).collect()
     }
 
     fn infer(params: &Params, context: &InferContext) -> Result<Outputs, Complaint> {
         params.csv_options(params.format, b"")?;
+        match (&params.path, context.inputs.contains_key("file")) {
+            (None, false) => {
+                return Err(Complaint::param("path", "there is nothing to read")
+                    .hint("write `path: data/….csv`, or `in: { file: { url: …, blake3: … } }`"));
+            }
+            (Some(_), true) => {
+                return Err(Complaint::param("path", "the port `file` is bound too: leave one of them out"));
+            }
+            _ => {}
+        }
         let Some(paths) = context.files.get("path") else {
             return Ok(Outputs::new());
         };
@@ -291,9 +305,10 @@ penguins:
     }
 
     fn run(params: &Params, io: &mut Io) -> Result<(), Failure> {
-        let files = io.files("path");
-        let (frame, counts) = read(params, files, None)?;
-        let mut frame = complete(params, &frame, files, &counts)?;
+        let bound = io.optional("file").map(|b| FileIn { name: "file".to_owned(), path: b.path.clone() });
+        let files = bound.map_or_else(|| io.files("path").to_vec(), |file| vec![file]);
+        let (frame, counts) = read(params, &files, None)?;
+        let mut frame = complete(params, &frame, &files, &counts)?;
         let rows = frame.rows() as u64;
         io.progress.advance("rows", rows, Some(rows));
         io.check_cancelled()?;

@@ -1,9 +1,17 @@
 //! Kinds that explain models: relevance maps, and what is made of them.
 
 pub mod attribute;
+pub mod compare;
 mod composite;
+mod images;
+pub mod mask;
+mod masking;
+mod models;
+pub mod render;
 mod samples;
+mod scorer;
 mod target;
+pub mod transfer;
 
 use onnx_graph::model::Model;
 use onnx_graph::shape::{Dim, Info};

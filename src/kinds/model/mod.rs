@@ -12,7 +12,7 @@ mod scores;
 pub mod train;
 
 /// The index of the largest value, the first if several are equal.
-fn argmax(values: &[f32]) -> usize {
+pub(super) fn argmax(values: &[f32]) -> usize {
     let mut best = 0;
     for (index, value) in values.iter().enumerate() {
         if *value > values[best] {

@@ -14,7 +14,7 @@ pub(super) fn below(seed: u64, purpose: &str, key: &[u8], bound: usize) -> usize
 }
 
 /// 64 uniform bits.
-pub(super) fn bits(seed: u64, purpose: &str, key: &[u8]) -> u64 {
+pub(in crate::kinds) fn bits(seed: u64, purpose: &str, key: &[u8]) -> u64 {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&seed.to_le_bytes());
     hasher.update(&(purpose.len() as u64).to_le_bytes());

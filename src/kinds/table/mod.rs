@@ -1,6 +1,6 @@
 //! Kinds that make tables from tables.
 
-mod draw;
+pub(in crate::kinds) mod draw;
 mod query;
 pub mod sample;
 pub mod split;

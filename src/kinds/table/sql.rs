@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::query::{self, Name, Names};
+use crate::spec::suggest::nearest;
 use crate::stage::{
     Bound, Complaint, Facts, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads,
 };
@@ -43,7 +44,7 @@ fn check_tables(names: &Names, ports: &[&str]) -> Result<(), Complaint> {
     let unbound = names.bound().find(|t| !ports.contains(&t.text.as_str()));
     if let Some(table) = unbound {
         let complaint = about(table, format!("there is no input port `{}`", table.text));
-        let hint = match table::nearest(&table.text, ports.iter().copied()) {
+        let hint = match nearest(&table.text, ports.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
             None if ports.is_empty() => format!("bind a table with `in: {{ {}: … }}`", table.text),
             None => format!("the ports are `{}`", ports.join("`, `")),

@@ -7,6 +7,7 @@
 
 pub mod continuous;
 pub mod discrete;
+pub mod fit;
 pub mod modes;
 pub mod regression;
 pub mod sampler;

