@@ -69,6 +69,9 @@ impl Info {
     }
 }
 
+/// Larger sizes are refused, so that sums of some fit into 64 bits.
+const LARGEST: i64 = 1 << 48;
+
 /// Types and shapes by value name.
 pub type Infos = HashMap<String, Info>;
 
@@ -110,7 +113,14 @@ impl Inferred {
     pub(crate) fn node(&mut self, node: &NodeProto) -> Result<Vec<Info>> {
         let inputs = self.inputs(node)?;
         let values = Values::of(node, &self.known);
+        let possible = |info: &Info| {
+            let impossible = |d: &&Dim| matches!(d, Dim::Size(s) if !(0..=LARGEST).contains(s));
+            let found = info.dims.iter().flatten().find(impossible);
+            found.map_or(Ok(()), |d| Err(Error::new(format!("an axis of {d:?} is impossible"))))
+        };
+        inputs.iter().try_for_each(possible)?;
         let outputs = ops::find(node)?.infer(&Site { node, inputs: &inputs, values: &values })?;
+        outputs.iter().try_for_each(possible)?;
         let first = inputs.first().and_then(|x| x.dims.as_deref());
         let values = self.known.values(node, first, &outputs);
         for (name, value) in node.output.iter().zip(values) {

@@ -4,6 +4,8 @@
 mod architectures;
 #[path = "it/conformance.rs"]
 mod conformance;
+#[path = "it/exports.rs"]
+mod exports;
 #[path = "it/golden.rs"]
 mod golden;
 #[path = "it/gradients.rs"]

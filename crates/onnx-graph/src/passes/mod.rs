@@ -2,6 +2,7 @@
 
 mod canonize;
 mod fold;
+mod learn;
 mod normal;
 mod opset;
 

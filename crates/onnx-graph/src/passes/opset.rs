@@ -1,5 +1,6 @@
 //! Nodes of older operator sets written as this crate's set has them.
 
+use super::learn::plain;
 use crate::build::{Attr, Builder};
 use crate::error::{Error, Result};
 use crate::model::{attribute, int_attribute, ints_attribute, node_label};
@@ -13,6 +14,9 @@ pub(super) const KNOWN: std::ops::RangeInclusive<i64> = 7..=24;
 
 /// Rewrites a node of operator set `version`; new nodes and constants go to `b`.
 pub(super) fn raise(node: &NodeProto, version: i64, infos: &Infos, b: &mut Builder) -> Result<()> {
+    if node.domain.as_deref() == Some("ai.onnx.ml") && plain(node, b)? {
+        return Ok(());
+    }
     let mut node = node.clone();
     let op = node.op_type.clone().unwrap_or_default();
     match op.as_str() {

@@ -6,6 +6,7 @@ use std::path::Path;
 use onnx_graph::architectures::{Spec, build};
 use onnx_graph::build::{Attr, Builder};
 use onnx_graph::grad::backward;
+use onnx_graph::hessian::{Curvature, products};
 use onnx_graph::loss::Loss;
 use onnx_graph::model::Model;
 use onnx_graph::passes::normal;
@@ -241,6 +242,8 @@ fn work_on(bytes: &[u8]) {
         let image = Value::floats(&[1, 1, 8, 8], vec![0.5; 64]).unwrap();
         let _ = evaluate(graph, &[("input", image)]);
         let _ = backward(graph, &[("logits", "dy")], &["input"], Builder::new("g_"));
+        let names: Vec<String> = graph.initializer.iter().filter_map(|t| t.name.clone()).take(3).collect();
+        let _ = products(&model, Loss::CrossEntropy, &names, Curvature::GaussNewton, true);
     }
 }
 
@@ -250,11 +253,11 @@ fn odd() -> impl Strategy<Value = i64> {
 }
 
 fn change(node: &mut NodeProto, which: usize, value: i64) {
-    let ops =
-        ["Conv", "MaxPool", "Gemm", "MatMul", "Flatten", "Reshape", "Softmax", "ReduceMean", "Add", "Mul"];
+    // Every op stands where it may not expect to.
+    let ops: Vec<&str> = onnx_graph::ops::OPS.iter().map(|op| op.name()).collect();
     let n = node.attribute.len();
     match which % 6 {
-        0 => node.op_type = Some(ops[value.rem_euclid(10) as usize].to_owned()),
+        0 => node.op_type = Some(ops[(which / 6 + value.rem_euclid(7) as usize) % ops.len()].to_owned()),
         1 => node.input.truncate(value.rem_euclid(3) as usize),
         2 => node.output.clear(),
         3 => node.input.reverse(),
