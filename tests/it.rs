@@ -33,4 +33,6 @@ mod it {
     mod support;
     #[cfg(feature = "tables")]
     mod tables;
+    #[cfg(feature = "models")]
+    mod training;
 }

@@ -13,5 +13,5 @@ pub use host::{Host, Provided};
 pub use library::{Found, Places, find};
 pub use providers::{PROVIDERS, Provider};
 pub use runtime::Runtime;
-pub use session::{Session, Values};
-pub use train::{Progress, Request, Schedule, Trained, train};
+pub use session::{Array, Held, Session, Values};
+pub use train::{Progress, Rates, Recording, Request, Sampler, Schedule, Trained, threads, train};

@@ -28,6 +28,31 @@ pub enum Values {
 /// Shape and values.
 pub type Array = (Vec<i64>, Values);
 
+/// A tensor in the runtime's hands: it can be fed again and again without being copied.
+pub struct Held(DynValue);
+
+impl Held {
+    /// Gives values to the runtime.
+    ///
+    /// # Errors
+    /// If the shape does not fit them.
+    pub fn new((shape, values): Array) -> Result<Self, Failure> {
+        let wrong = failed("a tensor cannot be made");
+        Ok(Held(match values {
+            Values::F32(v) => Tensor::from_array((shape, v)).map_err(wrong)?.into_dyn(),
+            Values::I64(v) => Tensor::from_array((shape, v)).map_err(wrong)?.into_dyn(),
+        }))
+    }
+
+    /// Its shape and a copy of its values.
+    ///
+    /// # Errors
+    /// If it is neither float32 nor int64.
+    pub fn array(&self, name: &str) -> Result<Array, Failure> {
+        array(name, &self.0.view())
+    }
+}
+
 fn failed(context: &str) -> impl Fn(ort::Error) -> Failure + '_ {
     move |error| {
         let text = error.to_string();
@@ -115,22 +140,34 @@ impl Session {
     /// If the inputs do not fit, or an output has another type.
     pub fn run(&mut self, inputs: Vec<(String, Array)>) -> Result<BTreeMap<String, Array>, Failure> {
         let wrong = failed("the graph failed");
-        let mut values: Vec<(String, DynValue)> = Vec::with_capacity(inputs.len());
-        for (name, (shape, array)) in inputs {
-            let value = match array {
-                Values::F32(v) => Tensor::from_array((shape, v)).map_err(&wrong)?.into_dyn(),
-                Values::I64(v) => Tensor::from_array((shape, v)).map_err(&wrong)?.into_dyn(),
-            };
-            values.push((name, value));
+        let mut values: Vec<(String, SessionInputValue)> = Vec::with_capacity(inputs.len());
+        for (name, array) in inputs {
+            values.push((name, Held::new(array)?.0.into()));
         }
-        let values: Vec<(String, SessionInputValue)> =
-            values.into_iter().map(|(n, v)| (n, v.into())).collect();
         let outputs = self.session.run(SessionInputs::from(values)).map_err(&wrong)?;
         let mut out = BTreeMap::new();
         for (name, value) in outputs.iter() {
             out.insert(name.to_owned(), array(name, &value)?);
         }
         Ok(out)
+    }
+}
+
+impl Session {
+    /// Runs the graph once on tensors that stay where they are, and leaves the outputs `wanted` there too.
+    ///
+    /// # Errors
+    /// If the inputs do not fit, or there is no such output.
+    pub fn run_held(&mut self, inputs: &[(&str, &Held)], wanted: &[&str]) -> Result<Vec<Held>, Failure> {
+        let wrong = failed("the graph failed");
+        let values: Vec<(&str, SessionInputValue)> =
+            inputs.iter().map(|(name, held)| (*name, SessionInputValue::from(&held.0))).collect();
+        let mut outputs = self.session.run(SessionInputs::from(values)).map_err(wrong)?;
+        let take = |name: &&str| {
+            let value = outputs.remove(name).map(Held);
+            value.ok_or_else(|| Failure::new(format!("the graph has no output `{name}`")))
+        };
+        wanted.iter().map(take).collect()
     }
 }
 

@@ -243,7 +243,10 @@ def sgd(name, architecture, spec, loss, steps, rows, batch, rate, optimizer, see
     order = [[random.below(rows) for _ in range(batch)] for _ in range(steps)]
     act, losses = activation(spec["activation"]), []
     settings = {k: f32(v) if isinstance(v, float) else v for k, v in optimizer.items()}
-    stepper = torch.optim.SGD(list(parameters.values()), lr=f32(rate), **settings)
+    kind = settings.pop("kind", "sgd")
+    stepper = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[kind](
+        list(parameters.values()), lr=f32(rate), **settings
+    )
     for rows_of_step in order:
         stepper.zero_grad()
         value = loss_of(loss, forward(architecture, parameters, act, data[rows_of_step]), target[rows_of_step])
@@ -263,7 +266,7 @@ def sgd(name, architecture, spec, loss, steps, rows, batch, rate, optimizer, see
             "batch": batch,
             "steps": steps,
             "learning_rate": f32(rate),
-            "optimizer": {"momentum": 0.0, "weight_decay": 0.0, "nesterov": False, **settings},
+            "optimizer": {"kind": kind, "momentum": 0.0, "weight_decay": 0.0, "nesterov": False, **settings},
             "every": every,
             "losses": numbers(losses[::every]),
             "last": {k: numbers(v.detach()) for k, v in parameters.items()},
@@ -281,6 +284,11 @@ def training():
     sgd("weight_decay", "mlp", small, "cross_entropy", 60, 20, 5, 0.1, {"weight_decay": 0.01})
     both = {"momentum": 0.8, "weight_decay": 0.02, "nesterov": True}
     sgd("nesterov_decay", "mlp", small, "cross_entropy", 60, 20, 5, 0.05, both)
+    dampened = {"momentum": 0.8, "dampening": 0.3, "weight_decay": 0.02}
+    sgd("dampening", "mlp", small, "cross_entropy", 60, 20, 5, 0.05, dampened)
+    moments = {"betas": (f32(0.8), f32(0.97)), "eps": 1e-6, "weight_decay": 0.02}
+    sgd("adam", "mlp", small, "cross_entropy", 60, 20, 5, 0.01, {"kind": "adam", **moments})
+    sgd("adamw", "mlp", small, "cross_entropy", 60, 20, 5, 0.01, {"kind": "adamw", **moments})
     image = {"input": [1, 8, 8], "classes": 3, "hidden": [6, 5], "activation": "Relu"}
     sgd("lenet", "lenet", image, "cross_entropy", 40, 16, 4, 0.05, {"momentum": 0.9})
 

@@ -178,7 +178,7 @@ mod models {
     use onnx_graph::architectures::{Spec, build};
     use onnx_graph::loss::Loss;
     use onnx_graph::model::Model;
-    use onnx_graph::train::{Sgd, training};
+    use onnx_graph::train::{Optimizer, Settings, Sgd, training};
 
     use super::fuzz;
 
@@ -191,11 +191,13 @@ mod models {
             hidden: hidden.to_vec(),
             activation: "Relu".to_owned(),
             scale: 1.0,
+            ..Spec::default()
         };
-        let sgd = || Sgd { momentum: 0.9, weight_decay: 0.1, nesterov: false };
+        let sgd = Sgd { momentum: 0.9, weight_decay: 0.1, ..Sgd::default() };
+        let settings = Settings::new(Loss::CrossEntropy, Optimizer::Sgd(sgd), 4);
         let linear = build("linear", &spec(&[3], &[]), 0).unwrap();
         let mlp = build("mlp", &spec(&[4], &[3]), 1).unwrap();
-        let trained = training(&mlp, Loss::CrossEntropy, sgd()).unwrap().model.to_bytes();
+        let trained = training(&mlp, &settings).unwrap().model.to_bytes();
         let lenet = build("lenet", &spec(&[1, 8, 8], &[]), 2).unwrap();
         let samples = [linear.to_bytes(), mlp.to_bytes(), trained, lenet.to_bytes()];
         let words: [&[u8]; 8] = [
@@ -210,7 +212,7 @@ mod models {
         ];
         fuzz("model", &samples, &words, |bytes, _| {
             let Ok(model) = Model::read(bytes) else { return };
-            let _ = training(&model, Loss::CrossEntropy, sgd());
+            let _ = training(&model, &settings);
             let _ = model.to_bytes();
         });
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use onnx_graph::architectures::{Spec, build};
 use onnx_graph::loss::Loss;
 use onnx_graph::random::Random;
-use onnx_graph::train::{Sgd, Training, training};
+use onnx_graph::train::{Adam, Optimizer, Settings, Sgd, Training, training};
 use serde_json::Value as Json;
 use sulcus::model::{Host, Places, Runtime, Session, Values};
 
@@ -37,6 +37,27 @@ fn sizes(list: &Json) -> Vec<usize> {
     list.as_array().expect("a list").iter().map(|v| v.as_u64().expect("a size") as usize).collect()
 }
 
+/// The optimizer that a case names, as torch's of the same settings.
+fn optimizer(settings: &Json) -> Optimizer {
+    let number = |v: &Json| v.as_f64().unwrap_or(0.0) as f32;
+    let weight_decay = number(&settings["weight_decay"]);
+    if settings["kind"] == "sgd" {
+        return Optimizer::Sgd(Sgd {
+            momentum: number(&settings["momentum"]),
+            dampening: number(&settings["dampening"]),
+            weight_decay,
+            nesterov: settings["nesterov"] == true,
+        });
+    }
+    Optimizer::Adam(Adam {
+        beta1: number(&settings["betas"][0]),
+        beta2: number(&settings["betas"][1]),
+        epsilon: number(&settings["eps"]),
+        weight_decay,
+        decoupled: settings["kind"] == "adamw",
+    })
+}
+
 fn graph(case: &Json) -> (Training, Spec) {
     let spec = Spec {
         input: sizes(&case["spec"]["input"]),
@@ -44,17 +65,14 @@ fn graph(case: &Json) -> (Training, Spec) {
         hidden: sizes(&case["spec"]["hidden"]),
         activation: case["spec"]["activation"].as_str().expect("an activation").to_owned(),
         scale: 1.0,
+        ..Spec::default()
     };
     let name = case["architecture"].as_str().expect("an architecture");
     let model = build(name, &spec, case["seed"].as_u64().expect("a seed")).expect("it is built");
-    let settings = &case["optimizer"];
-    let sgd = Sgd {
-        momentum: settings["momentum"].as_f64().expect("momentum") as f32,
-        weight_decay: settings["weight_decay"].as_f64().expect("decay") as f32,
-        nesterov: settings["nesterov"].as_bool().expect("nesterov"),
-    };
     let loss = if case["loss"] == "cross_entropy" { Loss::CrossEntropy } else { Loss::MeanSquaredError };
-    (training(&model, loss, sgd).expect("it is differentiated"), spec)
+    let batch = case["batch"].as_u64().expect("a batch") as usize;
+    let settings = Settings::new(loss, optimizer(&case["optimizer"]), batch);
+    (training(&model, &settings).expect("it is differentiated"), spec)
 }
 
 /// Data, targets and batches as the case's seed draws them.
@@ -78,19 +96,25 @@ fn feed(case: &Json, spec: &Spec) -> Fed {
         (0..steps * batch).map(|_| random.below(rows) as i64).collect()
     };
     let rate = case["learning_rate"].as_f64().expect("a rate") as f32;
-    vec![
+    let mut fed = vec![
         ("data".to_owned(), (dims, Values::F32(data))),
         ("target".to_owned(), target),
         ("order".to_owned(), (vec![steps as i64, batch as i64], Values::I64(order))),
         ("learning_rate".to_owned(), (vec![steps as i64], Values::F32(vec![rate; steps]))),
-    ]
+    ];
+    let optimizer = optimizer(&case["optimizer"]);
+    for (i, (name, _)) in optimizer.scalars(1).into_iter().enumerate() {
+        let values = (1..=steps as u64).map(|step| optimizer.scalars(step)[i].1).collect();
+        fed.push((name.to_owned(), (vec![steps as i64], Values::F32(values))));
+    }
+    fed
 }
 
 fn first(training: &Training) -> Fed {
     let mut fed = Fed::new();
     for state in &training.states {
         fed.push((state.value.0.clone(), (state.dims.clone(), Values::F32(state.values.clone()))));
-        if let Some((name, _)) = &state.velocity {
+        for (name, _) in &state.slots {
             let zeros = vec![0.0; state.values.len()];
             fed.push((name.clone(), (state.dims.clone(), Values::F32(zeros))));
         }
@@ -152,7 +176,7 @@ fn many_steps_in_one_loop_are_the_single_steps_bit_for_bit() {
     };
     let mut run = |state: Fed, part: Fed| {
         let outputs = session.run(state.into_iter().chain(part).collect()).expect("the graph runs");
-        let names = training.states.iter().flat_map(|s| std::iter::once(&s.value).chain(&s.velocity));
+        let names = training.states.iter().flat_map(|s| std::iter::once(&s.value).chain(&s.slots));
         names.map(|(from, to)| (from.clone(), outputs[to].clone())).collect::<Fed>()
     };
     let at_once = run(first(&training), steps(0, 20));

@@ -5,10 +5,10 @@
 //! ```
 //! use onnx_graph::{architectures, loss::Loss, train};
 //!
-//! let spec = architectures::Spec { input: vec![4], classes: 3, hidden: vec![8], activation: "Relu".into(), scale: 1.0 };
+//! let spec = architectures::Spec { input: vec![4], classes: 3, hidden: vec![8], activation: "Relu".into(), scale: 1.0, ..Spec::default() };
 //! let model = architectures::build("mlp", &spec, 0)?;
-//! let sgd = train::Sgd { momentum: 0.9, weight_decay: 0.0, nesterov: false };
-//! let training = train::training(&model, Loss::CrossEntropy, sgd)?;
+//! let sgd = train::Optimizer::Sgd(train::Sgd { momentum: 0.9, ..Default::default() });
+//! let training = train::training(&model, &train::Settings::new(Loss::CrossEntropy, sgd, 32))?;
 //! assert_eq!(training.states.len(), 4); // two weights, two biases
 //! # Ok::<(), onnx_graph::error::Error>(())
 //! ```

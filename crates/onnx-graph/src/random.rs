@@ -26,6 +26,17 @@ impl Random {
         (self.bits() >> 11) as f64 / (1u64 << 53) as f64
     }
 
+    /// Standard normal (Marsaglia and Bray's polar method). The last digits follow the platform's logarithm.
+    pub fn normal(&mut self) -> f64 {
+        loop {
+            let (x, y) = (self.uniform() * 2.0 - 1.0, self.uniform() * 2.0 - 1.0);
+            let square = x * x + y * y;
+            if square > 0.0 && square < 1.0 {
+                return x * (-2.0 * square.ln() / square).sqrt();
+            }
+        }
+    }
+
     /// A whole number below `n` (at least 1), without bias beyond 2⁻⁶⁴.
     pub fn below(&mut self, n: usize) -> usize {
         ((u128::from(self.bits()) * n.max(1) as u128) >> 64) as usize

@@ -1,6 +1,6 @@
 //! `model.build`: a network from a specification and a seed.
 
-use onnx_graph::architectures::{Spec, build};
+use onnx_graph::architectures::{Spec, Stem as GraphStem, build};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +23,20 @@ pub enum Architecture {
     Mlp,
     /// Two convolutions with pooling, then three fully connected layers.
     Lenet,
+    /// Blocks of 3×3 convolutions with pooling between them; depth 11, 13, 16 or 19.
+    Vgg,
+    /// A residual network; depth 18, 34 or 50.
+    Resnet,
+}
+
+/// How a residual network begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Stem {
+    /// One 3×3 convolution that keeps the size.
+    Small,
+    /// A 7×7 convolution and a pooling that leave a quarter of each side.
+    ImageNet,
 }
 
 /// The function between layers.
@@ -48,9 +62,21 @@ pub struct Params {
     pub input: Vec<usize>,
     /// Number of outputs.
     pub classes: usize,
-    /// Widths of the hidden layers: needed by `mlp`; `lenet` has `[120, 84]`.
+    /// Widths of the fully connected hidden layers: needed by `mlp`; `lenet` has `[120, 84]`, `vgg` none.
     #[serde(default)]
     pub hidden: Vec<usize>,
+    /// Layers with weights, as in the names VGG-16 and ResNet-18; if not given 11 and 18.
+    #[serde(default)]
+    pub depth: Option<usize>,
+    /// Channels of the first stage of `vgg` and `resnet`.
+    #[serde(default = "sixty_four")]
+    pub width: usize,
+    /// Normalise batches in `vgg`; `resnet` always does.
+    #[serde(default)]
+    pub batch_norm: bool,
+    /// How `resnet` begins; if not given `small` for images below 64 pixels along a side, else `imagenet`.
+    #[serde(default)]
+    pub stem: Option<Stem>,
     /// The function between layers.
     #[serde(default)]
     pub activation: Activation,
@@ -60,6 +86,10 @@ pub struct Params {
     /// Seed of the first weights.
     #[serde(default)]
     pub seed: u64,
+}
+
+fn sixty_four() -> usize {
+    64
 }
 
 fn one() -> f32 {
@@ -72,6 +102,8 @@ impl Params {
             Architecture::Linear => "linear",
             Architecture::Mlp => "mlp",
             Architecture::Lenet => "lenet",
+            Architecture::Vgg => "vgg",
+            Architecture::Resnet => "resnet",
         };
         let activation = match self.activation {
             Activation::Relu => "Relu",
@@ -84,6 +116,14 @@ impl Params {
             hidden: self.hidden.clone(),
             activation: activation.to_owned(),
             scale: self.scale,
+            depth: self.depth,
+            width: self.width,
+            batch_norm: self.batch_norm,
+            stem: match self.stem {
+                None => GraphStem::Fitting,
+                Some(Stem::Small) => GraphStem::Small,
+                Some(Stem::ImageNet) => GraphStem::ImageNet,
+            },
         };
         build(name, &spec, self.seed).map_err(|e| e.to_string())
     }
@@ -95,8 +135,9 @@ impl Kind for Build {
     const REVISION: u32 = 1;
     const ABOUT: &'static str = "A network from a specification and a seed.\n\n\
         The model has one input `input` [N, …] and one output `logits` [N, classes]. First weights and \
-        biases are uniform in ±1/√fan_in, torch's default; the same seed gives the same weights on \
-        every machine. `lenet` uses 5×5 kernels, and 3×3 ones where an image has fewer than 20 pixels \
+        biases are those of torch: uniform in ±1/√fan_in, and in `vgg` and `resnet` normal as \
+        torchvision draws them, layers named as there. The same seed gives the same weights. A VGG \
+        has no dropout, and leaves out poolings that would leave nothing. `lenet` uses 5×5 kernels, and 3×3 ones where an image has fewer than 20 pixels \
         along a side.";
     const EXAMPLE: &'static str = "\
 net:

@@ -4,16 +4,11 @@
 //! Kernels are 5×5, and 3×3 where an image has fewer than 20 pixels along a side; convolutions are
 //! padded so that sizes stay, and each pooling halves them.
 
-use super::{Layers, Spec};
+use super::{Draw, Kernel, Layers, Spec};
 use crate::error::{Error, Result};
 
 pub(super) fn build(spec: &Spec, layers: &mut Layers) -> Result<String> {
-    let [channels, height, width] = spec.input[..] else {
-        return Err(Error::new(format!(
-            "`lenet` takes images [channels, height, width], not {:?}",
-            spec.input
-        )));
-    };
+    let [channels, height, width] = spec.image("lenet")?;
     if height < 4 || width < 4 {
         return Err(Error::new(format!("`lenet` needs images of at least 4×4 pixels, not {height}×{width}")));
     }
@@ -24,10 +19,15 @@ pub(super) fn build(spec: &Spec, layers: &mut Layers) -> Result<String> {
         _ => return Err(Error::new("`lenet` has two hidden layers")),
     };
     let act = spec.activation.as_str();
-    let x = layers.conv("conv1", &layers.input.clone(), channels, 6, kernel)?;
+    let conv = |layers: &mut Layers, name: &str, x: &str, inputs: usize, outputs: usize| {
+        let draw = Draw::Uniform(inputs * kernel * kernel);
+        layers.conv(name, x, Kernel::same(inputs, outputs, kernel), draw, Some(draw))
+    };
+    let input = layers.input.clone();
+    let x = conv(layers, "conv1", &input, channels, 6)?;
     let x = layers.op(act, "act1", &x);
     let x = layers.max_pool("pool1", &x);
-    let x = layers.conv("conv2", &x, 6, 16, kernel)?;
+    let x = conv(layers, "conv2", &x, 6, 16)?;
     let x = layers.op(act, "act2", &x);
     let x = layers.max_pool("pool2", &x);
     let x = layers.op("Flatten", "flat", &x);

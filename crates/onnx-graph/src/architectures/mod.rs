@@ -11,6 +11,20 @@ use crate::tensor::{DataType, floats};
 mod lenet;
 mod linear;
 mod mlp;
+mod resnet;
+mod vgg;
+
+/// How a residual network begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stem {
+    /// By the size of the image: `Small` below 64 pixels along a side.
+    #[default]
+    Fitting,
+    /// One 3×3 convolution that keeps the size.
+    Small,
+    /// A 7×7 convolution and a pooling that leave a quarter of each side.
+    ImageNet,
+}
 
 /// What to build.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +39,53 @@ pub struct Spec {
     pub activation: String,
     /// Factor on the input, a constant of the graph that is not trained; 1 adds no node.
     pub scale: f32,
+    /// Layers with weights, as in the names VGG-16 and ResNet-18; `None` for the smallest.
+    pub depth: Option<usize>,
+    /// Channels of the first stage of `vgg` and `resnet`.
+    pub width: usize,
+    /// Normalise batches in `vgg`.
+    pub batch_norm: bool,
+    /// How `resnet` begins.
+    pub stem: Stem,
+}
+
+impl Default for Spec {
+    fn default() -> Self {
+        Spec {
+            input: Vec::new(),
+            classes: 0,
+            hidden: Vec::new(),
+            activation: "Relu".to_owned(),
+            scale: 1.0,
+            depth: None,
+            width: 64,
+            batch_norm: false,
+            stem: Stem::Fitting,
+        }
+    }
+}
+
+impl Spec {
+    /// The three sizes of an image, for the architecture `name`.
+    fn image(&self, name: &str) -> Result<[usize; 3]> {
+        let [channels, height, width] = self.input[..] else {
+            let given = &self.input;
+            return Err(Error::new(format!(
+                "`{name}` takes images [channels, height, width], not {given:?}"
+            )));
+        };
+        Ok([channels, height, width])
+    }
+
+    /// The depth, which must be one of `known`.
+    fn depth(&self, name: &str, known: &[usize]) -> Result<usize> {
+        let depth = self.depth.or(known.first().copied()).unwrap_or(0);
+        if known.contains(&depth) {
+            return Ok(depth);
+        }
+        let list: Vec<String> = known.iter().map(usize::to_string).collect();
+        Err(Error::new(format!("there is no `{name}` of depth {depth}; known: {}", list.join(", "))))
+    }
 }
 
 /// An architecture by name.
@@ -39,6 +100,8 @@ pub static ARCHITECTURES: &[Architecture] = &[
     Architecture { name: "linear", build: linear::build },
     Architecture { name: "mlp", build: mlp::build },
     Architecture { name: "lenet", build: lenet::build },
+    Architecture { name: "vgg", build: vgg::build },
+    Architecture { name: "resnet", build: resnet::build },
 ];
 
 /// Builds the architecture called `name`: input `input` [N, …], output `logits` [N, classes].
@@ -50,7 +113,12 @@ pub fn build(name: &str, spec: &Spec, seed: u64) -> Result<Model> {
     let found = ARCHITECTURES.iter().find(|a| a.name == name);
     let architecture =
         found.ok_or_else(|| Error::new(format!("there is no architecture `{name}`; known: {}", names())))?;
-    if spec.input.is_empty() || spec.input.contains(&0) || spec.classes == 0 || spec.hidden.contains(&0) {
+    if spec.input.is_empty()
+        || spec.input.contains(&0)
+        || spec.classes == 0
+        || spec.hidden.contains(&0)
+        || spec.width == 0
+    {
         return Err(Error::new("sizes must be at least 1"));
     }
     let mut layers = Layers { b: Builder::new(""), random: Random::new(seed), input: "input".to_owned() };
@@ -81,9 +149,6 @@ pub fn build(name: &str, spec: &Spec, seed: u64) -> Result<Model> {
 }
 
 /// Adds layers with freshly drawn weights.
-///
-/// Weights and biases are uniform in ±1/√fan_in, torch's default for linear and convolutional layers
-/// (Kaiming uniform with a = √5 comes to the same bound).
 pub struct Layers {
     b: Builder,
     random: Random,
@@ -91,16 +156,54 @@ pub struct Layers {
     input: String,
 }
 
+/// How the values of a parameter are drawn.
+#[derive(Clone, Copy)]
+enum Draw {
+    /// Uniform in ±1/√fan_in, torch's default for linear and convolutional layers (Kaiming uniform with
+    /// a = √5 comes to the same bound).
+    Uniform(usize),
+    /// Normal with this standard deviation.
+    Normal(f64),
+    /// This value.
+    Constant(f32),
+}
+
+/// A convolution's sizes; kernels are square.
+#[derive(Clone, Copy)]
+struct Kernel {
+    inputs: usize,
+    outputs: usize,
+    size: usize,
+    stride: usize,
+    pad: usize,
+}
+
+impl Kernel {
+    /// One that keeps the image's size.
+    fn same(inputs: usize, outputs: usize, size: usize) -> Self {
+        Kernel { inputs, outputs, size, stride: 1, pad: size / 2 }
+    }
+
+    /// Kaiming's normal draw for what follows the layer (fan out), as torchvision's networks have it.
+    fn fan_out(self) -> Draw {
+        Draw::Normal((2.0 / (self.outputs * self.size * self.size) as f64).sqrt())
+    }
+}
+
 impl Layers {
-    fn parameter(&mut self, name: &str, dims: &[usize], fan_in: usize) -> Result<()> {
+    fn parameter(&mut self, name: &str, dims: &[usize], draw: Draw) -> Result<()> {
         let count = dims
             .iter()
             .try_fold(1usize, |n, d| n.checked_mul(*d))
             .filter(|n| *n <= crate::model::MAX_ELEMENTS);
         let count = count.ok_or_else(|| Error::new(format!("a layer of {dims:?} weights is too large")))?;
-        let bound = 1.0 / (fan_in as f64).sqrt();
-        let values: Vec<f32> =
-            (0..count).map(|_| ((self.random.uniform() * 2.0 - 1.0) * bound) as f32).collect();
+        let random = &mut self.random;
+        let mut one = || match draw {
+            Draw::Uniform(fan_in) => ((random.uniform() * 2.0 - 1.0) * (1.0 / (fan_in as f64).sqrt())) as f32,
+            Draw::Normal(deviation) => (random.normal() * deviation) as f32,
+            Draw::Constant(value) => value,
+        };
+        let values: Vec<f32> = (0..count).map(|_| one()).collect();
         let dims: Vec<i64> = dims.iter().map(|d| *d as i64).collect();
         self.b.constants.push(floats(name, &dims, &values));
         Ok(())
@@ -108,26 +211,61 @@ impl Layers {
 
     /// A fully connected layer `name` from `inputs` to `outputs`.
     fn dense(&mut self, name: &str, x: &str, inputs: usize, outputs: usize) -> Result<String> {
+        self.dense_drawn(name, x, (inputs, outputs), [Draw::Uniform(inputs); 2])
+    }
+
+    /// The same with weights and bias drawn as said.
+    fn dense_drawn(
+        &mut self,
+        name: &str,
+        x: &str,
+        (inputs, outputs): (usize, usize),
+        [weights, biases]: [Draw; 2],
+    ) -> Result<String> {
         let (weight, bias) = (format!("{name}.weight"), format!("{name}.bias"));
-        self.parameter(&weight, &[outputs, inputs], inputs)?;
-        self.parameter(&bias, &[outputs], inputs)?;
+        self.parameter(&weight, &[outputs, inputs], weights)?;
+        self.parameter(&bias, &[outputs], biases)?;
         self.b.named_node("Gemm", &[x, &weight, &bias], &[name], [("transB", Attr::Int(1))]);
         Ok(name.to_owned())
     }
 
-    /// A convolution `name` with square kernels, padded so that the size stays.
-    fn conv(&mut self, name: &str, x: &str, inputs: usize, outputs: usize, kernel: usize) -> Result<String> {
-        let (weight, bias) = (format!("{name}.weight"), format!("{name}.bias"));
-        let fan_in = inputs * kernel * kernel;
-        self.parameter(&weight, &[outputs, inputs, kernel, kernel], fan_in)?;
-        self.parameter(&bias, &[outputs], fan_in)?;
-        let (k, pad) = (kernel as i64, kernel as i64 / 2);
+    /// A convolution `name`, with a bias if it is to be drawn.
+    fn conv(&mut self, name: &str, x: &str, k: Kernel, weights: Draw, bias: Option<Draw>) -> Result<String> {
+        let weight = format!("{name}.weight");
+        self.parameter(&weight, &[k.outputs, k.inputs, k.size, k.size], weights)?;
+        let mut inputs = vec![x.to_owned(), weight];
+        if let Some(draw) = bias {
+            let bias = format!("{name}.bias");
+            self.parameter(&bias, &[k.outputs], draw)?;
+            inputs.push(bias);
+        }
+        let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
+        let (size, stride, pad) = (k.size as i64, k.stride as i64, k.pad as i64);
         self.b.named_node(
             "Conv",
-            &[x, &weight, &bias],
+            &inputs,
             &[name],
-            [("kernel_shape", Attr::Ints(&[k, k])), ("pads", Attr::Ints(&[pad; 4]))],
+            [
+                ("kernel_shape", Attr::Ints(&[size, size])),
+                ("strides", Attr::Ints(&[stride, stride])),
+                ("pads", Attr::Ints(&[pad; 4])),
+            ],
         );
+        Ok(name.to_owned())
+    }
+
+    /// A normalisation `name` of `channels`, at first with scale 1, shift 0 and running statistics 0 and 1.
+    fn batch_norm(&mut self, name: &str, x: &str, channels: usize) -> Result<String> {
+        let parts = [("weight", 1.0), ("bias", 0.0), ("running_mean", 0.0), ("running_var", 1.0)];
+        let mut inputs = vec![x.to_owned()];
+        for (part, value) in parts {
+            let parameter = format!("{name}.{part}");
+            self.parameter(&parameter, &[channels], Draw::Constant(value))?;
+            inputs.push(parameter);
+        }
+        let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
+        let attributes = [("epsilon", Attr::Float(1e-5)), ("momentum", Attr::Float(0.9))];
+        self.b.named_node("BatchNormalization", &inputs, &[name], attributes);
         Ok(name.to_owned())
     }
 
@@ -136,13 +274,27 @@ impl Layers {
         name.to_owned()
     }
 
+    fn add(&mut self, name: &str, a: &str, b: &str) -> String {
+        self.b.named_node("Add", &[a, b], &[name], []);
+        name.to_owned()
+    }
+
+    /// A pooling of 2×2 pixels.
     fn max_pool(&mut self, name: &str, x: &str) -> String {
-        let two = [2, 2];
+        self.max_pool_of(name, x, 2, 0)
+    }
+
+    /// A pooling with windows of `size` pixels, two apart.
+    fn max_pool_of(&mut self, name: &str, x: &str, size: i64, pad: i64) -> String {
         self.b.named_node(
             "MaxPool",
             &[x],
             &[name],
-            [("kernel_shape", Attr::Ints(&two)), ("strides", Attr::Ints(&two))],
+            [
+                ("kernel_shape", Attr::Ints(&[size; 2])),
+                ("strides", Attr::Ints(&[2; 2])),
+                ("pads", Attr::Ints(&[pad; 4])),
+            ],
         );
         name.to_owned()
     }

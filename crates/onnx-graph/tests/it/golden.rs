@@ -12,10 +12,10 @@ use onnx_graph::random::Random;
 use onnx_graph::reference::{Value, evaluate};
 use onnx_graph::shape::{Dim, Info};
 use onnx_graph::tensor::{DataType, ints};
-use onnx_graph::train::{Sgd, training};
+use onnx_graph::train::{Adam, Optimizer, Settings, Sgd, training};
 use serde_json::Value as Json;
 
-use crate::architectures::{Feed, first, run};
+use crate::architectures::{Feed, PLAIN, first, run, sgd};
 
 /// The files `<kind>_*.json` with what they hold.
 fn cases(kind: &str) -> Vec<(String, Json)> {
@@ -142,6 +142,7 @@ fn spec(case: &Json) -> Spec {
         hidden: sizes(&spec["hidden"]),
         activation: spec["activation"].as_str().unwrap().to_owned(),
         scale: 1.0,
+        ..Spec::default()
     }
 }
 
@@ -176,7 +177,13 @@ fn feed(case: &Json, steps: usize, batch: usize) -> (Loss, Feed) {
     let rate = case["learning_rate"].as_f64().unwrap_or(1.0);
     (
         loss,
-        Feed { data, target, order: Value::ints(&[steps, batch], &order).unwrap(), rates: vec![rate; steps] },
+        Feed {
+            data,
+            target,
+            order: Value::ints(&[steps, batch], &order).unwrap(),
+            rates: vec![rate; steps],
+            optimizer: optimizer(&case["optimizer"]),
+        },
     )
 }
 
@@ -190,7 +197,7 @@ fn golden_architectures() {
         let values = evaluate(model.graph().unwrap(), &[("input", feed.data.clone())]).unwrap();
         let mut worst = error(&values["logits"].data, &numbers(&case["output"]));
         // With a rate of 1, no momentum and no decay, a step is the gradient.
-        let t = training(&model, loss, Sgd { momentum: 0.0, weight_decay: 0.0, nesterov: false }).unwrap();
+        let t = training(&model, &sgd(loss, PLAIN, rows)).unwrap();
         let states = first(&t.states);
         let (moved, losses) = run(&t, &states, &feed);
         worst = worst.max(error(&losses, &[case["loss_value"].as_f64().unwrap()]));
@@ -206,19 +213,34 @@ fn golden_architectures() {
     report.end();
 }
 
+/// The optimizer that a case names, as torch's of the same settings.
+fn optimizer(settings: &Json) -> Optimizer {
+    let number = |v: &Json| v.as_f64().unwrap_or(0.0) as f32;
+    let weight_decay = number(&settings["weight_decay"]);
+    if settings["kind"] == "sgd" || settings.is_null() {
+        return Optimizer::Sgd(Sgd {
+            momentum: number(&settings["momentum"]),
+            dampening: number(&settings["dampening"]),
+            weight_decay,
+            nesterov: settings["nesterov"] == true,
+        });
+    }
+    Optimizer::Adam(Adam {
+        beta1: number(&settings["betas"][0]),
+        beta2: number(&settings["betas"][1]),
+        epsilon: number(&settings["eps"]),
+        weight_decay,
+        decoupled: settings["kind"] == "adamw",
+    })
+}
+
 #[test]
 fn golden_training() {
     let mut report = Report { tolerance: 1e-8, wrong: Vec::new() };
     for (name, case) in cases("sgd") {
-        let settings = &case["optimizer"];
-        let sgd = Sgd {
-            momentum: settings["momentum"].as_f64().unwrap() as f32,
-            weight_decay: settings["weight_decay"].as_f64().unwrap() as f32,
-            nesterov: settings["nesterov"].as_bool().unwrap(),
-        };
         let whole = |key: &str| case[key].as_u64().unwrap() as usize;
         let (loss, feed) = feed(&case, whole("steps"), whole("batch"));
-        let t = training(&network(&case), loss, sgd).unwrap();
+        let t = training(&network(&case), &Settings::new(loss, feed.optimizer, whole("batch"))).unwrap();
         let (states, losses) = run(&t, &first(&t.states), &feed);
         let some: Vec<f64> = losses.iter().copied().step_by(whole("every")).collect();
         let mut worst = error(&some, &numbers(&case["losses"]));

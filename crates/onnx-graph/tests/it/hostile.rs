@@ -13,7 +13,7 @@ use onnx_graph::proto::{FunctionProto, GraphProto, NodeProto, StringStringEntryP
 use onnx_graph::reference::{Value, evaluate};
 use onnx_graph::shape::{Dim, Info, infer};
 use onnx_graph::tensor::{DataType, floats, ints};
-use onnx_graph::train::{Sgd, training};
+use onnx_graph::train::{Optimizer, Settings, Sgd, training};
 use proptest::prelude::*;
 
 /// A model of one `Identity` with these constants.
@@ -36,17 +36,27 @@ fn refused(model: &Model, why: &str) {
 }
 
 fn lenet() -> Model {
-    let spec =
-        Spec { input: vec![1, 8, 8], classes: 3, hidden: vec![5, 4], activation: "Relu".into(), scale: 0.5 };
+    let spec = Spec {
+        input: vec![1, 8, 8],
+        classes: 3,
+        hidden: vec![5, 4],
+        activation: "Relu".into(),
+        scale: 0.5,
+        ..Spec::default()
+    };
     build("lenet", &spec, 1).unwrap()
+}
+
+fn settings(sgd: Sgd) -> Settings {
+    Settings::new(Loss::CrossEntropy, Optimizer::Sgd(sgd), 4)
 }
 
 #[test]
 fn what_is_written_is_read_again() {
     let model = lenet();
     assert_eq!(Model::read(&model.to_bytes()).unwrap(), model);
-    let sgd = Sgd { momentum: 0.9, weight_decay: 0.0, nesterov: false };
-    let t = training(&model, Loss::CrossEntropy, sgd).unwrap().model;
+    let sgd = settings(Sgd { momentum: 0.9, weight_decay: 0.0, ..Sgd::default() });
+    let t = training(&model, &sgd).unwrap().model;
     assert_eq!(Model::read(&t.to_bytes()).unwrap(), t);
 }
 
@@ -205,8 +215,8 @@ fn external_data_stays_in_the_models_folder() {
 fn ops_that_are_not_known_are_named() {
     let mut model = lenet();
     model.0.graph.as_mut().unwrap().node[2].op_type = Some("Warp".to_owned());
-    let sgd = Sgd { momentum: 0.0, weight_decay: 0.0, nesterov: false };
-    let error = training(&model, Loss::CrossEntropy, sgd).unwrap_err().to_string();
+    let sgd = settings(Sgd::default());
+    let error = training(&model, &sgd).unwrap_err().to_string();
     assert!(error.contains("Warp") && error.contains("Conv, "), "{error}");
 }
 
@@ -214,8 +224,8 @@ fn ops_that_are_not_known_are_named() {
 fn a_model_of_an_old_operator_set_is_not_trained() {
     let mut model = lenet();
     model.0.opset_import[0].version = Some(11);
-    let sgd = Sgd { momentum: 0.0, weight_decay: 0.0, nesterov: false };
-    let error = training(&model, Loss::CrossEntropy, sgd).unwrap_err().to_string();
+    let sgd = settings(Sgd::default());
+    let error = training(&model, &sgd).unwrap_err().to_string();
     assert!(error.contains("operator set 11"), "{error}");
 }
 
@@ -223,8 +233,8 @@ fn a_model_of_an_old_operator_set_is_not_trained() {
 fn work_on(bytes: &[u8]) {
     let Ok(model) = Model::read(bytes) else { return };
     let _ = (model.inputs(), model.outputs(), model.parameters(), model.ops());
-    let sgd = Sgd { momentum: 0.9, weight_decay: 0.1, nesterov: true };
-    let _ = training(&model, Loss::CrossEntropy, sgd);
+    let sgd = settings(Sgd { momentum: 0.9, weight_decay: 0.1, nesterov: true, ..Sgd::default() });
+    let _ = training(&model, &sgd);
     let _ = normal(&model);
     if let Ok(graph) = model.graph() {
         let _ = infer(graph);

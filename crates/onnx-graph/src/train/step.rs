@@ -1,0 +1,249 @@
+//! One optimizer step: batch, forward, loss, backward, update, and what is measured of it.
+
+use super::optimizer::{Updated, slot_name};
+use super::record::{Flat, Record, Recorded};
+use super::running::Running;
+use super::{Settings, State, parameters};
+use crate::build::{Attr, Builder};
+use crate::error::{Error, Result};
+use crate::grad::backward;
+use crate::loss::{Loss, emit, right};
+use crate::model::Model;
+use crate::proto::{GraphProto, NodeProto, TensorProto};
+use crate::shape::{Dim, Info, Infos, infer};
+use crate::tensor::DataType;
+
+/// Names that the graph around the model uses.
+pub(super) const OUTER: &[&str] = &[
+    "data",
+    "target",
+    "order",
+    "learning_rate",
+    "gain",
+    "mean_left",
+    "deviation_left",
+    "start",
+    "reference",
+    "directions",
+    "bucket",
+    "sign",
+    "segments",
+];
+
+/// A value that goes round the loop: its name inside, its new value's name, its shape, and the graph's
+/// input and output for it.
+pub(super) struct Carried {
+    pub inner: String,
+    pub new: String,
+    pub info: Info,
+    pub ports: (String, String),
+}
+
+/// The nodes of one step. They read `iteration`, the step's row in what is fed.
+pub(super) struct Step {
+    pub nodes: Vec<NodeProto>,
+    pub constants: Vec<TensorProto>,
+    pub states: Vec<State>,
+    pub trained: usize,
+    pub carried: Vec<Carried>,
+    /// A number of every step: the graph's output and the value's name.
+    pub numbers: Vec<(&'static str, String)>,
+    pub records: Vec<(Recorded, String)>,
+    /// Whether there is another step.
+    pub go_on: Option<String>,
+    pub data: Info,
+    pub target: Info,
+    pub work: u64,
+}
+
+impl Step {
+    pub fn build(model: &Model, settings: &Settings, record: Option<&Record>) -> Result<Self> {
+        let mut graph = model.graph()?.clone();
+        let (input, data) = only_input(model)?;
+        let names = parameters::moving(&graph, settings)?;
+        let running = Running::switch_on(&mut graph, &names)?;
+        let mut info = data.clone();
+        if let Some(Some(rows)) = info.dims.as_mut().map(|d| d.first_mut()) {
+            *rows = Dim::Size(settings.batch as i64);
+        }
+        graph.input = vec![info.value(&input)];
+        apart(&mut graph, &names)?;
+        let input = graph.input.first().and_then(|v| v.name.clone()).unwrap_or(input);
+        let infos = infer(&graph)?;
+        let output = graph.output.first().and_then(|v| v.name.clone());
+        let output = output.ok_or_else(|| Error::new("the model has no output"))?;
+        let dims = sizes(&infos, &output)?;
+        let constant = |name: &str| graph.initializer.iter().find(|t| parameters::name(t) == name);
+        let slots = settings.optimizer.slots();
+        let mut states = Vec::new();
+        for name in &names {
+            states.extend(constant(name).map(|t| parameters::state(t, slots)).transpose()?);
+        }
+        let trained = states.len();
+
+        let mut b = Builder::new("t_");
+        let mut labels = "target".to_owned();
+        if settings.whole {
+            b.named_node("Identity", &["data"], &[&input], []);
+        } else {
+            let rows = b.node("Gather", &["order", "iteration"], [("axis", Attr::Int(0))]);
+            b.named_node("Gather", &["data", &rows], &[&input], [("axis", Attr::Int(0))]);
+            labels = b.node("Gather", &["target", &rows], [("axis", Attr::Int(0))]);
+        }
+        let mut nodes = std::mem::take(&mut b.nodes);
+        let (loss, seed) = emit(settings.loss, &mut b, &output, &labels, &dims);
+        let mut numbers = vec![("losses", loss)];
+        if settings.accuracy && settings.loss == Loss::CrossEntropy {
+            numbers.push(("right", right(&mut b, &output, &labels)));
+        }
+        let behind = std::mem::take(&mut b.nodes);
+        let wrt: Vec<&str> = names.iter().map(String::as_str).collect();
+        let back = backward(&graph, &[(&output, &seed)], &wrt, Builder::new("g_"))?;
+        nodes.extend(back.forward);
+        nodes.extend(behind);
+        nodes.extend(back.nodes);
+
+        let updates = update(&mut b, &states, &back.gradients, settings);
+        let mut carried = Vec::new();
+        for (state, update) in states.iter().zip(&updates) {
+            let inner = state.parameter.clone();
+            carried.push(carry(state, inner, update.value.clone(), &state.value));
+            for ((slot, ports), new) in slots.iter().zip(&state.slots).zip(&update.slots) {
+                carried.push(carry(state, slot_name(slot, &state.parameter), new.clone(), ports));
+            }
+        }
+        for (name, new) in running.update(&mut b, &infos)? {
+            if let Some(tensor) = constant(&name) {
+                let state = parameters::state(tensor, &[])?;
+                carried.push(carry(&state, name, new, &state.value));
+                states.push(state);
+            }
+        }
+        let mut flat = Flat::new(&states[..trained], &updates);
+        let mut go_on = None;
+        if let Some(tolerance) = settings.stop {
+            let square = flat.gradient_square(&mut b);
+            let length = b.node("Sqrt", &[&square], []);
+            let tolerance = b.float(tolerance);
+            // What is no number stops too.
+            go_on = Some(b.node("GreaterOrEqual", &[&length, &tolerance], []));
+            numbers.push(("gradients", length));
+        }
+        let records = record.map_or_else(Vec::new, |r| flat.record(&mut b, r));
+        nodes.extend(b.nodes);
+        let kept = |t: &&TensorProto| !states.iter().any(|s| s.parameter == parameters::name(t));
+        let mut constants: Vec<TensorProto> = graph.initializer.iter().filter(kept).cloned().collect();
+        constants.extend(b.constants);
+        constants.extend(back.constants);
+        let work = work(&graph, &infos);
+        let target = target(settings.loss, &dims);
+        Ok(Step {
+            nodes,
+            constants,
+            states,
+            trained,
+            carried,
+            numbers,
+            records,
+            go_on,
+            data: rows(&data),
+            target,
+            work,
+        })
+    }
+}
+
+fn carry(state: &State, inner: String, new: String, ports: &(String, String)) -> Carried {
+    Carried { inner, new, info: state.info(), ports: ports.clone() }
+}
+
+/// Emits the update of every parameter, each with its own factor on the learning rate.
+fn update(b: &mut Builder, states: &[State], gradients: &[String], settings: &Settings) -> Vec<Updated> {
+    let at = |b: &mut Builder, name: &str| b.node("Gather", &[name, "iteration"], [("axis", Attr::Int(0))]);
+    let rate = at(b, "learning_rate");
+    let scalars: Vec<String> = settings.optimizer.scalars(1).iter().map(|(name, _)| at(b, name)).collect();
+    let mut rates: Vec<(u32, String)> = vec![(1.0f32.to_bits(), rate.clone())];
+    let mut updates = Vec::new();
+    for (state, gradient) in states.iter().zip(gradients) {
+        let factor = settings.rate(&state.parameter);
+        let known = rates.iter().find(|(bits, _)| *bits == factor.to_bits()).map(|(_, name)| name.clone());
+        let own = known.unwrap_or_else(|| {
+            let constant = b.float(factor);
+            let own = b.node("Mul", &[&rate, &constant], []);
+            rates.push((factor.to_bits(), own.clone()));
+            own
+        });
+        updates.push(settings.optimizer.update(b, state, gradient, &own, &scalars));
+    }
+    updates
+}
+
+/// Gives the model's own values other names where the graph around it uses theirs.
+fn apart(graph: &mut GraphProto, names: &[String]) -> Result<()> {
+    let taken = |name: &str| OUTER.contains(&name) || name == "iteration" || name == "go_on";
+    if let Some(name) = graph.initializer.iter().map(parameters::name).find(|n| taken(n)) {
+        return Err(Error::new(format!("training needs the name `{name}` for itself: rename the constant")));
+    }
+    debug_assert!(names.iter().all(|n| !taken(n)));
+    let rename = |name: &mut String| {
+        if taken(name) {
+            *name = format!("model.{name}");
+        }
+    };
+    for node in &mut graph.node {
+        node.input.iter_mut().chain(&mut node.output).for_each(rename);
+    }
+    graph.input.iter_mut().chain(&mut graph.output).filter_map(|v| v.name.as_mut()).for_each(rename);
+    Ok(())
+}
+
+fn only_input(model: &Model) -> Result<(String, Info)> {
+    match &model.inputs()[..] {
+        [(name, info)] if info.ty == DataType::Float => Ok((name.clone(), info.clone())),
+        [(name, info)] => Err(Error::new(format!("the input `{name}` is {}, not float32", info.ty.name()))),
+        other => Err(Error::new(format!("the model has {} inputs; training needs one", other.len()))),
+    }
+}
+
+/// The sizes of a value, all of which must be known.
+fn sizes(infos: &Infos, name: &str) -> Result<Vec<i64>> {
+    let dims = infos.get(name).and_then(|i| i.dims.as_ref());
+    let size = |d: &Dim| if let Dim::Size(s) = d { Some(*s) } else { None };
+    let sizes: Option<Vec<i64>> = dims.and_then(|dims| dims.iter().map(size).collect());
+    match sizes {
+        Some(sizes) if sizes.len() >= 2 => Ok(sizes),
+        _ => Err(Error::new(format!("the output `{name}` has no known number of columns"))),
+    }
+}
+
+/// The same with any number of rows.
+fn rows(of: &Info) -> Info {
+    let rest = of.dims.iter().flatten().skip(1).cloned();
+    Info::new(of.ty, std::iter::once(Dim::Name("N".to_owned())).chain(rest).collect())
+}
+
+fn target(loss: Loss, output: &[i64]) -> Info {
+    let rows = std::iter::once(Dim::Name("N".to_owned()));
+    match loss {
+        Loss::CrossEntropy => Info::new(DataType::Int64, rows.collect()),
+        Loss::MeanSquaredError => {
+            Info::new(DataType::Float, rows.chain(output.iter().skip(1).map(|d| Dim::Size(*d))).collect())
+        }
+    }
+}
+
+/// Multiplications of products and convolutions for one row.
+fn work(graph: &GraphProto, infos: &Infos) -> u64 {
+    let count = |name: Option<&String>, skip: usize| {
+        let dims = name.and_then(|n| infos.get(n)).and_then(|i| i.dims.as_ref());
+        let size = |d: &Dim| if let Dim::Size(s) = d { s.unsigned_abs() } else { 1 };
+        dims.map_or(0, |dims| dims.iter().skip(skip).map(size).fold(1u64, u64::saturating_mul))
+    };
+    let of = |node: &NodeProto| match node.op_type.as_deref() {
+        // Every pixel of the output sees every weight once, of those of one channel.
+        Some("Conv") => count(node.input.get(1), 0).saturating_mul(count(node.output.first(), 2)),
+        Some("Gemm" | "MatMul") => count(node.input.get(1), 0),
+        _ => 0,
+    };
+    graph.node.iter().map(of).fold(0, u64::saturating_add)
+}

@@ -1,0 +1,322 @@
+//! Drives a training graph: batches in a reproducible order, many steps a call.
+
+mod order;
+mod schedule;
+
+use onnx_graph::model::Model;
+use onnx_graph::train::{Optimizer, State, Training, with_parameters};
+
+pub use order::{Order, Sampler};
+pub use schedule::{Rates, Schedule};
+
+use super::runtime::Runtime;
+use super::session::{Array, Held, Session, Values};
+use crate::stage::Failure;
+
+/// Multiplications of one call into the runtime, about: some tenths of a second, so that progress shows
+/// and a stop is heard.
+const WORK_A_CALL: u64 = 4_000_000_000;
+/// Steps of one call at most.
+const STEPS_A_CALL: u64 = 4096;
+/// Below so many multiplications of a forward pass a second thread costs more than it brings.
+const WORK_FOR_THREADS: u64 = 8_000_000;
+/// Recorded elements of one call at most.
+const RECORDED_A_CALL: usize = 1 << 24;
+
+/// What to do.
+pub struct Request<'a> {
+    /// The training graph.
+    pub training: &'a Training,
+    /// The optimizer that it was built with.
+    pub optimizer: Optimizer,
+    /// Rows of data: shape of one row, and all values.
+    pub data: (Vec<i64>, Vec<f32>),
+    /// Targets: shape of one row (empty for labels), and all values.
+    pub target: (Vec<i64>, Values),
+    /// Rows of a batch.
+    pub batch_size: usize,
+    /// Every step sees all rows.
+    pub whole: bool,
+    /// How batches are drawn.
+    pub sampler: Sampler,
+    /// Seed of the order of the rows.
+    pub seed: u64,
+    /// The learning rates; they know the number of steps.
+    pub rates: Rates,
+    /// Steps after which the run must pause (the ends of epochs), counted in steps: 0 for never.
+    pub pause: usize,
+    /// What is recorded, if the graph records.
+    pub record: Option<Recording>,
+    /// The gradient's length below which the graph stops.
+    pub stop: Option<f32>,
+}
+
+/// What a recording graph is fed, and which steps count.
+pub struct Recording {
+    /// The recorded steps, counted from 1, rising; empty for every step.
+    pub times: Vec<usize>,
+    /// Inputs by name: reference, directions, bucket, sign.
+    pub inputs: Vec<(String, Array)>,
+}
+
+/// How far a run is.
+pub struct Progress<'a> {
+    /// Steps done.
+    pub step: usize,
+    /// Of so many.
+    pub steps: usize,
+    /// Loss of each step of the last call.
+    pub losses: &'a [f32],
+    /// Rows of each of these steps whose label was right; empty if the graph does not count them.
+    pub right: &'a [f32],
+    /// The recorded steps of the last call, and for each recorded value those of all these steps.
+    pub recorded: &'a [usize],
+    /// See `recorded`.
+    pub values: &'a [Vec<f32>],
+    /// The states now, by the names of their inputs.
+    pub states: &'a [(String, Held)],
+}
+
+/// The result: the states' values in their order.
+pub struct Trained {
+    /// The values.
+    pub parameters: Vec<Vec<f32>>,
+    /// Steps done: fewer than asked for if the gradient became short enough.
+    pub steps: usize,
+    /// The execution provider that ran.
+    pub provider: &'static str,
+}
+
+impl Trained {
+    /// The model with these parameters.
+    ///
+    /// # Errors
+    /// If they are not those of the model.
+    pub fn model(&self, model: &Model, states: &[State]) -> Result<Model, Failure> {
+        with_parameters(model, states, &self.parameters).map_err(|e| Failure::new(e.to_string()))
+    }
+}
+
+/// Threads that pay for a step of so many rows: one for small nets, whatever was asked for.
+pub fn threads(work: u64, rows: usize, asked: usize) -> usize {
+    if work.saturating_mul(rows as u64) < WORK_FOR_THREADS { 1 } else { asked }
+}
+
+/// Trains; `tell` hears of every call and may stop the run.
+///
+/// # Errors
+/// If the batches are larger than the data, the graph fails, or the loss is no number any more.
+pub fn train(
+    runtime: &'static Runtime,
+    request: Request,
+    providers: &[String],
+    asked: usize,
+    tell: &mut dyn FnMut(&Progress) -> Result<(), Failure>,
+) -> Result<Trained, Failure> {
+    let training = request.training;
+    let rows = request.data.1.len() / request.data.0.iter().product::<i64>().max(1) as usize;
+    if request.batch_size == 0 || rows < request.batch_size {
+        return Err(Failure::new(format!(
+            "a batch of {} rows does not fit into {rows} rows of data",
+            request.batch_size
+        ))
+        .hint("lower `batch_size`"));
+    }
+    let threads = threads(training.work, request.batch_size, asked);
+    let mut session = Session::new(runtime, &training.model.to_bytes(), providers, threads)?;
+    let shaped = |row: &[i64]| std::iter::once(rows as i64).chain(row.iter().copied()).collect::<Vec<i64>>();
+    let mut fixed = vec![
+        ("data".to_owned(), Held::new((shaped(&request.data.0), Values::F32(request.data.1)))?),
+        ("target".to_owned(), Held::new((shaped(&request.target.0), request.target.1))?),
+    ];
+    let record = request.record.unwrap_or(Recording { times: Vec::new(), inputs: Vec::new() });
+    let spaced = !record.times.is_empty();
+    for (name, array) in record.inputs {
+        fixed.push((name, Held::new(array)?));
+    }
+    let taken = session.inputs();
+    fixed.retain(|(name, _)| taken.iter().any(|(known, ..)| known == name));
+    let names = Names::of(training, request.stop.is_some());
+    let mut calls = Calls {
+        steps: request.rates.steps,
+        most: steps_a_call(training, request.batch_size, spaced),
+        pause: request.pause,
+        times: spaced.then_some(record.times),
+    };
+    let mut order = Order::new(request.sampler, rows, request.batch_size, request.seed);
+    let mut states = first_states(&training.states)?;
+    let mut step = 0;
+    while let Some(call) = calls.next(step) {
+        let count = call.steps;
+        let mut fed = Vec::new();
+        if !request.whole {
+            let shape = vec![count as i64, request.batch_size as i64];
+            fed.push(("order", Held::new((shape, Values::I64(order.next(count))))?));
+        }
+        let each = |f: &dyn Fn(usize) -> f32| {
+            Held::new((vec![count as i64], Values::F32((step..step + count).map(f).collect())))
+        };
+        fed.push(("learning_rate", each(&|s| request.rates.at(s))?));
+        for (i, (name, _)) in request.optimizer.scalars(1).into_iter().enumerate() {
+            let value = |s: usize| request.optimizer.scalars(s as u64 + 1).get(i).map_or(0.0, |v| v.1);
+            fed.push((name, each(&value)?));
+        }
+        if spaced {
+            let gaps: Vec<i64> = call.gaps(step);
+            fed.push(("segments", Held::new((vec![gaps.len() as i64], Values::I64(gaps)))?));
+        }
+        let mut inputs: Vec<(&str, &Held)> =
+            states.iter().map(|(name, held)| (name.as_str(), held)).collect();
+        inputs.extend(fixed.iter().map(|(name, held)| (name.as_str(), held)));
+        inputs.extend(fed.iter().map(|(name, held)| (*name, held)));
+        let mut outputs = session.run_held(&inputs, &names.outputs())?.into_iter();
+        for ((_, held), new) in states.iter_mut().zip(outputs.by_ref()) {
+            *held = new;
+        }
+        let mut numbers = Vec::new();
+        for (name, held) in names.numbers.iter().zip(outputs) {
+            match held.array(name)? {
+                (_, Values::F32(values)) => numbers.push(values),
+                (_, Values::I64(_)) => return Err(Failure::new(format!("`{name}` is not float32"))),
+            }
+        }
+        let values = numbers.split_off(names.records);
+        let losses = numbers.first().map(Vec::as_slice).unwrap_or_default();
+        let done = losses.len();
+        if let Some(bad) = losses.iter().position(|l| !l.is_finite()) {
+            return Err(Failure::new(format!("the loss is no number any more at step {}", step + bad + 1))
+                .hint("lower `learning_rate`"));
+        }
+        let recorded: Vec<usize> =
+            call.recorded(step).into_iter().take_while(|t| *t <= step + done).collect();
+        step += done;
+        tell(&Progress {
+            step,
+            steps: calls.steps,
+            losses,
+            right: if names.right { numbers.get(1).map(Vec::as_slice).unwrap_or_default() } else { &[] },
+            recorded: &recorded,
+            values: &values,
+            states: &states,
+        })?;
+        let length = numbers.last().and_then(|n| n.last());
+        if done < count || request.stop.zip(length).is_some_and(|(stop, length)| *length < stop) {
+            break;
+        }
+    }
+    Ok(Trained {
+        parameters: parameters(&training.states, &states)?,
+        steps: step,
+        provider: session.provider(),
+    })
+}
+
+/// Steps of one call: by the work of a step alone, so that a run is cut in the same places everywhere.
+fn steps_a_call(training: &Training, rows: usize, spaced: bool) -> usize {
+    let work = training.work.saturating_mul(3 * rows as u64).max(1);
+    let steps = (WORK_A_CALL / work).clamp(1, STEPS_A_CALL) as usize;
+    let width: usize = training.recorded.iter().map(|r| r.width.unwrap_or(1)).sum();
+    if spaced { steps } else { steps.min(RECORDED_A_CALL / width.max(1)).max(1) }
+}
+
+/// The graph's outputs: those of the states, then numbers of each step, then what is recorded.
+struct Names {
+    states: Vec<String>,
+    numbers: Vec<String>,
+    /// Where in `numbers` what is recorded begins.
+    records: usize,
+    right: bool,
+}
+
+impl Names {
+    fn of(training: &Training, stops: bool) -> Self {
+        let states = training.states.iter();
+        let states = states.flat_map(|s| std::iter::once(&s.value).chain(&s.slots)).map(|(_, to)| to.clone());
+        let outputs = training.model.outputs();
+        let right = outputs.iter().any(|(name, _)| name == "right");
+        let mut numbers = vec!["losses".to_owned()];
+        numbers.extend(right.then(|| "right".to_owned()));
+        numbers.extend(stops.then(|| "gradients".to_owned()));
+        let records = numbers.len();
+        numbers.extend(training.recorded.iter().map(onnx_graph::train::Recorded::output));
+        Names { states: states.collect(), numbers, records, right }
+    }
+
+    fn outputs(&self) -> Vec<&str> {
+        self.states.iter().chain(&self.numbers).map(String::as_str).collect()
+    }
+}
+
+/// Cuts a run into calls.
+struct Calls {
+    steps: usize,
+    most: usize,
+    pause: usize,
+    times: Option<Vec<usize>>,
+}
+
+/// One call: so many steps, and the recorded ones among them (with the call's last) if there are others
+/// between.
+struct Call {
+    steps: usize,
+    ends: Option<Vec<usize>>,
+}
+
+impl Calls {
+    fn next(&mut self, step: usize) -> Option<Call> {
+        let mut end = self.steps.min(step + self.most);
+        if let Some(pause) = (step + self.pause).checked_div(self.pause) {
+            end = end.min(pause * self.pause);
+        }
+        let ends = self.times.as_ref().map(|times| {
+            let from = times.partition_point(|t| *t <= step);
+            let to = times.partition_point(|t| *t <= end);
+            let mut ends = times[from..to.max(from)].to_vec();
+            if ends.last() != Some(&end) {
+                ends.push(end);
+            }
+            ends
+        });
+        (end > step).then_some(Call { steps: end - step, ends })
+    }
+}
+
+impl Call {
+    /// For each segment the steps before its recorded one.
+    fn gaps(&self, step: usize) -> Vec<i64> {
+        let ends = self.ends.iter().flatten();
+        let mut before = step;
+        ends.map(|end| (end - std::mem::replace(&mut before, *end) - 1) as i64).collect()
+    }
+
+    /// The steps of which the graph gives values.
+    fn recorded(&self, step: usize) -> Vec<usize> {
+        self.ends.clone().unwrap_or_else(|| (step + 1..=step + self.steps).collect())
+    }
+}
+
+fn first_states(states: &[State]) -> Result<Vec<(String, Held)>, Failure> {
+    let mut held = Vec::new();
+    for state in states {
+        held.push((
+            state.value.0.clone(),
+            Held::new((state.dims.clone(), Values::F32(state.values.clone())))?,
+        ));
+        for (name, _) in &state.slots {
+            let zeros = Values::F32(vec![0.0; state.values.len()]);
+            held.push((name.clone(), Held::new((state.dims.clone(), zeros))?));
+        }
+    }
+    Ok(held)
+}
+
+fn parameters(states: &[State], held: &[(String, Held)]) -> Result<Vec<Vec<f32>>, Failure> {
+    let value = |state: &State| {
+        let found = held.iter().find(|(name, _)| *name == state.value.0);
+        match found.map(|(name, held)| held.array(name)).transpose()? {
+            Some((_, Values::F32(values))) => Ok(values),
+            _ => Err(Failure::new(format!("the parameter `{}` was lost", state.parameter))),
+        }
+    };
+    states.iter().map(value).collect()
+}
