@@ -41,6 +41,8 @@ pub static KINDS: &[&dyn Stage] = &[
     &brain::rsa::Rsa,
     &command::CommandKind,
     #[cfg(feature = "tables")]
+    &dynamics::fit::Fit,
+    #[cfg(feature = "tables")]
     &dynamics::regression::Regression,
     #[cfg(feature = "tables")]
     &figure::Figure,

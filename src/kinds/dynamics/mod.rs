@@ -1,5 +1,6 @@
 //! Kinds that study how stochastic gradient descent moves.
 
+pub mod fit;
 pub mod regression;
 
 use crate::stage::Failure;

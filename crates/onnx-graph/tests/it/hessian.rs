@@ -64,7 +64,13 @@ fn feed(model: &Model, p: &Products, loss: Loss, rows: usize) -> Values {
 /// H v is the derivative of the gradient along v.
 fn check_hessian(label: &str, model: &Model, loss: Loss, names: &[String]) {
     let p = products(model, loss, names, Curvature::Hessian, true).unwrap();
-    let feed = feed(model, &p, loss, 4);
+    let mut feed = feed(model, &p, loss, 4);
+    // Biases that begin at zero put units whose inputs are zero exactly on the kink of `Relu`.
+    for (name, _) in &p.parameters {
+        let vector = feed[&format!("vector.{name}")].data.clone();
+        let value = feed.get_mut(&format!("parameter.{name}")).unwrap();
+        value.data.iter_mut().zip(vector).for_each(|(x, v)| *x += 0.1 * v);
+    }
     let made = run(&p, &feed);
     let at = |step: f64| {
         let mut moved = feed.clone();
