@@ -5,7 +5,7 @@
 //! ```
 //! use onnx_graph::{architectures, loss::Loss, train};
 //!
-//! let spec = architectures::Spec { input: vec![4], classes: 3, hidden: vec![8], activation: "Relu".into(), scale: 1.0, ..Spec::default() };
+//! let spec = architectures::Spec { input: vec![4], classes: 3, hidden: vec![8], activation: "Relu".into(), ..Default::default() };
 //! let model = architectures::build("mlp", &spec, 0)?;
 //! let sgd = train::Optimizer::Sgd(train::Sgd { momentum: 0.9, ..Default::default() });
 //! let training = train::training(&model, &train::Settings::new(Loss::CrossEntropy, sgd, 32))?;

@@ -4,7 +4,7 @@
 //! ```
 //! use onnx_graph::{architectures, relevance::{Options, attribution, composite::Composite}};
 //!
-//! let spec = architectures::Spec { input: vec![4], classes: 3, hidden: vec![8], activation: "Relu".into(), scale: 1.0 };
+//! let spec = architectures::Spec { input: vec![4], classes: 3, hidden: vec![8], activation: "Relu".into(), ..Default::default() };
 //! let model = architectures::build("mlp", &spec, 0)?;
 //! let made = attribution(&model, &Composite::named("epsilon")?, &Options::default())?;
 //! assert_eq!(made.explained, "logits"); // inputs `input` and `start`, outputs `logits` and `relevance`
