@@ -91,7 +91,7 @@ pub(crate) fn live(mut nodes: Vec<NodeProto>, wanted: &[String]) -> Vec<NodeProt
 }
 
 /// The values that depend on one of `wrt`, and these themselves.
-fn depends(graph: &GraphProto, wrt: &[&str]) -> HashSet<String> {
+pub(crate) fn depends(graph: &GraphProto, wrt: &[&str]) -> HashSet<String> {
     let mut found: HashSet<String> = wrt.iter().map(|v| (*v).to_owned()).collect();
     for node in &graph.node {
         if node.input.iter().any(|x| found.contains(x)) {

@@ -10,7 +10,7 @@ use super::sign::non_negative;
 use super::{CONSERVATION, Line, Options, RELEVANCE};
 use crate::build::{Attr, Builder};
 use crate::error::{Error, Result};
-use crate::grad::node_gradients;
+use crate::grad::{depends, node_gradients};
 use crate::model::node_label;
 use crate::proto::{GraphProto, NodeProto, TensorProto};
 use crate::shape::Inferred;
@@ -39,7 +39,7 @@ struct Walk<'a> {
     b: Builder,
     graph: &'a GraphProto,
     known: &'a Inferred,
-    constants: HashMap<&'a str, &'a TensorProto>,
+    constants: &'a HashMap<&'a str, &'a TensorProto>,
     positive: HashSet<String>,
     options: &'a Options,
     /// Relevance that arrived at a value, and where it is zero.
@@ -67,7 +67,7 @@ pub(super) fn walk(
         b,
         graph,
         known,
-        constants,
+        constants: &constants,
         positive,
         options,
         arrived: HashMap::from([(explained.to_owned(), vec![(start.to_owned(), Zero::Unknown)])]),
@@ -75,7 +75,7 @@ pub(super) fn walk(
         lines: Vec::new(),
         counts: Vec::new(),
     };
-    let reached = depends(graph, at);
+    let reached = depends(graph, &[at]);
     for (node, rule) in graph.node.iter().zip(rules).rev() {
         let on_the_way = node.output.iter().any(|y| reached.contains(y) && y != at);
         if on_the_way && node.output.iter().any(|y| walk.arrived.contains_key(y)) {
@@ -94,17 +94,6 @@ pub(super) fn walk(
         walk.table();
     }
     Ok(Made { forward: walk.forward, nodes: walk.b.nodes, constants: walk.b.constants, lines: walk.lines })
-}
-
-/// The values that depend on `at`, and itself.
-fn depends(graph: &GraphProto, at: &str) -> HashSet<String> {
-    let mut found = HashSet::from([at.to_owned()]);
-    for node in &graph.node {
-        if node.input.iter().any(|x| found.contains(x)) {
-            found.extend(node.output.iter().cloned());
-        }
-    }
-    found
 }
 
 /// The rule of each node: the first entry of the composite that matches.
@@ -171,7 +160,7 @@ impl Walk<'_> {
                 node.op_type.as_deref().unwrap_or("?")
             ))
         })?;
-        let constants = self.constants.clone();
+        let constants = self.constants;
         let constant = |name: &str| constants.contains_key(name);
         let fused = product_of_add(self.graph, node, &constant);
         let linear = fused.is_some() || family(node, &constant) == Some(Family::Linear);
@@ -205,7 +194,7 @@ impl Walk<'_> {
         let x = product.input.first().cloned().unwrap_or_default();
         let info =
             self.known.infos.get(&x).cloned().ok_or_else(|| Error::new(format!("`{x}` is not known")))?;
-        let layer = Linear::of(product, &y, bias, &info, &self.constants)?;
+        let layer = Linear::of(product, &y, bias, &info, self.constants)?;
         let mut context = Context {
             b: &mut self.b,
             stabiliser: self.options.stabiliser,
@@ -247,7 +236,7 @@ impl Walk<'_> {
         let s = context.quotient(&relevance, &y, (stabiliser, self.positive.contains(&y)), None, 1.0);
         let mut ledger = context.ledger.take();
         let mut forward = node.clone();
-        let constants = self.constants.clone();
+        let constants = self.constants;
         let wanted = |name: &str| reached.contains(name) || constants.contains_key(name);
         let gradients = node_gradients(&mut self.b, &mut forward, self.known, &[Some(s.clone())], &wanted)?;
         let mut made = Vec::new();
@@ -304,7 +293,7 @@ impl Walk<'_> {
         if forward != *node {
             self.forward.push(forward);
         }
-        let constants = self.constants.clone();
+        let constants = self.constants;
         let routing = family(node, &|name| constants.contains_key(name)) == Some(Family::Routing);
         let zero = if routing { zero.min(Zero::AtNought) } else { Zero::Unknown };
         let mut made = Vec::new();

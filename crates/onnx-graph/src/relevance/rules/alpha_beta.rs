@@ -1,8 +1,7 @@
 //! α β: α times the positive contributions minus β times the negative ones (Bach et al. 2015, eq. 60), each with
 //! its own denominator and part of the bias.
 
-use super::z_plus::one_sign;
-use super::{Context, Linear, Part};
+use super::{Context, Linear, Part, one_sign};
 
 pub(super) fn apply(c: &mut Context, layer: &Linear, relevance: &str, alpha: f32, beta: f32) -> String {
     let positive = one_sign(c, layer, relevance, (Part::Positive, Part::Negative), alpha);

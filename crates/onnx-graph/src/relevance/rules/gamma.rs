@@ -1,14 +1,14 @@
 //! γ for inputs of any sign: where z > 0 positive contributions are raised by γ, where z < 0 negative ones; where
 //! z = 0 nothing passes (Montavon et al. 2019, generalised as in zennit 0.5.1).
 
-use super::{Context, Linear, Part};
+use super::{Context, Linear, Part, one_sign};
 use crate::build::Attr;
 
 pub(super) fn apply(c: &mut Context, layer: &Linear, relevance: &str, gamma: f32) -> String {
     let raised = (Part::RaisedPositive(gamma), Part::RaisedNegative(gamma));
     if c.positive_relevance {
         // Nothing arrives where z ≤ 0: one side is enough, and no mask.
-        return side(c, layer, relevance, raised);
+        return one_sign(c, layer, relevance, raised, 1.0);
     }
     let zero = c.b.float(0.0);
     let mut masked = |op: &str| {
@@ -17,27 +17,9 @@ pub(super) fn apply(c: &mut Context, layer: &Linear, relevance: &str, gamma: f32
         c.b.node("Mul", &[relevance, &holds], [])
     };
     let (above, below) = (masked("Greater"), masked("Less"));
-    let above = side(c, layer, &above, raised);
-    let below = side(c, layer, &below, (raised.1, raised.0));
+    let above = one_sign(c, layer, &above, raised, 1.0);
+    let below = one_sign(c, layer, &below, (raised.1, raised.0), 1.0);
     c.b.node("Add", &[&above, &below], [])
-}
-
-/// The outputs of one sign: `same` weights with positive inputs, `other` ones with negative inputs.
-fn side(c: &mut Context, layer: &Linear, relevance: &str, (same, other): (Part, Part)) -> String {
-    let (positive, negative) = c.halves(layer);
-    let forward = layer.forward(c.b, &positive, same);
-    let across = negative.as_ref().map(|x| layer.forward(c.b, x, other));
-    let bias = c.bias(layer, same);
-    let d = c.sum(forward, [across, bias.clone()]);
-    let stabiliser = c.stabiliser;
-    let s = c.quotient(relevance, &d, (stabiliser, false), bias.as_deref(), 1.0);
-    let back = layer.back(c.b, &s, same);
-    let from_positive = c.mul(&positive, &back);
-    let from_negative = negative.map(|x| {
-        let back = layer.back(c.b, &s, other);
-        c.mul(&x, &back)
-    });
-    c.sum(from_positive, [from_negative])
 }
 
 #[cfg(test)]

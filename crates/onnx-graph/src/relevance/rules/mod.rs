@@ -56,6 +56,31 @@ pub(super) fn apply(c: &mut Context, rule: Rule, layer: &Linear, relevance: &str
     }
 }
 
+/// The contributions of one sign: `same` weights with positive inputs, `other` ones with negative inputs.
+/// `factor` is that of the term in its rule.
+fn one_sign(
+    c: &mut Context,
+    layer: &Linear,
+    relevance: &str,
+    (same, other): (Part, Part),
+    factor: f32,
+) -> String {
+    let (positive, negative) = c.halves(layer);
+    let forward = layer.forward(c.b, &positive, same);
+    let across = negative.as_ref().map(|x| layer.forward(c.b, x, other));
+    let bias = c.bias(layer, same);
+    let d = c.sum(forward, [across, bias.clone()]);
+    let stabiliser = c.stabiliser;
+    let s = c.quotient(relevance, &d, (stabiliser, same == Part::Positive), bias.as_deref(), factor);
+    let back = layer.back(c.b, &s, same);
+    let from_positive = c.mul(&positive, &back);
+    let from_negative = negative.map(|x| {
+        let back = layer.back(c.b, &s, other);
+        c.mul(&x, &back)
+    });
+    c.sum(from_positive, [from_negative])
+}
+
 impl Context<'_> {
     /// Emits R / stab(d), with stab(d) = d + ε sign(d) and sign(0) = 1, and notes what bias and stabiliser
     /// take of it. `bias` is the part of `d` that no input made. `factor` is that of the term in its rule.
