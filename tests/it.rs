@@ -4,6 +4,9 @@ mod it {
     mod bad_workflows;
     #[cfg(feature = "models")]
     mod brain;
+    #[cfg(feature = "models")]
+    #[path = "../../crates/onnx-graph/tests/it/case.rs"]
+    mod case;
     mod commands;
     mod dag;
     mod data;

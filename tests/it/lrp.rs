@@ -1,10 +1,10 @@
 //! `lrp.*` as a user runs them: the golden nets through YAML, ONNX Runtime and Parquet.
 
-use super::npz::{Array, read};
+use super::npz::{difference, read};
 use super::support::Project;
 use sulcus::table::read_path;
 
-const COMPOSITES: [&str; 8] = [
+pub const COMPOSITES: [&str; 8] = [
     "epsilon",
     "epsilon_plus",
     "epsilon_plus_flat",
@@ -33,17 +33,6 @@ fn nets() -> Vec<(String, Vec<String>)> {
         }
     }
     nets
-}
-
-/// The largest difference in each image as a share of its peak.
-fn difference(made: &[f32], wanted: &Array) -> f64 {
-    assert_eq!(made.len(), wanted.data.len());
-    let each = wanted.shape[1..].iter().product::<usize>();
-    let share = |(a, b): (&[f32], &[f64])| {
-        let peak = b.iter().fold(0.0f64, |m, v| m.max(v.abs()));
-        a.iter().zip(b).fold(0.0f64, |m, (x, y)| m.max((f64::from(*x) - y).abs())) / peak
-    };
-    made.chunks(each).zip(wanted.data.chunks(each)).map(share).fold(0.0, f64::max)
 }
 
 #[test]

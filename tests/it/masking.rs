@@ -2,20 +2,10 @@
 
 use std::path::PathBuf;
 
+use super::lrp::COMPOSITES;
 use super::npz::read;
 use super::support::Project;
 use sulcus::table::read_path;
-
-const COMPOSITES: [&str; 8] = [
-    "epsilon",
-    "epsilon_plus",
-    "epsilon_plus_flat",
-    "epsilon_alpha2_beta1",
-    "epsilon_alpha2_beta1_flat",
-    "epsilon_gamma_box",
-    "gradient",
-    "gradient_x_input",
-];
 
 fn repository(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)

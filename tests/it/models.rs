@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use onnx_graph::architectures::{Spec, build};
 use onnx_graph::loss::Loss;
 use onnx_graph::random::Random;
-use onnx_graph::train::{Adam, Optimizer, Settings, Sgd, Training, training};
+use onnx_graph::train::{Settings, Training, training};
 use serde_json::Value as Json;
 use sulcus::model::{Host, Places, Runtime, Session, Values};
+
+use super::case::optimizer;
 
 type Fed = Vec<(String, (Vec<i64>, Values))>;
 
@@ -35,27 +37,6 @@ fn cases() -> Vec<(String, Json)> {
 
 fn sizes(list: &Json) -> Vec<usize> {
     list.as_array().expect("a list").iter().map(|v| v.as_u64().expect("a size") as usize).collect()
-}
-
-/// The optimizer that a case names, as torch's of the same settings.
-fn optimizer(settings: &Json) -> Optimizer {
-    let number = |v: &Json| v.as_f64().unwrap_or(0.0) as f32;
-    let weight_decay = number(&settings["weight_decay"]);
-    if settings["kind"] == "sgd" {
-        return Optimizer::Sgd(Sgd {
-            momentum: number(&settings["momentum"]),
-            dampening: number(&settings["dampening"]),
-            weight_decay,
-            nesterov: settings["nesterov"] == true,
-        });
-    }
-    Optimizer::Adam(Adam {
-        beta1: number(&settings["betas"][0]),
-        beta2: number(&settings["betas"][1]),
-        epsilon: number(&settings["eps"]),
-        weight_decay,
-        decoupled: settings["kind"] == "adamw",
-    })
 }
 
 fn graph(case: &Json) -> (Training, Spec) {

@@ -12,10 +12,11 @@ use onnx_graph::random::Random;
 use onnx_graph::reference::{Value, evaluate};
 use onnx_graph::shape::{Dim, Info};
 use onnx_graph::tensor::{DataType, ints};
-use onnx_graph::train::{Adam, Optimizer, Settings, Sgd, training};
+use onnx_graph::train::{Settings, training};
 use serde_json::Value as Json;
 
 use crate::architectures::{Feed, PLAIN, first, run, sgd};
+use crate::case::optimizer;
 
 /// The files `<kind>_*.json` with what they hold.
 fn cases(kind: &str) -> Vec<(String, Json)> {
@@ -211,27 +212,6 @@ fn golden_architectures() {
         report.case(&name, worst);
     }
     report.end();
-}
-
-/// The optimizer that a case names, as torch's of the same settings.
-fn optimizer(settings: &Json) -> Optimizer {
-    let number = |v: &Json| v.as_f64().unwrap_or(0.0) as f32;
-    let weight_decay = number(&settings["weight_decay"]);
-    if settings["kind"] == "sgd" || settings.is_null() {
-        return Optimizer::Sgd(Sgd {
-            momentum: number(&settings["momentum"]),
-            dampening: number(&settings["dampening"]),
-            weight_decay,
-            nesterov: settings["nesterov"] == true,
-        });
-    }
-    Optimizer::Adam(Adam {
-        beta1: number(&settings["betas"][0]),
-        beta2: number(&settings["betas"][1]),
-        epsilon: number(&settings["eps"]),
-        weight_decay,
-        decoupled: settings["kind"] == "adamw",
-    })
 }
 
 #[test]

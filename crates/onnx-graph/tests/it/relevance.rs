@@ -11,7 +11,7 @@ use onnx_graph::relevance::{Bounds, Options, Start, attribution};
 use onnx_graph::shape::{Dim, Info};
 use onnx_graph::tensor::{DataType, floats};
 
-use crate::npz::{Array, read};
+use crate::npz::{Array, difference, read};
 
 fn value(array: &Array) -> Value {
     Value::floats(&array.shape, array.data.clone()).unwrap()
@@ -19,17 +19,6 @@ fn value(array: &Array) -> Value {
 
 fn single(values: &[f64]) -> Vec<f32> {
     values.iter().map(|v| *v as f32).collect()
-}
-
-/// The largest difference in each image as a share of its peak.
-fn difference(made: &[f64], wanted: &Array) -> f64 {
-    assert_eq!(made.len(), wanted.data.len());
-    let each = wanted.shape[1..].iter().product::<usize>();
-    let share = |(a, b): (&[f64], &[f64])| {
-        let peak = b.iter().fold(0.0f64, |m, v| m.max(v.abs()));
-        a.iter().zip(b).fold(0.0f64, |m, (x, y)| m.max((x - y).abs())) / peak
-    };
-    made.chunks(each).zip(wanted.data.chunks(each)).map(share).fold(0.0, f64::max)
 }
 
 /// Every file of the golden nets with its net's name.

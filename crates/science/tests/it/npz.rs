@@ -76,6 +76,17 @@ pub fn read_file(path: &str) -> BTreeMap<String, Array> {
     arrays
 }
 
+/// The largest difference in each image as a share of its peak.
+pub fn difference<T: Copy + Into<f64>>(made: &[T], wanted: &Array) -> f64 {
+    assert_eq!(made.len(), wanted.data.len());
+    let each = wanted.shape[1..].iter().product::<usize>();
+    let share = |(a, b): (&[T], &[f64])| {
+        let peak = b.iter().fold(0.0f64, |m, v| m.max(v.abs()));
+        a.iter().zip(b).fold(0.0f64, |m, (x, y)| m.max(((*x).into() - y).abs())) / peak
+    };
+    made.chunks(each).zip(wanted.data.chunks(each)).map(share).fold(0.0, f64::max)
+}
+
 /// One array: magic, version, length of the header, a Python dictionary, the values.
 fn parse(bytes: &[u8]) -> Option<Array> {
     assert_eq!(&bytes[..6], b"\x93NUMPY");
