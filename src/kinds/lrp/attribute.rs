@@ -3,28 +3,23 @@
 use std::collections::BTreeMap;
 
 use onnx_graph::model::Model;
-use onnx_graph::relevance::{Attribution, CONSERVATION, Options, RELEVANCE, START, Start, attribution};
+use onnx_graph::relevance::{Attribution, Options, Start, attribution};
 use onnx_graph::shape::Dim;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::composite::{Bound, Composite, bounds};
-use super::samples::Samples;
+use super::explain::Explainer;
 use super::target::{Named, Target};
 use super::with_row_shape;
 use crate::kinds::model::facts;
 use crate::kinds::model::train::row_shape;
-use crate::model::{Runtime, Session, Values};
+use crate::model::{Runtime, Session};
 use crate::stage::{
     Column, Complaint, Facts, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads,
     TableFacts,
 };
 use crate::table::{Frame, Tensor, read, write};
-
-/// Input values of one call into the runtime, about: maps of large images need much memory.
-const VALUES_A_CALL: usize = 1 << 20;
-/// Rows of one call at most.
-const ROWS_A_CALL: usize = 128;
 
 /// Relevance maps of a model's answers.
 pub struct Attribute;
@@ -105,13 +100,7 @@ impl Params {
     /// The input column, and the columns that are read besides.
     fn columns(&self, table: &TableFacts) -> Result<(String, Vec<String>), Complaint> {
         let input = facts::input_column(table, self.input.as_deref(), "input")?;
-        let mut kept: Vec<String> = table.column("id").map(|_| "id".to_owned()).into_iter().collect();
-        for (index, name) in self.keep.iter().enumerate() {
-            facts::column(table, name, &format!("keep.{index}"))?;
-            if !kept.contains(name) {
-                kept.push(name.clone());
-            }
-        }
+        let kept = facts::kept(table, &self.keep)?;
         if let Some(column) = self.target.column() {
             facts::column(table, column, "target")?;
         }
@@ -307,134 +296,6 @@ fn summed(maps: Tensor<f32>, channels: bool) -> Tensor<f32> {
     };
     let values = maps.values.chunks_exact(count * plane).flat_map(add).collect();
     Tensor { row_shape: rest.to_vec(), values }
-}
-
-/// Runs the graph over rows.
-struct Explainer<'a> {
-    params: &'a Params,
-    made: &'a Attribution,
-    session: Session,
-    shape: &'a [i64],
-    width: usize,
-}
-
-struct Explained {
-    targets: Vec<i64>,
-    logits: Vec<f64>,
-    maps: Tensor<f32>,
-    /// Sums over rows of the conservation table, layer by layer.
-    counts: Vec<f64>,
-}
-
-impl Explainer<'_> {
-    fn all(&mut self, tensor: &Tensor<f32>, given: Option<&[f32]>, io: &Io) -> Result<Explained, Failure> {
-        let (each, rows) = (tensor.row_size(), tensor.rows());
-        let samples = Samples::of(&self.params.composite, self.params.samples, self.params.noise);
-        let batch = (VALUES_A_CALL / each.max(1)).clamp(1, ROWS_A_CALL);
-        let mut result = Explained {
-            targets: Vec::with_capacity(rows),
-            logits: Vec::with_capacity(rows),
-            maps: Tensor {
-                row_shape: tensor.row_shape.clone(),
-                values: Vec::with_capacity(tensor.values.len()),
-            },
-            counts: vec![0.0; self.made.lines.len() * 4],
-        };
-        for (index, chunk) in tensor.values.chunks(batch * each).enumerate() {
-            let (first, count) = (index * batch, chunk.len() / each.max(1));
-            let mut start = given.map(|g| g[first * self.width..][..count * self.width].to_vec());
-            if start.is_none() && !matches!(samples, Samples::One) {
-                let logits = self.call(chunk, Some(vec![0.0; count * self.width]))?.logits;
-                start = Some(self.params.target.decided(&logits, self.width));
-            }
-            let mut total: Option<Call> = None;
-            for copy in 0..samples.count() {
-                let changed = samples.copy(chunk, each, first, copy, self.params.seed);
-                let call = self.call(&changed, start.clone())?;
-                match &mut total {
-                    None => total = Some(call),
-                    Some(total) => total.map.iter_mut().zip(&call.map).for_each(|(t, v)| *t += v),
-                }
-                io.check_cancelled()?;
-            }
-            let Some(mut total) = total else { continue };
-            if !matches!(samples, Samples::One) {
-                let share = 1.0 / samples.count() as f32;
-                let path = matches!(samples, Samples::Path { .. });
-                total.map.iter_mut().zip(chunk).for_each(|(t, x)| *t *= if path { share * x } else { share });
-                total.logits = self.call(chunk, start.clone())?.logits;
-            }
-            self.take(&mut result, total, start.as_deref(), count);
-            io.progress.advance("rows", (first + count) as u64, Some(rows as u64));
-        }
-        Ok(result)
-    }
-
-    fn take(&self, result: &mut Explained, call: Call, start: Option<&[f32]>, count: usize) {
-        for row in 0..count {
-            let logits = &call.logits[row * self.width..][..self.width];
-            let own = start.map(|s| &s[row * self.width..][..self.width]);
-            let class = self.params.target.class(logits, own);
-            // A vector of start relevance weighs the tensor's values.
-            let logit = own.map_or(f64::from(logits[class]), |s| {
-                s.iter().zip(logits).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
-            });
-            result.targets.push(class as i64);
-            result.logits.push(logit);
-        }
-        if self.params.at.is_some() {
-            result.maps.row_shape = call.map_shape;
-        }
-        result.maps.values.extend(call.map);
-        for image in call.counts.chunks_exact(result.counts.len().max(1)) {
-            result.counts.iter_mut().zip(image).for_each(|(total, v)| *total += f64::from(*v));
-        }
-    }
-
-    /// One call into the runtime.
-    fn call(&mut self, rows: &[f32], start: Option<Vec<f32>>) -> Result<Call, Failure> {
-        let count = rows.len() / self.shape.iter().product::<i64>().max(1) as usize;
-        let shaped =
-            |row: &[i64]| std::iter::once(count as i64).chain(row.iter().copied()).collect::<Vec<i64>>();
-        let (input, ..) = self.session.inputs().into_iter().next().unwrap_or_default();
-        let mut inputs = vec![(input, (shaped(self.shape), Values::F32(rows.to_vec())))];
-        if let Some(start) = start {
-            let dims = self.made.explained_info.dims.as_deref().unwrap_or_default();
-            let own: Vec<i64> =
-                dims.iter().skip(1).map(|d| if let Dim::Size(s) = d { *s } else { 1 }).collect();
-            inputs.push((START.to_owned(), (shaped(&own), Values::F32(start))));
-        }
-        let mut outputs = self.session.run(inputs)?;
-        let mut floats = |name: &str| match outputs.remove(name) {
-            Some((shape, Values::F32(values))) => Ok((shape, values)),
-            _ => Err(Failure::new(format!("the graph gave no float32 `{name}`"))),
-        };
-        let (_, logits) = floats(&self.made.explained)?;
-        let (shape, map) = floats(RELEVANCE)?;
-        let counts = if self.params.conservation { floats(CONSERVATION)?.1 } else { Vec::new() };
-        let map_shape = shape.iter().skip(1).map(|d| usize::try_from(*d).unwrap_or(0)).collect();
-        if logits.len() != count * self.width {
-            return Err(Failure::new(format!(
-                "the explained tensor `{}` does not have one entry a row",
-                self.made.explained
-            )));
-        }
-        if let Some(place) = map.iter().position(|v| !v.is_finite()) {
-            let row = place / (map.len() / count.max(1)).max(1);
-            return Err(Failure::new(format!(
-                "the map of row {row} of this batch holds values that are no numbers"
-            ))
-            .hint("look for such values in the rows and in the model's weights, or raise `epsilon`"));
-        }
-        Ok(Call { logits, map, map_shape, counts })
-    }
-}
-
-struct Call {
-    logits: Vec<f32>,
-    map: Vec<f32>,
-    map_shape: Vec<usize>,
-    counts: Vec<f32>,
 }
 
 /// Means over rows of what each layer passed on.

@@ -3,6 +3,7 @@
 pub mod attribute;
 pub mod compare;
 mod composite;
+mod explain;
 mod images;
 pub mod mask;
 mod masking;

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::scores::{Answers, Scores, classes, regression};
+use crate::kinds::columns::exists;
 use crate::stage::{
     Bound, Column, Complaint, Facts, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads,
     TableFacts,
@@ -59,16 +60,11 @@ struct Columns {
 
 impl Params {
     fn columns(&self, table: &TableFacts) -> Result<Columns, Complaint> {
-        let stated = |param: &str, name: &str| match table.column(name) {
-            Some(_) => Ok(()),
-            None => Err(Complaint::param(param, format!("the table has no column `{name}`"))
-                .hint(table::column_hint(name, &table.names()))),
-        };
         let find = |param: &str, asked: &Option<String>| match asked {
-            Some(name) => stated(param, name).map(|()| Some(name.clone())),
+            Some(name) => exists(table, name, param).map(|()| Some(name.clone())),
             None => Ok(table.column(param).map(|c| c.name.clone())),
         };
-        stated("target", &self.target)?;
+        exists(table, &self.target, "target")?;
         let columns = Columns {
             target: self.target.clone(),
             prediction: find("prediction", &self.prediction)?,

@@ -88,6 +88,18 @@ pub fn column<'a>(table: &'a TableFacts, name: &'a str, param: &str) -> Result<&
     Err(Complaint::param(param, format!("the table has no column `{name}`")).hint(hint))
 }
 
+/// The columns carried over: `id` where there is one, and those under `keep`.
+pub fn kept(table: &TableFacts, keep: &[String]) -> Result<Vec<String>, Complaint> {
+    let mut kept: Vec<String> = table.column("id").map(|_| "id".to_owned()).into_iter().collect();
+    for (index, name) in keep.iter().enumerate() {
+        column(table, name, &format!("keep.{index}"))?;
+        if !kept.contains(name) {
+            kept.push(name.clone());
+        }
+    }
+    Ok(kept)
+}
+
 /// Checks that the rows of a column have as many values as the model's input takes.
 pub fn check_shape(table: &TableFacts, name: &str, input: &TensorFacts) -> Result<(), Complaint> {
     let Some(column) = table.column(name) else { return Ok(()) };

@@ -41,17 +41,7 @@ impl Params {
     /// The columns that are read: `id` where there is one, those kept, and the input.
     fn columns(&self, table: &TableFacts) -> Result<(String, Vec<String>), Complaint> {
         let input = facts::input_column(table, self.input.as_deref(), "input")?;
-        let mut kept: Vec<String> = Vec::new();
-        if table.column("id").is_some() {
-            kept.push("id".to_owned());
-        }
-        for (index, name) in self.keep.iter().enumerate() {
-            facts::column(table, name, &format!("keep.{index}"))?;
-            if !kept.contains(name) {
-                kept.push(name.clone());
-            }
-        }
-        Ok((input, kept))
+        Ok((input, facts::kept(table, &self.keep)?))
     }
 }
 
