@@ -2,6 +2,8 @@
 
 #[cfg(feature = "tables")]
 mod brain;
+#[cfg(feature = "tables")]
+mod columns;
 mod command;
 #[cfg(feature = "tables")]
 mod dynamics;
@@ -20,6 +22,12 @@ mod table;
 mod testing;
 
 use crate::stage::Stage;
+
+/// An analysis that cannot be done, as a failure.
+#[cfg(feature = "tables")]
+fn wrong(error: science::error::Error) -> crate::stage::Failure {
+    crate::stage::Failure::new(error.0)
+}
 
 /// Every built-in kind.
 pub static KINDS: &[&dyn Stage] = &[

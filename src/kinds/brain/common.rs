@@ -4,13 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 
 use science::linalg::Mat;
 
+pub(super) use crate::kinds::columns::exists;
+pub(super) use crate::kinds::wrong;
+
 use crate::stage::{Axes, Column, Complaint, Facts, Failure, Io, TableFacts};
 use crate::table::{self, Frame};
-
-/// An analysis that cannot be done, as a failure.
-pub(super) fn wrong(error: science::error::Error) -> Failure {
-    Failure::new(error.0)
-}
 
 /// As [`wrong`], with the name in the place of the number in messages that begin with `what NUMBER`.
 pub(super) fn wrong_of(error: science::error::Error, what: &str, names: &[&str]) -> Failure {
@@ -39,13 +37,17 @@ pub(super) fn columns(table: &TableFacts, named: &[String], param: &str) -> Resu
     Ok(found)
 }
 
-/// A column that must be there.
-pub(super) fn exists(table: &TableFacts, name: &str, param: &str) -> Result<(), Complaint> {
-    match table.column(name) {
-        Some(_) => Ok(()),
-        None => Err(Complaint::param(param, format!("the table has no column `{name}`"))
-            .hint(table::column_hint(name, &table.names()))),
+/// The level of intervals unless said.
+pub(super) fn level() -> f64 {
+    0.95
+}
+
+/// Refuses a level that is none.
+pub(super) fn check_level(level: f64) -> Result<(), Complaint> {
+    if level > 0.0 && level < 1.0 {
+        return Ok(());
     }
+    Err(Complaint::param("level", format!("{level} is not between 0 and 1")))
 }
 
 /// Facts of a table with these columns: names and types.

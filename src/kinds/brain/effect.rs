@@ -54,7 +54,7 @@ pub struct Params {
     #[serde(default = "draws")]
     pub draws: u32,
     /// The level of the interval.
-    #[serde(default = "level")]
+    #[serde(default = "common::level")]
     pub level: f64,
     /// Another seed gives other draws.
     #[serde(default)]
@@ -63,10 +63,6 @@ pub struct Params {
 
 fn draws() -> u32 {
     1000
-}
-
-fn level() -> f64 {
-    0.95
 }
 
 const EFFECTS: &[(&str, &str)] = &[
@@ -237,9 +233,7 @@ faces:
         if params.draws < 20 {
             return Err(Complaint::param("draws", "an interval needs at least 20 draws"));
         }
-        if !(params.level > 0.0 && params.level < 1.0) {
-            return Err(Complaint::param("level", format!("{} is not between 0 and 1", params.level)));
-        }
+        common::check_level(params.level)?;
         for table in context.inputs.get("tables").into_iter().flatten().filter_map(|t| t.facts.table()) {
             params.check(table)?;
         }

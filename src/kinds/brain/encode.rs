@@ -76,7 +76,7 @@ pub struct Params {
     #[serde(default = "draws")]
     pub draws: u32,
     /// The level of the interval.
-    #[serde(default = "level")]
+    #[serde(default = "common::level")]
     pub level: f64,
     /// Of the random projection and the bootstrap.
     #[serde(default)]
@@ -105,10 +105,6 @@ fn inner() -> usize {
 
 fn draws() -> u32 {
     500
-}
-
-fn level() -> f64 {
-    0.95
 }
 
 const SUMMARY: &[(&str, &str)] = &[

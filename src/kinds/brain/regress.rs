@@ -30,7 +30,7 @@ pub struct Params {
     #[serde(default = "value")]
     pub value: String,
     /// The level of the intervals.
-    #[serde(default = "level")]
+    #[serde(default = "common::level")]
     pub level: f64,
     /// Fail if the child loses a benchmark or lacks one.
     #[serde(default)]
@@ -43,10 +43,6 @@ fn benchmark() -> Vec<String> {
 
 fn value() -> String {
     "value".to_owned()
-}
-
-fn level() -> f64 {
-    0.95
 }
 
 const COLUMNS: &[(&str, &str)] = &[
@@ -172,9 +168,7 @@ regression:
     }
 
     fn infer(params: &Params, context: &InferContext) -> Result<Outputs, Complaint> {
-        if !(params.level > 0.0 && params.level < 1.0) {
-            return Err(Complaint::param("level", format!("{} is not between 0 and 1", params.level)));
-        }
+        common::check_level(params.level)?;
         for port in ["parent", "child"] {
             if let Some(table) = context.input(port).table() {
                 params.check(table)?;

@@ -66,7 +66,7 @@ pub struct Params {
     #[serde(default = "draws")]
     pub draws: u32,
     /// The level of the intervals.
-    #[serde(default = "level")]
+    #[serde(default = "common::level")]
     pub level: f64,
     /// Another seed gives other draws.
     #[serde(default)]
@@ -79,10 +79,6 @@ fn measures() -> Vec<Similarity> {
 
 fn draws() -> u32 {
     1000
-}
-
-fn level() -> f64 {
-    0.95
 }
 
 const SCORES: &[(&str, &str)] = &[
@@ -251,9 +247,7 @@ rsa:
         if params.draws < 2 {
             return Err(Complaint::param("draws", "intervals need at least two draws"));
         }
-        if !(params.level > 0.0 && params.level < 1.0) {
-            return Err(Complaint::param("level", format!("{} is not between 0 and 1", params.level)));
-        }
+        common::check_level(params.level)?;
         for (port, param, column) in
             [("models", "model", &params.model), ("subjects", "subject", &params.subject)]
         {

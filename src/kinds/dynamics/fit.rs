@@ -9,11 +9,12 @@ use science::dynamics::fit::paths::{Curves, Paths, log_lags};
 use science::dynamics::fit::select::{Ranked, candidates, lags_for, select};
 use serde::{Deserialize, Serialize};
 
-use super::wrong;
+use crate::kinds::columns::exists;
+use crate::kinds::wrong;
 use crate::stage::{
     Complaint, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads, TableFacts,
 };
-use crate::table::{Frame, column_hint, read, write};
+use crate::table::{Frame, read, write};
 
 /// About this many lags, evenly spaced in logarithm, carry a curve.
 const LAGS: usize = 16;
@@ -79,11 +80,7 @@ impl Params {
             _ if self.positions.is_empty() => "displacement",
             _ => "positions",
         };
-        match self.columns().into_iter().enumerate().find(|(_, name)| table.column(name).is_none()) {
-            None => Ok(()),
-            Some((k, name)) => Err(Complaint::param(param(k), format!("the table has no column `{name}`"))
-                .hint(column_hint(name, &table.names()))),
-        }
+        self.columns().into_iter().enumerate().try_for_each(|(k, name)| exists(table, name, param(k)))
     }
 
     fn window(&self, curves: &Curves) -> Curves {

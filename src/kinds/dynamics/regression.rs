@@ -4,24 +4,21 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use schemars::JsonSchema;
-use science::dynamics::continuous::Langevin;
-use science::dynamics::discrete::{Moments, Theory};
+use science::dynamics::Sgd;
+use science::dynamics::discrete::Theory;
 use science::dynamics::regression::Regression as Problem;
 use science::dynamics::sampler::Sampler as Drawn;
-use science::dynamics::simulate::{Ensemble, Record, generated, simulate};
-use science::dynamics::{Sgd, modes::Mode};
+use science::dynamics::simulate::{Ensemble, generated, simulate};
 use science::linalg::{Mat, with_threads};
 use serde::{Deserialize, Serialize};
 
-use super::wrong;
+use super::study::Study;
+use crate::kinds::columns::exists;
+use crate::kinds::wrong;
 use crate::stage::{
     Complaint, Facts, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads, TableFacts,
 };
-use crate::table::{Frame, read, write};
-
-/// Exact theory of displacement from rest takes N d² operations a step: above this many the closed form for
-/// additive noise stands in.
-const MOST_OPERATIONS: f64 = 2e10;
+use crate::table::{read, write};
 
 /// Ensembles of SGD on linear regression beside the exact theory.
 pub struct Regression;
@@ -110,7 +107,7 @@ pub enum Sampler {
 }
 
 impl Sampler {
-    fn drawn(self) -> Drawn {
+    pub(super) fn drawn(self) -> Drawn {
         match self {
             Sampler::Replacement => Drawn::Replacement,
             Sampler::Subset => Drawn::Subset,
@@ -155,7 +152,7 @@ fn one() -> f64 {
 }
 
 impl Params {
-    fn sgd(&self) -> Sgd {
+    pub(super) fn sgd(&self) -> Sgd {
         Sgd {
             learning_rate: self.learning_rate,
             momentum: self.momentum,
@@ -165,13 +162,11 @@ impl Params {
     }
 
     fn columns(&self, table: &TableFacts) -> Result<(String, String), Complaint> {
-        let exists = |name: &str, param: &str| match table.column(name) {
-            Some(_) => Ok(name.to_owned()),
-            None => Err(Complaint::param(param, format!("the table has no column `{name}`"))
-                .hint(crate::spec::suggest::hint(name, table.names()))),
-        };
         let usual = if table.column("input").is_some() { "input" } else { "x" };
-        Ok((exists(self.input.as_deref().unwrap_or(usual), "input")?, exists(&self.target, "target")?))
+        let input = self.input.as_deref().unwrap_or(usual);
+        exists(table, input, "input")?;
+        exists(table, &self.target, "target")?;
+        Ok((input.to_owned(), self.target.clone()))
     }
 
     fn check(&self, rows: Option<usize>) -> Result<(), Complaint> {
@@ -305,6 +300,8 @@ diffusion:
         let problem = Problem::new(x.as_ref(), &y, params.weight_decay).map_err(wrong)?;
         let theory = Theory::new(&problem, &params.sgd(), params.sampler.drawn()).map_err(wrong)?;
         let ranks = params.ranks(problem.features())?;
+        // Before the simulation, which would be in vain where the moments grow without end.
+        let moments = with_threads(io.threads, || theory.stationary()).map_err(wrong)?.map_err(wrong)?;
         let times = params.times();
         let start = match params.start {
             Start::Minimum => problem.minimum(),
@@ -337,7 +334,6 @@ diffusion:
 
         let threads = io.threads;
         let tables = with_threads(threads, || -> Result<_, Failure> {
-            let moments = theory.stationary().map_err(wrong)?;
             let study = Study {
                 params,
                 problem: &problem,
@@ -374,149 +370,4 @@ fn data(params: &Params, io: &Io) -> Result<(Mat<f64>, Vec<f64>), Failure> {
     let tensor = frame.tensor_f64(&x)?;
     let width = tensor.row_size().max(1);
     Ok((Mat::from_fn(frame.rows(), width, |i, j| tensor.values[i * width + j]), frame.f64s(&y)?))
-}
-
-/// The theory and what was simulated.
-struct Study<'a> {
-    params: &'a Params,
-    problem: &'a Problem,
-    theory: &'a Theory<'a>,
-    moments: &'a Moments,
-    ranks: &'a [usize],
-    chains: &'a [Vec<Record>],
-}
-
-impl Study<'_> {
-    /// The records, chain after chain; times count from the origin of displacement.
-    fn trajectory(&self) -> Result<Frame, Failure> {
-        let all =
-            || self.chains.iter().enumerate().flat_map(|(c, records)| records.iter().map(move |r| (c, r)));
-        let mut frame = Frame::new();
-        frame.push_i64s("chain", all().map(|(c, _)| c as i64).collect())?;
-        frame.push_i64s("step", all().map(|(_, r)| (r.step - self.params.burn_in) as i64).collect())?;
-        frame.push_f64s("displacement", all().map(|(_, r)| r.displacement).collect())?;
-        frame.push_f64s("squared_step", all().map(|(_, r)| r.squared_step).collect())?;
-        for (k, rank) in self.ranks.iter().enumerate() {
-            frame.push_f64s(&format!("position_{rank}"), all().map(|(_, r)| r.positions[k]).collect())?;
-            frame.push_f64s(&format!("velocity_{rank}"), all().map(|(_, r)| r.velocities[k]).collect())?;
-        }
-        Ok(frame)
-    }
-
-    fn displacement(&self, times: &[u64], start: &[f64]) -> Result<Frame, Failure> {
-        let skip = usize::from(self.params.burn_in > 0);
-        let means: Vec<(f64, f64)> = (0..times.len())
-            .map(|i| mean(&self.chains.iter().map(|c| c[i + skip].displacement).collect::<Vec<f64>>()))
-            .collect();
-        let (exact, noise) = self.exact(times, start);
-        let sgd = self.params.sgd();
-        let model = Langevin::new(self.theory.modes(), &sgd, self.theory.factor());
-        let variances =
-            model.stationary_proportional(self.problem.eigenvalues(), self.problem.residual_variance());
-        let state = self.theory.at_rest(start);
-        let continuous = times.iter().map(|t| {
-            if self.params.burn_in > 0 {
-                model.displacement(&variances, *t as f64)
-            } else {
-                model.displacement_from_rest(&variances, &state.mean.0, *t as f64)
-            }
-        });
-        let mut frame = Frame::new();
-        frame.push_i64s("step", times.iter().map(|t| *t as i64).collect())?;
-        frame.push_f64s("measured", means.iter().map(|m| m.0).collect())?;
-        frame.push_f64s("standard_error", means.iter().map(|m| m.1).collect())?;
-        frame.push_f64s("exact", exact)?;
-        frame.push_f64s("continuous", continuous.collect())?;
-        frame.push_strings("noise", &vec![noise; times.len()])?;
-        let assumed = self.params.sampler.drawn().assumed().name();
-        frame.push_strings("assumed_sampler", &vec![assumed; times.len()])?;
-        Ok(frame)
-    }
-
-    /// Mean square displacement by theory, and which noise it takes.
-    fn exact(&self, times: &[u64], start: &[f64]) -> (Vec<f64>, &'static str) {
-        if self.params.burn_in > 0 {
-            return (
-                times.iter().map(|t| self.theory.displacement(self.moments, *t)).collect(),
-                "state-dependent",
-            );
-        }
-        let (n, d) = (self.problem.rows() as f64, self.problem.features() as f64);
-        let mut state = self.theory.at_rest(start);
-        let origin = state.mean.0.clone();
-        if n * d * d * self.params.steps as f64 > MOST_OPERATIONS {
-            let noise = self.problem.noise_at_minimum();
-            let f = self.theory.factor();
-            let at = |t: &u64| {
-                let each = self.theory.modes().iter().enumerate();
-                each.map(|(l, mode)| mode.displacement_from_rest(*t, f * noise[(l, l)])).sum()
-            };
-            return (times.iter().map(at).collect(), "additive");
-        }
-        let (mut step, mut exact) = (0, Vec::with_capacity(times.len()));
-        for t in times {
-            while step < *t {
-                self.theory.advance(&mut state);
-                step += 1;
-            }
-            exact.push(Theory::displacement_of(&state, &origin));
-        }
-        (exact, "state-dependent")
-    }
-
-    fn modes(&self, times: &[u64]) -> Result<Frame, Failure> {
-        let modes = self.theory.modes();
-        let (f, variance) = (self.theory.factor(), self.problem.residual_variance());
-        let own = self.problem.noise_at_minimum();
-        let of = |value: &dyn Fn(usize, &Mode) -> f64| -> Vec<f64> {
-            modes.iter().enumerate().map(|(l, m)| value(l, m)).collect()
-        };
-        let proportional = |l: usize| f * variance * self.problem.eigenvalues()[l];
-        let rates = self.theory.area_rates(self.moments);
-        let mut frame = Frame::new();
-        frame.push_i64s("mode", (0..modes.len() as i64).collect())?;
-        frame.push_f64s("eigenvalue", self.problem.eigenvalues().to_vec())?;
-        frame.push_f64s("noise_variance", of(&|l, _| own[(l, l)]))?;
-        frame.push_f64s("kappa", of(&|_, m| m.kappa()))?;
-        // No number where the mode does not oscillate.
-        frame.push_f64s("angle", of(&|_, m| m.angle().unwrap_or(f64::NAN)))?;
-        frame.push_f64s("damping", of(&|_, m| m.damping()))?;
-        frame.push_f64s("frequency", of(&|_, m| m.frequency()))?;
-        frame.push_f64s("position_variance_exact", of(&|l, _| self.moments.aa[(l, l)]))?;
-        frame.push_f64s(
-            "position_variance_continuous",
-            of(&|l, m| m.position_variance_continuous(proportional(l))),
-        )?;
-        frame.push_f64s("position_variance_measured", self.measured(times, |r| &r.positions))?;
-        frame.push_f64s("velocity_variance_exact", of(&|l, _| self.moments.uu[(l, l)]))?;
-        frame.push_f64s(
-            "velocity_variance_continuous",
-            of(&|l, m| m.velocity_variance_continuous(proportional(l))),
-        )?;
-        frame.push_f64s("velocity_variance_measured", self.measured(times, |r| &r.velocities))?;
-        frame.push_f64s("area_rate_exact", rates)?;
-        let assumed = self.params.sampler.drawn().assumed().name();
-        frame.push_strings("assumed_sampler", &vec![assumed; modes.len()])?;
-        Ok(frame)
-    }
-
-    /// Mean squares over chains and the second half of time; no number for modes that were not recorded.
-    fn measured(&self, times: &[u64], pick: fn(&Record) -> &Vec<f64>) -> Vec<f64> {
-        let half = self.params.burn_in + times.last().copied().unwrap_or(0) / 2;
-        let mut all = vec![f64::NAN; self.problem.features()];
-        for (k, rank) in self.ranks.iter().enumerate() {
-            let late = self.chains.iter().flatten().filter(|r| r.step > half);
-            let squares: Vec<f64> = late.map(|r| pick(r)[k].powi(2)).collect();
-            all[*rank] = mean(&squares).0;
-        }
-        all
-    }
-}
-
-/// Mean and its standard error; the error of one value is no number.
-fn mean(values: &[f64]) -> (f64, f64) {
-    let n = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / n;
-    let square: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
-    (mean, (square / (n - 1.0) / n).sqrt())
 }

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::draw::{bits, uniform};
+use crate::kinds::columns::exists;
 use crate::stage::{
     Complaint, Facts, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, TableFacts,
 };
@@ -156,13 +157,12 @@ fn by_rank(
 }
 
 fn column(table: &TableFacts, param: &str, name: &str) -> Result<(), Complaint> {
+    exists(table, name, param)?;
     match table.column(name) {
-        None => Err(Complaint::param(param, format!("the table has no column `{name}`"))
-            .hint(table::column_hint(name, &table.names()))),
         Some(column) if column.shape.is_some() => {
             Err(Complaint::param(param, format!("column `{name}` holds tensors")))
         }
-        Some(_) => Ok(()),
+        _ => Ok(()),
     }
 }
 
