@@ -2,6 +2,7 @@
 //! workflows, no clocks; what is random takes a seed.
 
 pub mod brain;
+pub mod design;
 pub mod dynamics;
 pub mod error;
 pub mod linalg;

@@ -131,6 +131,15 @@ pub fn solve_positive(a: MatRef<'_, f64>, b: MatRef<'_, f64>) -> Result<Mat<f64>
     Ok(factor.solve(b))
 }
 
+/// log det A of a symmetric positive definite A, by Cholesky.
+///
+/// # Errors
+/// If A is not positive definite.
+pub fn log_det_positive(a: MatRef<'_, f64>) -> Result<f64> {
+    let factor = Llt::new(a, Side::Lower).map_err(|_| Error::new("the matrix is not positive definite"))?;
+    Ok(factor.L().diagonal().column_vector().iter().map(|d| 2.0 * d.ln()).sum())
+}
+
 /// X of A X = B for a square, regular A, by LU with partial pivoting.
 pub fn solve_general(a: MatRef<'_, f64>, b: MatRef<'_, f64>) -> Mat<f64> {
     a.partial_piv_lu().solve(b)

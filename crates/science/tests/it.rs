@@ -2,6 +2,8 @@
 
 #[path = "it/brain/mod.rs"]
 mod brain;
+#[path = "it/design/mod.rs"]
+mod design;
 #[path = "it/dynamics.rs"]
 mod dynamics;
 #[path = "it/fits.rs"]

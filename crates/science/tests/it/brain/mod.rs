@@ -16,12 +16,12 @@ use science::linalg::{Mat, MatRef};
 use crate::npz::{self, Array};
 
 /// The golden cases of a kind: name and arrays.
-fn cases(kind: &str) -> Vec<(String, BTreeMap<String, Array>)> {
+pub(crate) fn cases(kind: &str) -> Vec<(String, BTreeMap<String, Array>)> {
     npz::cases("brain", kind).into_iter().map(|name| (name.clone(), npz::read(&name))).collect()
 }
 
 /// A matrix of a golden case.
-fn matrix(array: &Array) -> Mat<f64> {
+pub(crate) fn matrix(array: &Array) -> Mat<f64> {
     MatRef::from_row_major_slice(&array.data, array.shape[0], array.shape[1]).to_owned()
 }
 
@@ -36,7 +36,7 @@ fn flat(matrix: &Mat<f64>) -> Vec<f64> {
 }
 
 /// Compares values with a golden array and prints the largest error; NaN matches NaN only.
-fn agree(case: &str, what: &str, found: &[f64], expected: &Array, tolerance: (f64, f64)) {
+pub(crate) fn agree(case: &str, what: &str, found: &[f64], expected: &Array, tolerance: (f64, f64)) {
     assert_eq!(found.len(), expected.data.len(), "{case} {what}");
     let mut worst = 0.0_f64;
     for (at, (a, b)) in found.iter().zip(&expected.data).enumerate() {
@@ -51,4 +51,4 @@ fn agree(case: &str, what: &str, found: &[f64], expected: &Array, tolerance: (f6
 }
 
 /// The tolerance of the golden cases where none is stated.
-const EXACT: (f64, f64) = (1e-9, 1e-8);
+pub(crate) const EXACT: (f64, f64) = (1e-9, 1e-8);

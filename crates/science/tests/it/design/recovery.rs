@@ -1,0 +1,112 @@
+//! Simulated subjects: beliefs are calibrated, and model-based choice recognises them sooner.
+
+use science::design::disagree::{Additive, Separation, jensen_shannon};
+use science::design::recover::{
+    Order, Settings, Subject, information, next, posterior, share_fewer, simulate,
+};
+use science::design::search::{Criterion, best};
+
+use super::similar_models;
+
+const SETTINGS: Settings = Settings { subjects: 200, trials: 300, level: 0.95, seed: 3 };
+
+fn median(subjects: &[Subject]) -> usize {
+    let mut trials: Vec<usize> = subjects.iter().map(|s| s.trials.unwrap_or(usize::MAX)).collect();
+    trials.sort_unstable();
+    trials[trials.len() / 2]
+}
+
+#[test]
+fn model_based_choice_needs_fewer_trials_than_random() {
+    let answers = similar_models(4, 300, 5, 1).lapsing(0.02).unwrap();
+    let random = simulate(&answers, &Order::Random, &SETTINGS).unwrap();
+    let adaptive = simulate(&answers, &Order::Adaptive, &SETTINGS).unwrap();
+    let separation = Separation::new(&answers, &[0.25; 4]).unwrap();
+    let listed = Order::Listed(best(&separation, 20, &[], &[]).unwrap());
+    let listed = simulate(&answers, &listed, &SETTINGS).unwrap();
+    let (share, fixed) = (share_fewer(&adaptive, &random), share_fewer(&listed, &random));
+    println!(
+        "adaptive {share} and listed {fixed} with fewer trials than random; medians {} {} {}",
+        median(&adaptive),
+        median(&listed),
+        median(&random)
+    );
+    assert!(share >= 0.95 && fixed >= 0.9, "{share} {fixed}");
+}
+
+/// A Bayesian observer who stops at a posterior of 95 % is right in at least 95 of 100 cases, whatever is shown.
+#[test]
+fn whoever_is_named_is_right_as_often_as_the_posterior_says() {
+    let answers = similar_models(3, 60, 4, 8).lapsing(0.1).unwrap();
+    let settings = Settings { subjects: 3000, trials: 400, level: 0.9, seed: 11 };
+    for order in [Order::Random, Order::Adaptive, Order::Listed((0..60).collect())] {
+        let subjects = simulate(&answers, &order, &settings).unwrap();
+        let named: Vec<&Subject> = subjects.iter().filter(|s| s.named.is_some()).collect();
+        let right = named.iter().filter(|s| s.named == Some(s.model)).count() as f64 / named.len() as f64;
+        // Three standard errors of a share of 0.9.
+        let slack = 3.0 * (0.09 / named.len() as f64).sqrt();
+        assert!(named.len() > 2000 && right >= 0.9 - slack, "{order:?}: {right} of {}", named.len());
+    }
+}
+
+#[test]
+fn beliefs_follow_bayes_rule_and_the_same_seed_gives_the_same_subjects() {
+    let answers = similar_models(3, 20, 4, 2);
+    let responses = [(3, 1), (7, 0), (3, 1)];
+    let product: Vec<f64> =
+        (0..3).map(|m| responses.iter().map(|(s, c)| answers.of(m, *s)[*c]).product()).collect();
+    let sum: f64 = product.iter().sum();
+    for (found, expected) in posterior(&answers, &responses).unwrap().iter().zip(&product) {
+        assert!((found - expected / sum).abs() < 1e-12);
+    }
+    let run = || simulate(&answers, &Order::Adaptive, &Settings { subjects: 8, ..SETTINGS }).unwrap();
+    assert_eq!(run(), run());
+    let fewer = simulate(&answers, &Order::Adaptive, &Settings { subjects: 3, ..SETTINGS }).unwrap();
+    assert_eq!(run()[..3], fewer[..], "a subject does not depend on how many there are");
+}
+
+#[test]
+fn information_is_what_is_gained_on_average() {
+    let answers = similar_models(3, 10, 4, 5);
+    let beliefs = [0.5, 0.3, 0.2];
+    let entropy = |p: &[f64]| -> f64 { p.iter().filter(|p| **p > 0.0).map(|p| -p * p.log2()).sum() };
+    for s in 0..10 {
+        let mut left = 0.0;
+        for c in 0..4 {
+            let joint: Vec<f64> = (0..3).map(|m| beliefs[m] * answers.of(m, s)[c]).collect();
+            let sum: f64 = joint.iter().sum();
+            left += sum * entropy(&joint.iter().map(|p| p / sum).collect::<Vec<_>>());
+        }
+        assert!((information(&answers, &beliefs, s) - (entropy(&beliefs) - left)).abs() < 1e-12);
+    }
+    // With two equally likely models it is their Jensen–Shannon divergence.
+    let two = similar_models(2, 10, 4, 5);
+    let jsd = jensen_shannon(&two).unwrap();
+    for (s, value) in jsd[0].iter().enumerate() {
+        assert!((information(&two, &[0.5, 0.5], s) - value).abs() < 1e-12);
+    }
+}
+
+#[test]
+fn a_set_that_separates_serves_every_pair_where_sums_do_not() {
+    // Models 0 and 1 differ on stimulus 9 alone, and model 2 from both on all others.
+    let row = |m: usize, s: usize| -> [f64; 2] {
+        match (m, s) {
+            (0, 9) => [0.8, 0.2],
+            (1, 9) => [0.2, 0.8],
+            (2, 9) => [0.5, 0.5],
+            (2, _) => [0.05, 0.95],
+            _ => [0.95, 0.05],
+        }
+    };
+    let models: Vec<Vec<f64>> = (0..3).map(|m| (0..10).flat_map(|s| row(m, s)).collect()).collect();
+    let rows: Vec<&[f64]> = models.iter().map(Vec::as_slice).collect();
+    let link = science::design::answers::Link::Probability;
+    let answers = science::design::answers::Answers::new(&rows, 2, link, 1.0).unwrap();
+    let sums = Additive::over_pairs(&jensen_shannon(&answers).unwrap());
+    assert!(!best(&sums, 3, &[], &[]).unwrap().contains(&9));
+    let mut separation = Separation::new(&answers, &[1.0 / 3.0; 3]).unwrap();
+    assert!(best(&separation, 3, &[], &[]).unwrap().contains(&9));
+    assert_eq!(next(&mut separation, &[0.5, 0.5, 0.0], 1, &[false; 10]), [9]);
+    assert_eq!(separation.pool(), 10);
+}
