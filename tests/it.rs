@@ -30,6 +30,7 @@ mod it {
     #[cfg(feature = "models")]
     #[path = "../../crates/science/tests/it/npz.rs"]
     mod npz;
+    mod own_kinds;
     #[cfg(feature = "models")]
     mod pipelines;
     mod store;

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{CliError, Global, WorkflowArgs};
 use crate::exec::{Memory, Session};
-use crate::kinds::KINDS;
+use crate::kinds::with_own;
 use crate::plan::{Plan, plan};
 use crate::spec::{Overrides, load, parse};
 use crate::stage::Digest;
@@ -65,8 +65,9 @@ impl Context {
     /// # Errors
     /// Every mistake in it.
     pub fn plan(&self) -> Result<Plan, CliError> {
-        let workflow = load(&self.root, &self.file, &self.overrides)?;
-        Ok(plan(workflow, &self.root, KINDS, &self.providers)?)
+        let mut workflow = load(&self.root, &self.file, &self.overrides)?;
+        let kinds = with_own(&self.root, &mut workflow)?;
+        Ok(plan(workflow, &self.root, &kinds, &self.providers)?)
     }
 
     /// The project's index.

@@ -156,38 +156,46 @@ count:
     }
 
     fn run(params: &Params, io: &mut Io) -> Result<(), Failure> {
-        let output =
-            tempfile::tempfile().map_err(|e| Failure::new(format!("cannot make a temporary file: {e}")))?;
-        let mut child = spawn(params, &io.root, &io.env, &output)?;
-        let status = wait(&mut child, io);
-        let log = printed(output);
-        log.lines().for_each(|line| io.progress.log(line));
-        let status = status?;
-        match (status.code(), status.signal()) {
-            (Some(0), _) => Ok(()),
-            (Some(127), _) => Err(Failure::new("the command ended with exit code 127")
-                .hint("the shell did not find a program: is it installed and on PATH?")),
-            (Some(code), _) => Err(Failure::new(format!("the command ended with exit code {code}"))),
-            (None, signal) => {
-                Err(Failure::new(format!("the command was ended by signal {}", signal.unwrap_or(0))))
-            }
+        execute(&params.run, params.shell, io)
+    }
+}
+
+/// Runs `text` in the project's root until it ends, or stops it when the run is cancelled.
+///
+/// # Errors
+/// If it cannot be started or fails.
+pub(super) fn execute(text: &str, shell: Shell, io: &Io) -> Result<(), Failure> {
+    let output =
+        tempfile::tempfile().map_err(|e| Failure::new(format!("cannot make a temporary file: {e}")))?;
+    let mut child = spawn(text, shell, &io.root, &io.env, &output)?;
+    let status = wait(&mut child, io);
+    let log = printed(output);
+    log.lines().for_each(|line| io.progress.log(line));
+    let status = status?;
+    match (status.code(), status.signal()) {
+        (Some(0), _) => Ok(()),
+        (Some(127), _) => Err(Failure::new("the command ended with exit code 127")
+            .hint("the shell did not find a program: is it installed and on PATH?")),
+        (Some(code), _) => Err(Failure::new(format!("the command ended with exit code {code}"))),
+        (None, signal) => {
+            Err(Failure::new(format!("the command was ended by signal {}", signal.unwrap_or(0))))
         }
     }
 }
 
 fn spawn(
-    params: &Params,
+    text: &str,
+    shell: Shell,
     root: &std::path::Path,
     env: &BTreeMap<String, String>,
     output: &File,
 ) -> Result<Child, Failure> {
-    let shell = params.shell;
     let cannot = |error: std::io::Error| {
         Failure::new(format!("cannot start the command with `{}`: {error}", shell.program()))
     };
     let (prologue, stdin) = orphans::registration();
     Command::new(shell.program())
-        .args(["-c", &format!("{prologue}{}\n{}", shell.strictness(), params.run)])
+        .args(["-c", &format!("{prologue}{}\n{}", shell.strictness(), text)])
         .current_dir(root)
         .envs(env)
         .stdin(stdin)

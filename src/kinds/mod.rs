@@ -16,12 +16,15 @@ mod lrp;
 #[cfg(feature = "tables")]
 pub mod model;
 mod orphans;
+mod own;
 #[cfg(feature = "tables")]
 mod table;
 #[cfg(all(test, feature = "tables"))]
 mod testing;
 
 use crate::stage::Stage;
+
+pub use own::{defined, with_own};
 
 /// An analysis that cannot be done, as a failure.
 #[cfg(feature = "tables")]
@@ -87,8 +90,3 @@ pub static KINDS: &[&dyn Stage] = &[
     #[cfg(feature = "tables")]
     &table::sql::Sql,
 ];
-
-/// The kind called `name`.
-pub fn find(name: &str) -> Option<&'static dyn Stage> {
-    KINDS.iter().copied().find(|k| k.name() == name)
-}

@@ -31,8 +31,10 @@ pub fn find(places: &Places) -> Option<Found> {
     let file = |path: &PathBuf, from| path.is_file().then(|| found(path, from)).flatten();
     let given = places.explicit.as_ref().and_then(|p| file(p, "--onnxruntime"));
     let variable = || places.variable.as_ref().and_then(|p| file(p, "ORT_DYLIB_PATH"));
-    let cached =
-        || places.cache.as_ref().and_then(|c| in_folder(&c.join(super::fetch::VERSION), "the user cache"));
+    let cached = || {
+        let cache = places.cache.as_ref()?;
+        super::fetch::VERSIONS.iter().find_map(|v| in_folder(&cache.join(v), "the user cache"))
+    };
     let python = || {
         places
             .python

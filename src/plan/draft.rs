@@ -47,8 +47,9 @@ impl Drafter<'_> {
         let decl = &self.workflow.stages[cell.stage];
         let Some(kind) = self.kinds.iter().copied().find(|k| k.name() == decl.uses.0) else {
             let names = || self.kinds.iter().map(|k| k.name());
-            let hint = did_you_mean(&decl.uses.0, names())
-                .unwrap_or_else(|| "`sulcus kinds` lists the kinds".to_owned());
+            let hint = did_you_mean(&decl.uses.0, names()).unwrap_or_else(|| {
+                format!("`sulcus kinds` lists the kinds; one of your own is `stages/{}.yaml`", decl.uses.0)
+            });
             let diagnostic =
                 Diagnostic::at(decl.uses.1, format!("there is no kind `{}`", decl.uses.0)).hint(hint);
             if !self.out.iter().any(|d| d.span == diagnostic.span) {

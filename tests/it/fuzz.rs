@@ -147,7 +147,7 @@ mod arrays {
             b"NUMPY",
             b"\x00\x00\x00\x00",
         ];
-        let stage = sulcus::kinds::find("ingest.arrays").unwrap();
+        let stage = sulcus::kinds::KINDS.iter().find(|kind| kind.name() == "ingest.arrays").unwrap();
         let params = stage.check(&json!({ "path": "x" })).unwrap().params;
         fuzz("arrays", &samples, &words, |_, path| {
             let file = FileIn { name: "x".to_owned(), path: path.to_owned() };

@@ -8,9 +8,9 @@ use serde_json::json;
 use super::ui::Ui;
 use super::{CliError, Exit, Global};
 use crate::fs;
-use crate::kinds::{KINDS, find};
+use crate::kinds::{KINDS, defined};
 use crate::spec::suggest::did_you_mean;
-use crate::stage::Contract;
+use crate::stage::{Contract, Stage};
 
 mod page;
 mod schema;
@@ -38,12 +38,14 @@ pub fn kinds(global: &Global, args: &KindsArgs, ui: &Ui) -> Result<Exit, CliErro
         ui.say("Wrote", &format!("{count} files below {}", folder.display()));
         return Ok(Exit::Done);
     }
+    let root = super::context::project_root(&super::context::working_folder(global)?);
+    let all: Vec<&dyn Stage> = KINDS.iter().copied().chain(defined(&root)?).collect();
     let Some(name) = &args.kind else {
-        list(ui);
+        list(&all, ui);
         return Ok(Exit::Done);
     };
-    let names = || KINDS.iter().map(|k| k.name());
-    let kind = find(name).ok_or_else(|| {
+    let names = || all.iter().map(|k| k.name());
+    let kind = all.iter().find(|k| k.name() == name).ok_or_else(|| {
         let hint = did_you_mean(name, names()).unwrap_or_else(|| "`sulcus kinds` lists the kinds".to_owned());
         CliError::wrong(format!("there is no kind `{name}`")).hint(&hint)
     })?;
@@ -56,8 +58,8 @@ pub fn kinds(global: &Global, args: &KindsArgs, ui: &Ui) -> Result<Exit, CliErro
     Ok(Exit::Done)
 }
 
-fn list(ui: &Ui) {
-    let contracts = KINDS.iter().map(|kind| kind.contract());
+fn list(kinds: &[&dyn Stage], ui: &Ui) {
+    let contracts = kinds.iter().map(|kind| kind.contract());
     if ui.json() {
         contracts.for_each(|contract| ui.data_json(&json(&contract)));
     } else {

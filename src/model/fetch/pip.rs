@@ -1,14 +1,13 @@
-//! Fetches the pinned ONNX Runtime through the Python package client, once, into the user's cache.
+//! The Python package client: the library lies inside the wheel.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::fs::{self, Context};
+use super::{here, keep, reason};
+use crate::fs::Context;
 use crate::stage::Failure;
 
-/// The version that is fetched.
-pub const VERSION: &str = "1.31.1";
+pub(super) const VERSION: &str = "1.31.1";
 
 /// A wheel of the pinned version: operating system, architecture, platform tag, SHA-256.
 struct Wheel {
@@ -39,35 +38,14 @@ const WHEELS: &[Wheel] = &[
     },
 ];
 
-/// Larger libraries are refused.
-const MAX_LIBRARY: u64 = 512 << 20;
-const BY_HAND: &str =
-    "install it yourself (`pip install onnxruntime`) or name the library with --onnxruntime";
-
-/// Downloads the pinned wheel into a scratch folder, checks its hash, and puts its library into
-/// `cache/<version>/`. Two processes may do this at once.
-///
-/// # Errors
-/// If there is no wheel for this machine, no pip, or the download fails or has another hash.
-pub(super) fn fetch(cache: &Path) -> Result<PathBuf, Failure> {
-    let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
-    let wheel = WHEELS.iter().find(|w| w.os == os && w.arch == arch);
-    let wheel = wheel
-        .ok_or_else(|| Failure::new(format!("no ONNX Runtime is pinned for {os} on {arch}")).hint(BY_HAND))?;
-    fs::create_dir_all(cache)?;
-    let scratch =
-        tempfile::Builder::new().prefix("fetch-").tempdir_in(cache).at("create folder in", cache)?;
-    let requirements = scratch.path().join("requirements.txt");
+/// Downloads the wheel into `folder` and takes the library out of it.
+pub(super) fn library(folder: &Path) -> Result<PathBuf, Failure> {
+    let wheel = here(WHEELS, |wheel| (wheel.os, wheel.arch)).map_err(|f| f.context("pip"))?;
+    let requirements = folder.join("requirements.txt");
     let line = format!("onnxruntime=={VERSION} --hash=sha256:{}\n", wheel.sha256);
     std::fs::write(&requirements, line).at("write", &requirements)?;
-    download(wheel, scratch.path(), &requirements)?;
-    let library = unpack(scratch.path())?;
-    let folder = cache.join(VERSION);
-    fs::create_dir_all(&folder)?;
-    let name = library.file_name().unwrap_or_default();
-    let target = folder.join(name);
-    std::fs::rename(&library, &target).at("write", &target)?;
-    Ok(target)
+    download(wheel, folder, &requirements)?;
+    unpack(folder).map_err(|f| f.context("pip"))
 }
 
 fn download(wheel: &Wheel, folder: &Path, requirements: &Path) -> Result<(), Failure> {
@@ -92,29 +70,20 @@ fn download(wheel: &Wheel, folder: &Path, requirements: &Path) -> Result<(), Fai
         match output {
             Ok(output) if output.status.success() => return Ok(()),
             Ok(output) => {
-                let text = String::from_utf8_lossy(&output.stderr).into_owned();
-                let line = text
-                    .lines()
-                    .rev()
-                    .find(|l| l.contains("ERROR") || l.contains("No module"))
-                    .unwrap_or("it failed");
-                tried.push(format!("{python}: {}", line.trim()));
+                tried.push(format!("{python}: {}", reason(&output.stderr, &["ERROR", "No module"])));
             }
             Err(error) => tried.push(format!("{python}: {error}")),
         }
     }
-    let message = format!("cannot fetch ONNX Runtime {VERSION} with pip ({})", tried.join("; "));
-    Err(Failure::new(message).hint(BY_HAND))
+    Err(Failure::new(format!("pip cannot download version {VERSION} ({})", tried.join("; "))))
 }
 
 /// Takes the library out of the one wheel in `folder`.
 fn unpack(folder: &Path) -> Result<PathBuf, Failure> {
     let mut entries = std::fs::read_dir(folder).at("list", folder)?.flatten().map(|e| e.path());
     let wheel = entries.find(|p| p.extension().is_some_and(|e| e == "whl"));
-    let wheel = wheel.ok_or_else(|| Failure::new("pip downloaded no wheel").hint(BY_HAND))?;
-    let broken = |error: zip::result::ZipError| {
-        Failure::new(format!("the wheel cannot be read: {error}")).hint(BY_HAND)
-    };
+    let wheel = wheel.ok_or_else(|| Failure::new("pip downloaded no wheel"))?;
+    let broken = |error: zip::result::ZipError| Failure::new(format!("the wheel cannot be read: {error}"));
     let file = std::fs::File::open(&wheel).at("open", &wheel)?;
     let mut archive = zip::ZipArchive::new(file).map_err(broken)?;
     let is_library = |name: &String| {
@@ -122,11 +91,8 @@ fn unpack(folder: &Path) -> Result<PathBuf, Failure> {
         base.starts_with("libonnxruntime.") && !base.contains('/')
     };
     let name = archive.file_names().flatten().map(|name| name.into_owned()).find(is_library);
-    let name = name.ok_or_else(|| Failure::new("the wheel holds no ONNX Runtime library").hint(BY_HAND))?;
+    let name = name.ok_or_else(|| Failure::new("the wheel holds no ONNX Runtime library"))?;
     let entry = archive.by_name(&name).map_err(broken)?;
     let target = folder.join(name.rsplit('/').next().unwrap_or("libonnxruntime"));
-    let mut out = std::fs::File::create(&target).at("create", &target)?;
-    std::io::copy(&mut entry.take(MAX_LIBRARY), &mut out).at("write", &target)?;
-    out.sync_all().at("sync", &target)?;
-    Ok(target)
+    keep(entry, target)
 }
