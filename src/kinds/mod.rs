@@ -6,6 +6,8 @@ mod brain;
 mod columns;
 mod command;
 #[cfg(feature = "tables")]
+mod design;
+#[cfg(feature = "tables")]
 mod dynamics;
 #[cfg(feature = "tables")]
 mod figure;
@@ -51,6 +53,12 @@ pub static KINDS: &[&dyn Stage] = &[
     #[cfg(feature = "tables")]
     &brain::rsa::Rsa,
     &command::CommandKind,
+    #[cfg(feature = "tables")]
+    &design::r#loop::Loop,
+    #[cfg(feature = "tables")]
+    &design::recover::Recover,
+    #[cfg(feature = "tables")]
+    &design::select::Select,
     #[cfg(feature = "tables")]
     &dynamics::fit::Fit,
     #[cfg(feature = "tables")]

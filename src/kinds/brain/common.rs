@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use science::linalg::Mat;
 
-pub(super) use crate::kinds::columns::exists;
+pub(in crate::kinds) use crate::kinds::columns::exists;
 pub(super) use crate::kinds::wrong;
 
 use crate::stage::{Axes, Column, Complaint, Facts, Failure, Io, TableFacts};
@@ -21,7 +21,11 @@ pub(super) fn wrong_of(error: science::error::Error, what: &str, names: &[&str])
 }
 
 /// The columns named; if none are, every tensor column.
-pub(super) fn columns(table: &TableFacts, named: &[String], param: &str) -> Result<Vec<String>, Complaint> {
+pub(in crate::kinds) fn columns(
+    table: &TableFacts,
+    named: &[String],
+    param: &str,
+) -> Result<Vec<String>, Complaint> {
     for (index, name) in named.iter().enumerate() {
         exists(table, name, &format!("{param}.{index}"))?;
     }
@@ -38,12 +42,12 @@ pub(super) fn columns(table: &TableFacts, named: &[String], param: &str) -> Resu
 }
 
 /// The level of intervals unless said.
-pub(super) fn level() -> f64 {
+pub(in crate::kinds) fn level() -> f64 {
     0.95
 }
 
 /// Refuses a level that is none.
-pub(super) fn check_level(level: f64) -> Result<(), Complaint> {
+pub(in crate::kinds) fn check_level(level: f64) -> Result<(), Complaint> {
     if level > 0.0 && level < 1.0 {
         return Ok(());
     }
@@ -51,7 +55,7 @@ pub(super) fn check_level(level: f64) -> Result<(), Complaint> {
 }
 
 /// Facts of a table with these columns: names and types.
-pub(super) fn plain(columns: &[(&str, &str)]) -> Facts {
+pub(in crate::kinds) fn plain(columns: &[(&str, &str)]) -> Facts {
     let column = |(name, dtype): &(&str, &str)| Column {
         name: (*name).to_owned(),
         dtype: (*dtype).to_owned(),
@@ -62,7 +66,7 @@ pub(super) fn plain(columns: &[(&str, &str)]) -> Facts {
 }
 
 /// The columns side by side as one matrix (rows × numbers).
-pub(super) fn matrix(frame: &Frame, columns: &[String]) -> Result<Mat<f64>, Failure> {
+pub(in crate::kinds) fn matrix(frame: &Frame, columns: &[String]) -> Result<Mat<f64>, Failure> {
     let mut parts = Vec::with_capacity(columns.len());
     for name in columns {
         let tensor = frame.tensor_f64(name)?;
@@ -87,7 +91,7 @@ pub(super) fn matrix(frame: &Frame, columns: &[String]) -> Result<Mat<f64>, Fail
 }
 
 /// Names of the numbers in the columns: `voxel` alone, `maps[3]` of a tensor.
-pub(super) fn names(frame: &Frame, columns: &[String]) -> Vec<String> {
+pub(in crate::kinds) fn names(frame: &Frame, columns: &[String]) -> Vec<String> {
     let facts = frame.facts();
     let of = |name: &String| -> Vec<String> {
         match facts.column(name).and_then(|c| c.shape.as_ref()) {
@@ -99,7 +103,10 @@ pub(super) fn names(frame: &Frame, columns: &[String]) -> Vec<String> {
 }
 
 /// Rows by their id, each id once.
-pub(super) fn by_id(frame: &Frame, column: &str) -> Result<(Vec<String>, HashMap<String, usize>), Failure> {
+pub(in crate::kinds) fn by_id(
+    frame: &Frame,
+    column: &str,
+) -> Result<(Vec<String>, HashMap<String, usize>), Failure> {
     let ids = frame.strings(column)?;
     let mut places = HashMap::with_capacity(ids.len());
     for (row, id) in ids.iter().enumerate() {
@@ -133,7 +140,7 @@ pub(super) fn groups(values: &[String]) -> BTreeMap<&str, Vec<usize>> {
 }
 
 /// What a gathered artefact is called: the values of its matrix axes, else its number.
-pub(super) fn label(axes: &Axes, index: usize, what: &str) -> String {
+pub(in crate::kinds) fn label(axes: &Axes, index: usize, what: &str) -> String {
     if axes.is_empty() {
         return format!("{what} {}", index + 1);
     }
@@ -142,7 +149,7 @@ pub(super) fn label(axes: &Axes, index: usize, what: &str) -> String {
 }
 
 /// The first of many names in words: `a, b, c and 4 more`.
-pub(super) fn listed(names: &[&str]) -> String {
+pub(in crate::kinds) fn listed(names: &[&str]) -> String {
     const SHOWN: usize = 8;
     let shown = names.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
     match names.len().saturating_sub(SHOWN) {
@@ -182,7 +189,7 @@ impl Key {
 }
 
 /// Writes a table to an output port.
-pub(super) fn put(io: &mut Io, port: &str, mut frame: Frame) -> Result<(), Failure> {
+pub(in crate::kinds) fn put(io: &mut Io, port: &str, mut frame: Frame) -> Result<(), Failure> {
     let path = io.create(port, "parquet");
     let facts = table::write(&mut frame, &path)?;
     io.put(port, path, facts);

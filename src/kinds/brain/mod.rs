@@ -2,7 +2,7 @@
 
 pub mod ceiling;
 pub mod cka;
-mod common;
+pub(super) mod common;
 pub mod effect;
 pub mod encode;
 mod held_out;

@@ -1,7 +1,7 @@
 //! Numbers drawn from a seed and a name: the same on every machine and in every order.
 
 /// A uniform number in [0, 1) that depends on `seed`, `purpose` and `key` alone.
-pub(super) fn uniform(seed: u64, purpose: &str, key: &[u8]) -> f64 {
+pub(in crate::kinds) fn uniform(seed: u64, purpose: &str, key: &[u8]) -> f64 {
     // The top 53 bits fill the mantissa of a double exactly.
     (bits(seed, purpose, key) >> 11) as f64 / (1_u64 << 53) as f64
 }

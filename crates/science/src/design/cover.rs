@@ -45,37 +45,56 @@ pub fn central(features: MatRef<'_, f64>) -> usize {
     largest((0..n).map(|i| -square(i))).unwrap_or(0)
 }
 
-/// The mean distance of the pool from its nearest chosen stimulus, made small (k-median). Invariant to rotation
-/// and translation of the features.
-pub struct Coverage(Mat<f64>);
+/// Which distance of the pool from its nearest chosen stimulus is made small.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Distance {
+    /// The mean (k-median).
+    Mean,
+    /// The largest: the radius (k-centre).
+    Largest,
+}
+
+/// Covering a feature space, as a criterion: minus the distance. Invariant to rotation and translation of the
+/// features.
+pub struct Coverage {
+    distance: Mat<f64>,
+    which: Distance,
+}
 
 impl Coverage {
     /// For features (stimuli × p).
     ///
     /// # Errors
     /// If the features are no numbers or the pool is too large.
-    pub fn new(features: MatRef<'_, f64>) -> Result<Self> {
-        Ok(Coverage(distances(features)?))
+    pub fn new(which: Distance, features: MatRef<'_, f64>) -> Result<Self> {
+        Ok(Coverage { distance: distances(features)?, which })
     }
 
     fn nearest(&self, chosen: &[usize]) -> Vec<f64> {
-        let near = |i: usize| chosen.iter().map(|c| self.0[(i, *c)]).fold(f64::INFINITY, f64::min);
+        let near = |i: usize| chosen.iter().map(|c| self.distance[(i, *c)]).fold(f64::INFINITY, f64::min);
         (0..self.pool()).map(near).collect()
+    }
+
+    fn of(&self, near: impl Iterator<Item = f64>) -> f64 {
+        match self.which {
+            Distance::Mean => -near.sum::<f64>() / self.pool() as f64,
+            Distance::Largest => -near.fold(0.0, f64::max),
+        }
     }
 }
 
 impl Criterion for Coverage {
     fn pool(&self) -> usize {
-        self.0.nrows()
+        self.distance.nrows()
     }
 
     fn value(&self, chosen: &[usize]) -> f64 {
-        -self.nearest(chosen).iter().sum::<f64>() / self.pool() as f64
+        self.of(self.nearest(chosen).into_iter())
     }
 
     fn values_with(&self, chosen: &[usize]) -> Vec<f64> {
         let near = self.nearest(chosen);
-        let total = |x: usize| self.0.col(x).iter().zip(&near).map(|(d, n)| d.min(*n)).sum::<f64>();
-        (0..self.pool()).map(|x| -total(x) / self.pool() as f64).collect()
+        let with = |x: usize| self.of(self.distance.col(x).iter().zip(&near).map(|(d, n)| d.min(*n)));
+        (0..self.pool()).map(with).collect()
     }
 }

@@ -1,6 +1,9 @@
 //! Images as parameters: pixels or frequencies, bounds, shifts, smoothness.
 
-use crate::maps::order::Layout;
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rand_xoshiro::rand_core::{Rng, SeedableRng};
+
+use crate::maps::Layout;
 
 /// What the parameters of an image are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,4 +148,27 @@ fn both_axes(plane: &[f64], f: &Frequencies, h: usize, w: usize) -> Vec<f64> {
     }
     let at = |p: usize| (0..h).map(|k| f.rows[p / w * h + k] * half[k * w + p % w]).sum();
     (0..h * w).map(at).collect()
+}
+
+/// Parameters of an image of weak noise: uniform in ±0.5; `number` tells images of one seed apart.
+pub fn noise(size: usize, seed: u64, number: u64) -> Vec<f64> {
+    let mut random = stream(seed, number);
+    (0..size).map(|_| unit(&mut random) - 0.5).collect()
+}
+
+/// Rows and columns to shift by, each from −`most` to `most`.
+pub fn shift(most: usize, seed: u64, step: u64) -> (isize, isize) {
+    let mut random = stream(!seed, step);
+    let mut one = || (unit(&mut random) * (2 * most + 1) as f64) as isize - most as isize;
+    (one(), one())
+}
+
+fn stream(seed: u64, number: u64) -> Xoshiro256PlusPlus {
+    // An odd factor maps numbers to seeds one to one.
+    Xoshiro256PlusPlus::seed_from_u64(seed ^ number.wrapping_mul(0x9E37_79B9_7F4A_7C15))
+}
+
+/// Uniform in [0, 1): the top 53 bits fill the mantissa of a double exactly.
+fn unit(random: &mut Xoshiro256PlusPlus) -> f64 {
+    (random.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
 }

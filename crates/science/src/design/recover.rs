@@ -171,7 +171,7 @@ fn subject(
 }
 
 /// The class that a uniform number falls on.
-fn drawn(probabilities: &[f64], uniform: f64) -> usize {
+pub fn drawn(probabilities: &[f64], uniform: f64) -> usize {
     let mut sum = 0.0;
     let reached = probabilities.iter().position(|p| {
         sum += p;

@@ -1,7 +1,7 @@
 //! What cannot be chosen is refused by name; what is defined has an answer.
 
 use science::design::answers::{Answers, Link};
-use science::design::cover::{Coverage, central, k_center};
+use science::design::cover::{Coverage, Distance, central, k_center};
 use science::design::decorrelate::Decorrelation;
 use science::design::disagree::{Separation, jensen_shannon};
 use science::design::drive::Drive;
@@ -21,7 +21,7 @@ fn text<T>(result: Result<T>) -> String {
 #[test]
 fn one_stimulus_and_more_than_there_are() {
     let one = features(1, 3, 1);
-    assert_eq!(best(&Coverage::new(one.as_ref()).unwrap(), 1, &[], &[]), Ok(vec![0]));
+    assert_eq!(best(&Coverage::new(Distance::Mean, one.as_ref()).unwrap(), 1, &[], &[]), Ok(vec![0]));
     assert_eq!(k_center(one.as_ref(), 1, 0, &[]), Ok((vec![0], vec![0.0])));
     assert_eq!(central(one.as_ref()), 0);
     let learning = Learning::new(Aim::Trace, one.as_ref(), None, 1.0).unwrap();
@@ -36,7 +36,7 @@ fn constant_features_duplicates_and_more_features_than_stimuli() {
     let same = Mat::from_fn(6, 2, |_, _| 0.3);
     let (chosen, radii) = k_center(same.as_ref(), 4, 0, &[]).unwrap();
     assert_eq!((chosen, radii), (vec![0, 1, 2, 3], vec![0.0; 4]));
-    assert_eq!(best(&Coverage::new(same.as_ref()).unwrap(), 2, &[], &[]), Ok(vec![0, 1]));
+    assert_eq!(best(&Coverage::new(Distance::Mean, same.as_ref()).unwrap(), 2, &[], &[]), Ok(vec![0, 1]));
     let learning = Learning::new(Aim::Determinant, same.as_ref(), None, 0.1).unwrap();
     assert_eq!(best(&learning, 2, &[], &[]), Ok(vec![0, 1]));
     // A copy of a stimulus adds less than another direction.
@@ -52,7 +52,7 @@ fn constant_features_duplicates_and_more_features_than_stimuli() {
 fn numbers_that_are_none_and_penalties_that_are_not_positive() {
     let nan = Mat::from_fn(4, 2, |i, _| if i == 2 { f64::NAN } else { i as f64 });
     for found in [
-        text(Coverage::new(nan.as_ref())),
+        text(Coverage::new(Distance::Mean, nan.as_ref())),
         text(k_center(nan.as_ref(), 2, 0, &[])),
         text(Learning::new(Aim::Trace, nan.as_ref(), None, 1.0)),
     ] {

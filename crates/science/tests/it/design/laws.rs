@@ -1,7 +1,7 @@
 //! Searches against all sets, increments against their definitions.
 
 use proptest::prelude::*;
-use science::design::cover::{Coverage, central, k_center};
+use science::design::cover::{Coverage, Distance, central, k_center};
 use science::design::decorrelate::Decorrelation;
 use science::design::disagree::Separation;
 use science::design::drive::Drive;
@@ -22,7 +22,8 @@ fn criteria(stimuli: usize, seed: u64) -> Vec<(&'static str, Box<dyn Criterion>)
         ("determinant", learning(Aim::Determinant)),
         ("trace", learning(Aim::Trace)),
         ("information", learning(Aim::Information)),
-        ("coverage", Box::new(Coverage::new(f.as_ref()).unwrap())),
+        ("coverage", Box::new(Coverage::new(Distance::Mean, f.as_ref()).unwrap())),
+        ("radius", Box::new(Coverage::new(Distance::Largest, f.as_ref()).unwrap())),
         ("separation", Box::new(Separation::new(&models, &[1.0 / 3.0; 3]).unwrap())),
         ("drive", Box::new(Drive::new(&response, Some(f.as_ref()), 0.7).unwrap())),
         ("drive alone", Box::new(Drive::new(&response, None, 0.0).unwrap())),
@@ -107,15 +108,10 @@ proptest! {
         let f = features(9, 3, seed);
         let (chosen, radii) = k_center(f.as_ref(), n, central(f.as_ref()), &[]).unwrap();
         prop_assert!(radii.windows(2).all(|w| w[1] <= w[0]));
-        let radius = |set: &[usize]| {
-            let near = |i: usize| set.iter().map(|c| (f.row(i) - f.row(*c)).norm_l2()).fold(f64::INFINITY, f64::min);
-            (0..9).map(near).fold(0.0, f64::max)
-        };
-        prop_assert!((radius(&chosen) - radii[n - 1]).abs() < 1e-9);
-        let least = (0_u32..512).filter(|b| b.count_ones() as usize == n).map(|bits| {
-            radius(&(0..9).filter(|i| bits >> i & 1 == 1).collect::<Vec<usize>>())
-        });
-        prop_assert!(radii[n - 1] <= 2.0 * least.fold(f64::INFINITY, f64::min) + 1e-9);
+        let radius = Coverage::new(Distance::Largest, f.as_ref()).unwrap();
+        prop_assert!((radius.value(&chosen) + radii[n - 1]).abs() < 1e-12);
+        let least = -radius.value(&exhaustive(&radius, n, &[]).unwrap());
+        prop_assert!(radii[n - 1] <= 2.0 * least + 1e-9);
     }
 
     #[test]
