@@ -39,4 +39,6 @@ mod it {
     mod tables;
     #[cfg(feature = "models")]
     mod training;
+    #[cfg(feature = "models")]
+    mod training_runs;
 }
