@@ -57,8 +57,7 @@ fn numbers(project: &Project, result: &str, name: &str) -> Vec<f64> {
     column(project, result, name).iter().map(|cell| cell.parse().expect("a number")).collect()
 }
 
-const ROUNDS: &str = "\
-  round_1:
+const ROUNDS: &str = "  round_1:
     uses: design.loop
     in: { predictions: \"answers[*]\" }
     with: { n: 3 }
@@ -156,8 +155,7 @@ fn a_deleted_round_is_replayed_to_the_same_bytes() {
     assert_eq!(executed(&project), ["round_2", "round_3"]);
 }
 
-const MADE: &str = "\
-  made:
+const MADE: &str = "  made:
     uses: design.synthesize
     in: { models: [\"net[seed=0]\", \"net[seed=1]\"], unseen: [\"net[seed=2]\", \"net[seed=3]\"], pool: pool }
     with: { goal: GOAL, input: image, steps: 60, n: 2, learning_rate: 0.3 }
@@ -220,7 +218,8 @@ fn what_cannot_be_made_is_found_before_a_run() {
     assert!(complaint(&made("controversial, classes: [[3, 3]]")).contains("the same class"));
     assert!(complaint(&made("dream")).contains("unknown variant `dream`"));
     let alone = made("controversial").replace(", \"net[seed=3]\"", "");
-    assert!(complaint(&alone).contains("1 models stand in for 2"));
+    assert!(complaint(&alone).contains("1 stand in for 2"));
+    assert!(complaint(&made("controversial, sides: layer")).contains("not gathered over an axis `layer`"));
     let unit = project(&made("excite, units: [10]")).sulcus(&["run", "made"]);
     assert!(unit.stderr.contains("there is no unit 10: the tensor has 10 values"), "{}", unit.stderr);
 }

@@ -15,7 +15,7 @@ use crate::stage::Failure;
 pub enum Goal {
     /// To drive a unit of the tensor: the mean over the models.
     Excite,
-    /// To make two models see different classes.
+    /// To make two models, or two sides of models, see different classes.
     Controversial,
     /// To give the tensor the values that another stimulus of the pool gives it.
     Metamer,
@@ -36,7 +36,8 @@ pub struct Target {
 #[derive(Clone, Debug)]
 enum Aim {
     Unit(usize),
-    Classes(usize, usize),
+    /// Classes of the two sides, and how many of the models are on the first.
+    Classes(usize, usize, usize),
     /// The reference's outputs for each model.
     Outputs(Vec<Vec<f64>>),
 }
@@ -51,6 +52,8 @@ pub struct Wanted<'a> {
     pub ids: &'a [String],
     pub pool: &'a [Vec<f64>],
     pub widths: &'a [usize],
+    /// `controversial`: the models of each side.
+    pub sides: &'a [Vec<usize>],
 }
 
 impl Wanted<'_> {
@@ -80,11 +83,13 @@ impl Wanted<'_> {
             }
             Goal::Controversial => {
                 let mut targets = Vec::new();
-                for (number, (a, b)) in pairs(self.pool.len()).enumerate() {
+                for (number, (a, b)) in pairs(self.sides.len()).enumerate() {
                     for stimulus in 0..self.n {
                         let (u, w) = self.pair_of_classes(number * self.n + stimulus, width)?;
-                        let (name, aim) = (format!("{u}/{w}"), Aim::Classes(u, w));
-                        targets.push(Target { name, models: vec![a, b], reference: None, aim });
+                        let (first, second) = (&self.sides[a], &self.sides[b]);
+                        let aim = Aim::Classes(u, w, first.len());
+                        let models = [first.as_slice(), second].concat();
+                        targets.push(Target { name: format!("{u}/{w}"), models, reference: None, aim });
                     }
                 }
                 Ok(targets)
@@ -127,24 +132,31 @@ impl Target {
     /// # Errors
     /// If outputs do not fit the goal.
     pub fn slope(&self, outputs: &[&[f64]]) -> Result<(f64, Vec<Vec<f64>>), Failure> {
-        if let (Aim::Classes(u, w), [a, b]) = (&self.aim, outputs) {
-            let ((value, first), (_, second)) = ascent::controversial(a, b, (*u, *w)).map_err(wrong)?;
-            return Ok((value, vec![first, second]));
+        match &self.aim {
+            Aim::Classes(u, w, first) => {
+                let (a, b) = outputs.split_at_checked(*first).unwrap_or_default();
+                ascent::controversial(a, b, (*u, *w)).map_err(wrong)
+            }
+            Aim::Unit(unit) => mean(outputs, |_, own| ascent::excite(own, *unit)),
+            Aim::Outputs(references) => {
+                let of = |model: usize| references.get(model).map_or(&[][..], Vec::as_slice);
+                mean(outputs, |model, own| ascent::metamer(own, of(model)))
+            }
         }
-        let share = 1.0 / outputs.len().max(1) as f64;
-        let (mut value, mut gradients) = (0.0, Vec::new());
-        for (model, own) in outputs.iter().enumerate() {
-            let slope = match &self.aim {
-                Aim::Unit(unit) => ascent::excite(own, *unit),
-                Aim::Classes(u, _) => ascent::log_probability(own, *u),
-                Aim::Outputs(reference) => {
-                    ascent::metamer(own, reference.get(model).map_or(&[][..], Vec::as_slice))
-                }
-            };
-            let (part, gradient) = slope.map_err(wrong)?;
-            value += share * part;
-            gradients.push(gradient.into_iter().map(|g| share * g).collect());
-        }
-        Ok((value, gradients))
     }
+}
+
+/// The mean over models of a value, and the gradient for each model's outputs.
+fn mean(
+    outputs: &[&[f64]],
+    slope: impl Fn(usize, &[f64]) -> science::error::Result<ascent::Slope>,
+) -> Result<(f64, Vec<Vec<f64>>), Failure> {
+    let share = 1.0 / outputs.len().max(1) as f64;
+    let (mut value, mut gradients) = (0.0, Vec::new());
+    for (model, own) in outputs.iter().enumerate() {
+        let (part, gradient) = slope(model, own).map_err(wrong)?;
+        value += share * part;
+        gradients.push(gradient.into_iter().map(|g| share * g).collect());
+    }
+    Ok((value, gradients))
 }

@@ -10,4 +10,6 @@ mod seer;
 pub mod select;
 mod selection;
 #[cfg(feature = "models")]
+mod study;
+#[cfg(feature = "models")]
 pub mod synthesize;
