@@ -34,12 +34,14 @@ fn project(stages: &str) -> Project {
     project
 }
 
-/// Names of the steps that a run executed.
+/// Names of the steps that a run executed, sorted: steps that do not depend on each other end in any order.
 fn executed(project: &Project) -> Vec<String> {
     let printed = project.ok(&["run", "--json"]).stdout;
     let last: Value = serde_json::from_str(printed.lines().last().unwrap_or_default()).expect("JSON");
     let names = last["executed"].as_array().expect("a list");
-    names.iter().filter_map(|n| n.as_str().map(str::to_owned)).collect()
+    let mut names: Vec<String> = names.iter().filter_map(|n| n.as_str().map(str::to_owned)).collect();
+    names.sort();
+    names
 }
 
 /// The cells of a column of a result.
@@ -184,7 +186,6 @@ fn made_stimuli_pass_the_best_of_the_pool() {
         assert!(history.chunks(60).all(|steps| steps[59] > steps[0]), "{goal}");
         let pixels = numbers(&project, "made.pixels", "value");
         assert!(pixels.iter().all(|v| (0.0..=16.0).contains(v)) && !pixels.is_empty());
-        assert!(executed(&project).is_empty() || goal.is_empty());
     }
 }
 
@@ -204,6 +205,33 @@ fn regularised_stimuli_are_smoother_and_the_same_seed_gives_the_same_ones() {
     project.ok(&["run", "made"]);
     let free = numbers(&project, "made.pixels", "value");
     assert!(rough(&smooth) < 0.5 * rough(&free), "{} {}", rough(&smooth), rough(&free));
+}
+
+/// The shipped pipeline with one selection: chosen stimuli recognise a subject sooner than random ones in 95 of 100
+/// cases, and what is made for a class passes the pool's best, also for networks that no gradient went through.
+#[test]
+fn model_based_stimuli_pay() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(root.join("pipelines/next-stimuli.yaml")).expect("the pipeline");
+    let choices = "choice: [controversial, rdm_decorrelated, coverage, stratified]";
+    assert!(text.contains(choices));
+    let project = Project::new(&text.replace(choices, "choice: [controversial]"));
+    std::fs::create_dir_all(project.path("data/digits")).expect("a folder");
+    for name in ["images.npy", "labels.npy"] {
+        let from = root.join("data/digits").join(name);
+        std::fs::copy(from, project.path(&format!("data/digits/{name}"))).expect("a copy");
+    }
+    project.ok(&["run", "recovery", "gains"]);
+    assert_eq!(column(&project, "recovery.summary", "method"), ["random", "adaptive", "controversial"]);
+    let fewer = numbers(&project, "recovery.summary", "fewer_than_random");
+    assert!(fewer[1] >= 0.95 && fewer[2] >= 0.95, "{fewer:?}");
+    assert!(numbers(&project, "recovery.summary", "right")[1] >= 0.95);
+    let judges = column(&project, "gains", "judge");
+    let above = numbers(&project, "gains", "above_best_sd");
+    let beat = numbers(&project, "gains", "beat_best");
+    assert_eq!(judges, ["seen", "unseen", "seen", "unseen"]);
+    assert!(above.iter().all(|sd| *sd > 0.0), "{above:?}");
+    assert!(beat.iter().all(|share| *share > 0.5), "{beat:?}");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! A model as one who looks at images: its outputs, and how they change with the image.
 
+use std::collections::BTreeMap;
+
 use onnx_graph::model::Model;
 use onnx_graph::passes::before_softmax;
 use onnx_graph::sensitivity::{Seed, sensitivity};
@@ -8,7 +10,7 @@ use onnx_graph::shape::infer;
 use crate::kinds::lrp::with_row_shape;
 use crate::kinds::model::facts;
 use crate::kinds::model::train::row_shape;
-use crate::model::{Runtime, Session, Values};
+use crate::model::{Array, Runtime, Session, Values};
 use crate::stage::{Bound, Failure, Io};
 use crate::table::Tensor;
 
@@ -17,7 +19,8 @@ const BATCH: usize = 128;
 
 /// A model made ready.
 pub struct Seer {
-    session: Session,
+    forward: Session,
+    backward: Option<Session>,
     input: String,
     shape: Vec<i64>,
     tensor: String,
@@ -30,7 +33,7 @@ impl Seer {
     /// with `slopes` it also tells gradients. Images have the shape of those of `pool`.
     ///
     /// # Errors
-    /// If there is no such tensor, its size is not known, or the graph cannot be differentiated or run.
+    /// If there is no such tensor, or the graph cannot be differentiated or run.
     pub fn new(
         bound: &Bound,
         tensor: Option<&str>,
@@ -52,37 +55,36 @@ impl Seer {
                 before_softmax(model.graph().map_err(wrong)?, &first)
             }
         };
-        let graph = if slopes {
-            sensitivity(&model, &tensor, &Seed::Fed, &[&input]).map_err(wrong)?
-        } else {
-            only(model, &tensor)?
-        };
         let library = io.library.clone().ok_or_else(|| Failure::new("ONNX Runtime is not here"))?;
-        let session = Session::new(Runtime::load(&library)?, &graph.to_bytes(), &io.providers, io.threads)?;
-        let mut seer = Seer { session, input, shape, tensor, width: 0 };
+        let runtime = Runtime::load(&library)?;
+        let ready = |graph: &Model| Session::new(runtime, &graph.to_bytes(), &io.providers, io.threads);
+        let backward = if slopes {
+            Some(ready(&sensitivity(&model, &tensor, &Seed::Fed, &[&input]).map_err(wrong)?)?)
+        } else {
+            None
+        };
+        let forward = ready(&only(model, &tensor)?)?;
+        let mut seer = Seer { forward, backward, input, shape, tensor, width: 0 };
         // One image tells how many outputs there are.
-        seer.width = if slopes { seer.fed_width(&graph)? } else { seer.outputs(first(pool))?.len() };
+        seer.width = seer.outputs(pool.values.get(..pool.row_size()).unwrap_or_default())?.len();
         Ok(seer)
     }
 
     /// The execution provider that is used.
     pub fn provider(&self) -> &'static str {
-        self.session.provider()
+        self.forward.provider()
     }
 
-    /// Values of the seed for an image: those of the tensor.
-    fn fed_width(&self, graph: &Model) -> Result<usize, Failure> {
-        let sizes =
-            graph.outputs().into_iter().find(|(name, _)| *name == self.tensor).and_then(|(_, info)| {
-                let size = |d: &onnx_graph::shape::Dim| {
-                    if let onnx_graph::shape::Dim::Size(s) = d { usize::try_from(*s).ok() } else { None }
-                };
-                info.dims?.iter().skip(1).map(size).collect::<Option<Vec<usize>>>()
-            });
-        sizes.map(|s| s.iter().product()).ok_or_else(|| {
-            Failure::new(format!("the shape of the tensor `{}` is not known", self.tensor))
-                .hint("name another one with `tensor`")
-        })
+    /// Values of an image.
+    fn each(&self) -> usize {
+        self.shape.iter().product::<i64>().max(1) as usize
+    }
+
+    /// Images as the model takes them.
+    fn shown(&self, images: &[f32]) -> (String, Array) {
+        let rows = (images.len() / self.each()) as i64;
+        let shape = std::iter::once(rows).chain(self.shape.iter().copied()).collect();
+        (self.input.clone(), (shape, Values::F32(images.to_vec())))
     }
 
     /// The outputs for images, one after the other.
@@ -90,10 +92,16 @@ impl Seer {
     /// # Errors
     /// If the graph fails or gives values that are no numbers.
     pub fn outputs(&mut self, images: &[f32]) -> Result<Vec<f64>, Failure> {
-        let each = self.shape.iter().product::<i64>().max(1) as usize;
+        let each = self.each();
         let mut all = Vec::new();
         for part in images.chunks(BATCH * each) {
-            all.extend(self.call(part, None)?.0);
+            let made = self.forward.run(vec![self.shown(part)])?;
+            let outputs = taken(made, &self.tensor)?;
+            if outputs.len() % (part.len() / each).max(1) != 0 {
+                let text = format!("the tensor `{}` does not have one entry an image", self.tensor);
+                return Err(Failure::new(text));
+            }
+            all.extend(outputs);
         }
         Ok(all)
     }
@@ -101,48 +109,30 @@ impl Seer {
     /// The gradients at the images of their outputs weighted by `seeds`.
     ///
     /// # Errors
-    /// As [`Seer::outputs`].
+    /// As [`Seer::outputs`], or if the model was made ready without slopes.
     pub fn gradients(&mut self, images: &[f32], seeds: &[f32]) -> Result<Vec<f64>, Failure> {
-        let each = self.shape.iter().product::<i64>().max(1) as usize;
+        let each = self.each();
         let mut all = Vec::new();
         for (part, seeds) in images.chunks(BATCH * each).zip(seeds.chunks(BATCH * self.width.max(1))) {
-            all.extend(self.call(part, Some(seeds))?.1);
+            let mut inputs = vec![self.shown(part)];
+            let backward =
+                self.backward.as_mut().ok_or_else(|| Failure::new("no gradient goes through this model"))?;
+            let rows = (part.len() / each) as i64;
+            for (name, _, dims) in backward.inputs().into_iter().filter(|(name, ..)| name == "seed") {
+                let shape = std::iter::once(rows).chain(dims.into_iter().skip(1)).collect();
+                inputs.push((name, (shape, Values::F32(seeds.to_vec()))));
+            }
+            all.extend(taken(backward.run(inputs)?, &format!("gradient.{}", self.input))?);
         }
         Ok(all)
     }
-
-    fn call(&mut self, images: &[f32], seeds: Option<&[f32]>) -> Result<(Vec<f64>, Vec<f64>), Failure> {
-        let each = self.shape.iter().product::<i64>().max(1) as usize;
-        let rows = (images.len() / each) as i64;
-        let shape = std::iter::once(rows).chain(self.shape.iter().copied()).collect();
-        let mut inputs = vec![(self.input.clone(), (shape, Values::F32(images.to_vec())))];
-        for (name, _, dims) in self.session.inputs().into_iter().filter(|(name, ..)| name == "seed") {
-            let shape = std::iter::once(rows).chain(dims.into_iter().skip(1)).collect();
-            let none = || vec![0.0; rows as usize * self.width];
-            inputs.push((name, (shape, Values::F32(seeds.map_or_else(none, <[f32]>::to_vec)))));
-        }
-        let mut made = self.session.run(inputs)?;
-        let mut take = |name: &str| match made.remove(name) {
-            Some((_, Values::F32(values))) => finite(name, values),
-            _ => Err(Failure::new(format!("the graph gave no float32 `{name}`"))),
-        };
-        let outputs = take(&self.tensor)?;
-        if outputs.len() % (rows.max(1) as usize) != 0 {
-            return Err(Failure::new(format!(
-                "the tensor `{}` does not have one entry an image",
-                self.tensor
-            )));
-        }
-        let gradient = if seeds.is_some() { take(&format!("gradient.{}", self.input))? } else { Vec::new() };
-        Ok((outputs, gradient))
-    }
 }
 
-fn first(pool: &Tensor<f32>) -> &[f32] {
-    pool.values.get(..pool.row_size()).unwrap_or_default()
-}
-
-fn finite(name: &str, values: Vec<f32>) -> Result<Vec<f64>, Failure> {
+/// A tensor of what a graph made, all of it finite.
+fn taken(mut made: BTreeMap<String, Array>, name: &str) -> Result<Vec<f64>, Failure> {
+    let Some((_, Values::F32(values))) = made.remove(name) else {
+        return Err(Failure::new(format!("the graph gave no float32 `{name}`")));
+    };
     match values.iter().find(|v| !v.is_finite()) {
         Some(bad) => Err(Failure::new(format!("the tensor `{name}` holds {bad}"))
             .hint("look for such values in the pool and in the model's weights")),
