@@ -2,6 +2,8 @@
 
 #[path = "it/architectures.rs"]
 mod architectures;
+#[path = "it/attention.rs"]
+mod attention;
 #[path = "it/case.rs"]
 mod case;
 #[path = "it/conformance.rs"]
