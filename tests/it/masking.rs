@@ -56,7 +56,7 @@ fn faces() -> Vec<Vec<f32>> {
 }
 
 /// An array of 32-bit floats as an npy file.
-fn npy(shape: &str, values: impl Iterator<Item = f32>) -> Vec<u8> {
+pub fn npy(shape: &str, values: impl Iterator<Item = f32>) -> Vec<u8> {
     let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}");
     while (header.len() + 11) % 64 != 0 {
         header.push(' ');

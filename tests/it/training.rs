@@ -69,6 +69,7 @@ fn run(
         data: (vec![6], data),
         target: (Vec::new(), Values::I64(labels)),
         batch_size: settings.batch,
+        group: 1,
         whole: settings.whole,
         sampler: Sampler::Epoch,
         augment: None,

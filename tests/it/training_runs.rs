@@ -5,6 +5,7 @@ use std::process::Stdio;
 use std::thread::sleep;
 use std::time::Duration;
 
+use super::masking::npy;
 use super::support::Project;
 
 /// Trains on ten digits, then replaces the head and learns whether a digit is odd.
@@ -171,4 +172,46 @@ stages:
 ",
     );
     project.ok(&["run", "use.yaml"]);
+}
+
+/// Triplets of points in one of four directions: two of one direction, then one of another.
+fn triplets(project: &Project) {
+    let mut random = onnx_graph::random::Random::new(1);
+    let mut values = Vec::new();
+    for _ in 0..200 {
+        let alike = random.below(4);
+        let odd = (alike + 1 + random.below(3)) % 4;
+        for direction in [alike, alike, odd] {
+            for axis in 0..4 {
+                values.push((0.3 * random.normal()) as f32 + f32::from(u8::from(axis == direction)));
+            }
+        }
+    }
+    std::fs::write(project.path("points.npy"), npy("(600, 4)", values.into_iter())).unwrap();
+}
+
+#[test]
+fn triplets_are_learnt_and_their_number_is_checked() {
+    let project = Project::new(
+        "
+name: odd
+stages:
+  points: { uses: ingest.arrays, with: { arrays: { point: points.npy } } }
+  net: { uses: model.build, with: { architecture: linear, input: [4], classes: 3, seed: 2 } }
+  train:
+    uses: model.train
+    in: { model: net, data: points }
+    with: { loss: odd_one_out, input: point, epochs: 30, batch_size: 30, learning_rate: 0.1, momentum: 0.9 }
+",
+    );
+    triplets(&project);
+    project.ok(&["run"]);
+    let history = sulcus::table::read_path(&project.path("results/odd/train/history.parquet"), None).unwrap();
+    let (loss, accuracy) = (history.f64s("loss").unwrap(), history.f64s("accuracy").unwrap());
+    // Chance is a third.
+    assert!(loss[29] < 0.7 * loss[0] && accuracy[29] > 0.75, "{loss:?} {accuracy:?}");
+    project.edit("sulcus.yaml", "batch_size: 30", "batch_size: 32");
+    let ran = project.sulcus(&["run"]);
+    assert_eq!(ran.code, 2);
+    assert!(ran.stderr.contains("the batch is a multiple of 3"), "{}", ran.stderr);
 }

@@ -12,6 +12,17 @@ pub enum Loss {
     CrossEntropy,
     /// Mean over all elements of (output − target)², as torch's `MSELoss`.
     MeanSquaredError,
+    /// Rows come in threes: two that were judged alike, then the odd one. With the products of outputs as
+    /// similarities s, the mean over triplets of −log(exp s₁₂ / (exp s₁₂ + exp s₁₃ + exp s₂₃)) (Hebart et
+    /// al. 2020). There are no targets.
+    OddOneOut,
+}
+
+impl Loss {
+    /// Rows that belong together.
+    pub fn group(self) -> usize {
+        if self == Loss::OddOneOut { 3 } else { 1 }
+    }
 }
 
 /// Emits the loss of `output` [B, …], whose sizes are `dims`, against `target`; returns the names of the
@@ -20,6 +31,7 @@ pub fn emit(loss: Loss, b: &mut Builder, output: &str, target: &str, dims: &[i64
     match loss {
         Loss::CrossEntropy => cross_entropy(b, output, target, dims),
         Loss::MeanSquaredError => mean_squared_error(b, output, target, dims),
+        Loss::OddOneOut => odd_one_out(b, output, dims),
     }
 }
 
@@ -55,4 +67,53 @@ fn mean_squared_error(b: &mut Builder, output: &str, target: &str, dims: &[i64])
     let loss = b.node("ReduceMean", &[&square], [("keepdims", Attr::Int(0))]);
     let half = b.float((dims.iter().product::<i64>().max(1) as f64 / 2.0) as f32);
     (loss, b.node("Div", &[&difference, &half], []))
+}
+
+/// The similarities [B / 3, 3] of each three rows: first and second, first and third, second and third.
+fn similarities(b: &mut Builder, output: &str, dims: &[i64]) -> (String, String) {
+    let width = dims.iter().skip(1).product::<i64>();
+    let threes = b.ints(&[-1, 3, width]);
+    let rows = b.node("Reshape", &[output, &threes], []);
+    let turned = b.node("Transpose", &[&rows], [("perm", Attr::Ints(&[0, 2, 1]))]);
+    let products = b.node("MatMul", &[&rows, &turned], []);
+    let nine = b.ints(&[-1, 9]);
+    let flat = b.node("Reshape", &[&products, &nine], []);
+    let pairs = b.ints(&[1, 2, 5]);
+    (rows, b.node("Gather", &[&flat, &pairs], [("axis", Attr::Int(1))]))
+}
+
+/// Emits how many triplets have their odd row where the outputs put it, thrice: once for each row.
+pub fn odd_ones(b: &mut Builder, output: &str, dims: &[i64]) -> String {
+    let (_, pairs) = similarities(b, output, dims);
+    let largest = b.node("ArgMax", &[&pairs], [("axis", Attr::Int(1)), ("keepdims", Attr::Int(0))]);
+    let first = b.ints(&[0]);
+    let same = b.node("Equal", &[&largest, &first], []);
+    let ones = b.node("Cast", &[&same], [("to", Attr::Int(1))]);
+    let count = b.node("ReduceSum", &[&ones], [("keepdims", Attr::Int(0))]);
+    let three = b.float(3.0);
+    b.node("Mul", &[&count, &three], [])
+}
+
+// With d the gradient at the similarities, that at the rows is the symmetric 3×3 matrix of d times them.
+fn odd_one_out(b: &mut Builder, output: &str, dims: &[i64]) -> (String, String) {
+    let triplets = b.float((dims.first().copied().unwrap_or(3) / 3).max(1) as f32);
+    let (rows, pairs) = similarities(b, output, dims);
+    let log_p = b.node("LogSoftmax", &[&pairs], [("axis", Attr::Int(1))]);
+    let wanted = b.fresh("wanted");
+    b.constants.push(floats(&wanted, &[3], &[-1.0, 0.0, 0.0]));
+    let picked = b.node("Mul", &[&log_p, &wanted], []);
+    let total = b.node("ReduceSum", &[&picked], [("keepdims", Attr::Int(0))]);
+    let loss = b.node("Div", &[&total, &triplets], []);
+    let p = b.node("Exp", &[&log_p], []);
+    let difference = b.node("Add", &[&p, &wanted], []);
+    let d = b.node("Div", &[&difference, &triplets], []);
+    let pads = b.ints(&[0, 0, 0, 1]);
+    let with_zero = b.node("Pad", &[&d, &pads], []);
+    let places = b.ints(&[3, 0, 1, 0, 3, 2, 1, 2, 3]);
+    let nine = b.node("Gather", &[&with_zero, &places], [("axis", Attr::Int(1))]);
+    let square = b.ints(&[-1, 3, 3]);
+    let matrix = b.node("Reshape", &[&nine, &square], []);
+    let flow = b.node("MatMul", &[&matrix, &rows], []);
+    let shape = b.ints(dims);
+    (loss, b.node("Reshape", &[&flow, &shape], []))
 }

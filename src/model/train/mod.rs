@@ -40,6 +40,8 @@ pub struct Request<'a> {
     pub target: (Vec<i64>, Values),
     /// Rows of a batch.
     pub batch_size: usize,
+    /// Rows that belong together: they are drawn as one.
+    pub group: usize,
     /// Every step sees all rows.
     pub whole: bool,
     /// How batches are drawn.
@@ -177,7 +179,8 @@ pub fn train(
         pauses: request.pauses,
         times: spaced.then_some(record.times),
     };
-    let mut order = Order::new(request.sampler, rows, request.batch_size, request.seed);
+    let group = request.group.max(1);
+    let mut order = Order::new(request.sampler, rows / group, request.batch_size / group, request.seed);
     let mut states = first_states(&training.states, request.resume.as_ref())?;
     let mut step = request.resume.map_or(0, |r| r.step);
     order.skip(step);
@@ -186,10 +189,12 @@ pub fn train(
         let mut fed = Vec::new();
         if !request.whole {
             let shape = vec![count as i64, request.batch_size as i64];
-            let mut rows = order.next(count);
+            let mut rows = together(order.next(count), group);
             if let Some(images) = &images {
                 for (name, array) in images.of(&rows, (step, request.batch_size))? {
-                    fed.push((name, Held::new(array)?));
+                    if taken.iter().any(|(known, ..)| known == name) {
+                        fed.push((name, Held::new(array)?));
+                    }
                 }
                 rows = (0..rows.len() as i64).collect();
             }
@@ -268,6 +273,12 @@ pub fn train(
         steps: step,
         provider: session.provider(),
     })
+}
+
+/// The rows of groups of `group` rows.
+fn together(groups: Vec<i64>, group: usize) -> Vec<i64> {
+    let group = group as i64;
+    groups.into_iter().flat_map(|g| g * group..(g + 1) * group).collect()
 }
 
 /// Steps of one call: by the work of a step alone, so that a run is cut in the same places everywhere.

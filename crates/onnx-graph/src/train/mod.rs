@@ -37,7 +37,7 @@ pub struct Settings {
     pub batch: usize,
     /// Every step sees all rows in their order: there is no `order`, and `batch` is their number.
     pub whole: bool,
-    /// Count the rows whose label is right (`CrossEntropy` only).
+    /// Count the rows whose label is right (not with `MeanSquaredError`).
     pub accuracy: bool,
     /// Factors on the learning rate by parameter; 1 where nothing is said, and 0 freezes it. A
     /// normalisation with frozen scale keeps its running statistics.
@@ -91,7 +91,7 @@ impl State {
 }
 
 /// A training graph. Inputs, besides the states: `data` [N, …] float32, `target` [N] int64 or [N, …]
-/// float32, `order` [K, B] int64 (rows of each step's batch), `learning_rate` [K] float32, the optimizer's
+/// float32 (none with `OddOneOut`), `order` [K, B] int64 (rows of each step's batch), `learning_rate` [K] float32, the optimizer's
 /// [`Optimizer::scalars`] [K], and what [`Record`] needs. Outputs, besides the states, for each step:
 /// `losses` [K] float32 before it, `right` [K] float32 with [`Settings::accuracy`], `gradients` [K] float32
 /// (length before the step) with [`Settings::stop`]; and `record.…`, see [`Recorded`].
@@ -122,8 +122,9 @@ impl Training {
 /// If an op cannot be differentiated, or a parameter does not reach the loss.
 pub fn training(model: &Model, settings: &Settings) -> Result<Training> {
     known_operators(model)?;
-    if settings.batch == 0 {
-        return Err(Error::new("a batch has at least one row"));
+    if settings.batch == 0 || settings.batch % settings.loss.group() != 0 {
+        let group = settings.loss.group();
+        return Err(Error::new(format!("a batch has {group} rows or a multiple of it, and at least one")));
     }
     let step = step::Step::build(model, settings, settings.record.as_ref())?;
     match &settings.record {

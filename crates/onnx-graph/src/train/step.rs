@@ -7,7 +7,7 @@ use super::{Settings, State, parameters};
 use crate::build::{Attr, Builder};
 use crate::error::{Error, Result};
 use crate::grad::backward;
-use crate::loss::{Loss, emit, right};
+use crate::loss::{Loss, emit, odd_ones, right};
 use crate::model::Model;
 use crate::proto::{GraphProto, NodeProto, TensorProto};
 use crate::shape::{Dim, Info, Infos, infer};
@@ -52,7 +52,7 @@ pub(super) struct Step {
     /// Whether there is another step.
     pub go_on: Option<String>,
     pub data: Info,
-    pub target: Info,
+    pub target: Option<Info>,
     pub work: u64,
 }
 
@@ -88,13 +88,21 @@ impl Step {
         } else {
             let rows = b.node("Gather", &["order", "iteration"], [("axis", Attr::Int(0))]);
             b.named_node("Gather", &["data", &rows], &[&input], [("axis", Attr::Int(0))]);
-            labels = b.node("Gather", &["target", &rows], [("axis", Attr::Int(0))]);
+            if settings.loss != Loss::OddOneOut {
+                labels = b.node("Gather", &["target", &rows], [("axis", Attr::Int(0))]);
+            }
         }
         let mut nodes = std::mem::take(&mut b.nodes);
         let (loss, seed) = emit(settings.loss, &mut b, &output, &labels, &dims);
         let mut numbers = vec![("losses", loss)];
-        if settings.accuracy && settings.loss == Loss::CrossEntropy {
-            numbers.push(("right", right(&mut b, &output, &labels)));
+        match settings.loss {
+            Loss::CrossEntropy if settings.accuracy => {
+                numbers.push(("right", right(&mut b, &output, &labels)));
+            }
+            Loss::OddOneOut if settings.accuracy => {
+                numbers.push(("right", odd_ones(&mut b, &output, &dims)));
+            }
+            _ => {}
         }
         let behind = std::mem::take(&mut b.nodes);
         let wrt: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -222,13 +230,15 @@ fn rows(of: &Info) -> Info {
     Info::new(of.ty, std::iter::once(Dim::Name("N".to_owned())).chain(rest).collect())
 }
 
-fn target(loss: Loss, output: &[i64]) -> Info {
+fn target(loss: Loss, output: &[i64]) -> Option<Info> {
     let rows = std::iter::once(Dim::Name("N".to_owned()));
     match loss {
-        Loss::CrossEntropy => Info::new(DataType::Int64, rows.collect()),
+        Loss::CrossEntropy => Some(Info::new(DataType::Int64, rows.collect())),
         Loss::MeanSquaredError => {
-            Info::new(DataType::Float, rows.chain(output.iter().skip(1).map(|d| Dim::Size(*d))).collect())
+            let dims = rows.chain(output.iter().skip(1).map(|d| Dim::Size(*d)));
+            Some(Info::new(DataType::Float, dims.collect()))
         }
+        Loss::OddOneOut => None,
     }
 }
 

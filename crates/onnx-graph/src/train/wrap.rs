@@ -158,7 +158,7 @@ fn finish(model: &Model, settings: &Settings, step: Step, outer: Builder) -> Res
     let mut inputs: Vec<ValueInfoProto> = step.carried.iter().map(|c| c.info.value(&c.ports.0)).collect();
     let mut outputs: Vec<ValueInfoProto> = step.carried.iter().map(|c| c.info.value(&c.ports.1)).collect();
     inputs.push(step.data.value("data"));
-    inputs.push(step.target.value("target"));
+    inputs.extend(step.target.as_ref().map(|t| t.value("target")));
     if !settings.whole {
         let order = vec![Dim::Name("K".to_owned()), Dim::Size(settings.batch as i64)];
         inputs.push(Info::new(DataType::Int64, order).value("order"));

@@ -77,7 +77,7 @@ impl History {
         frame.push_i64s("epoch", (1..=self.epochs.len() as i64).collect())?;
         frame.push_i64s("step", self.epochs.iter().map(|e| e.step as i64).collect())?;
         frame.push_f64s("loss", all(&|e| e.loss))?;
-        let classified = loss == Loss::CrossEntropy;
+        let classified = loss != Loss::MeanSquaredError;
         if classified {
             frame.push_f64s("accuracy", all(&|e| e.accuracy))?;
         }

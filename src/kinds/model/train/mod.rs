@@ -95,7 +95,7 @@ train:
     fn reads(params: &Params, context: &InferContext) -> BTreeMap<String, Reads> {
         let port = |port: &str| {
             let columns = context.input(port).table().and_then(|t| params.columns(t).ok())?;
-            Some((port.to_owned(), Reads::columns([columns.0, columns.1])))
+            Some((port.to_owned(), Reads::columns(std::iter::once(columns.0).chain(columns.1))))
         };
         ["data", "validation"].into_iter().filter_map(port).collect()
     }
@@ -122,6 +122,7 @@ train:
             if let Some(input) = input {
                 facts::check_shape(table, &data, input)?;
             }
+            let Some(target) = target else { continue };
             let dtype = table.column(&target).map_or("", |c| c.dtype.as_str());
             if params.loss == Loss::CrossEntropy && !dtype.contains("int") && dtype != "bool" {
                 return Err(Complaint::param(
@@ -132,6 +133,10 @@ train:
                 )
                 .hint("use `loss: mean_squared_error`, or number the classes with `table.sql`"));
             }
+        }
+        if params.loss == Loss::OddOneOut && context.inputs.get("validation").is_some_and(|v| !v.is_empty()) {
+            return Err(Complaint::port("validation", "triplets are not measured on held-out rows")
+                .hint("run `model.infer` on them and compare the outputs"));
         }
         recorded_inputs(params, context)?;
         Ok(match context.input("model").model() {
@@ -207,6 +212,7 @@ train:
             data: (data.input_shape, data.input.values),
             target: (data.target_shape, data.target),
             batch_size: batch,
+            group: params.graph_loss().group(),
             whole: params.whole(),
             sampler: params.sampler,
             augment: params.augment,

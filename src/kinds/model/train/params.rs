@@ -22,6 +22,9 @@ pub enum Loss {
     CrossEntropy,
     /// Mean squared error; targets are numbers or tensors.
     MeanSquaredError,
+    /// Rows come in threes, two that were judged alike and then the odd one; there are no targets. Mean of
+    /// −log softmax over the three pairs' products of outputs, at the first pair.
+    OddOneOut,
 }
 
 /// How parameters follow their gradients.
@@ -185,6 +188,7 @@ impl Params {
         match self.loss {
             Loss::CrossEntropy => GraphLoss::CrossEntropy,
             Loss::MeanSquaredError => GraphLoss::MeanSquaredError,
+            Loss::OddOneOut => GraphLoss::OddOneOut,
         }
     }
 
@@ -207,12 +211,13 @@ impl Params {
         (epoch, self.steps.unwrap_or_else(|| self.epochs.unwrap_or(1).saturating_mul(epoch)))
     }
 
-    /// The columns of data and targets.
-    pub fn columns(&self, table: &TableFacts) -> Result<(String, String), Complaint> {
-        Ok((
-            facts::input_column(table, self.input.as_deref(), "input")?,
-            facts::target_column(table, self.target.as_deref())?,
-        ))
+    /// The columns of data and, where the loss has them, of targets.
+    pub fn columns(&self, table: &TableFacts) -> Result<(String, Option<String>), Complaint> {
+        let input = facts::input_column(table, self.input.as_deref(), "input")?;
+        if self.loss == Loss::OddOneOut {
+            return Ok((input, None));
+        }
+        Ok((input, Some(facts::target_column(table, self.target.as_deref())?)))
     }
 
     /// Factors on the learning rate of these parameters, where there are any.
@@ -249,6 +254,9 @@ impl Params {
             }
             () if self.batch_size == BatchSize::Rows(0) => {
                 wrong("batch_size", "a batch has at least one row")
+            }
+            () if matches!(self.batch_size, BatchSize::Rows(n) if n % self.graph_loss().group() != 0) => {
+                wrong("batch_size", "`odd_one_out` takes rows in threes: the batch is a multiple of 3")
             }
             () if self.whole() && self.sampler != Sampler::Epoch => {
                 wrong("sampler", "a batch of all rows is not drawn")

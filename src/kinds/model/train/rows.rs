@@ -31,11 +31,20 @@ impl Rows {
         let Some(bound) = io.optional(port) else { return Ok(None) };
         let schema = bound.facts.table().cloned().unwrap_or_default();
         let (input, target) = params.columns(&schema).map_err(|c| Failure::new(c.message))?;
-        let frame = read(bound, Some(&[&input, &target]))?;
+        let columns: Vec<&str> = std::iter::once(&input).chain(&target).map(String::as_str).collect();
+        let frame = read(bound, Some(&columns))?;
         let tensor = frame.tensor_f32(&input)?;
-        let (target_shape, target) = match params.loss {
-            Loss::CrossEntropy => (Vec::new(), Values::I64(labels(&frame, &target, model)?)),
-            Loss::MeanSquaredError => {
+        let group = params.graph_loss().group();
+        if !tensor.rows().is_multiple_of(group) {
+            let rows = tensor.rows();
+            return Err(Failure::new(format!("`odd_one_out` takes rows in threes, and there are {rows}")));
+        }
+        let (target_shape, target) = match target {
+            None => (Vec::new(), Values::I64(vec![0; tensor.rows()])),
+            Some(target) if params.loss == Loss::CrossEntropy => {
+                (Vec::new(), Values::I64(labels(&frame, &target, model)?))
+            }
+            Some(target) => {
                 let tensor = frame.tensor_f32(&target)?;
                 let shape: Vec<i64> = tensor.row_shape.iter().map(|d| *d as i64).collect();
                 (if shape.is_empty() { vec![1] } else { shape }, Values::F32(tensor.values))
