@@ -14,7 +14,7 @@ use crate::kinds::wrong;
 use crate::stage::{
     Complaint, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads, TableFacts,
 };
-use crate::table::{Frame, read, write};
+use crate::table::{Frame, Tensor, read, write};
 
 /// About this many lags, evenly spaced in logarithm, carry a curve.
 const LAGS: usize = 16;
@@ -34,9 +34,13 @@ pub struct Params {
     /// Column of times.
     #[serde(default = "step")]
     pub time: String,
-    /// Columns of positions. Without them, `displacement` is fitted.
+    /// Columns of positions: numbers, or tensors such as the sketch of `model.train`. Without them, `displacement` is
+    /// fitted.
     #[serde(default)]
     pub positions: Vec<String>,
+    /// Positions count from time 0, which has no row of its own: put one in front, where all are zero.
+    #[serde(default)]
+    pub from_zero: bool,
     /// Column of squared displacement from each chain's start.
     #[serde(default = "displacement")]
     pub displacement: String,
@@ -179,20 +183,33 @@ fn by_chain(params: &Params, frame: &Frame) -> Result<(Vec<f64>, Vec<Vec<usize>>
 
 impl Study {
     fn of(params: &Params, frame: &Frame) -> Result<Self, Failure> {
-        let (times, rows) = by_chain(params, frame)?;
-        let columns: Vec<Vec<f64>> =
-            params.values().into_iter().map(|name| frame.f64s(name)).collect::<Result<_, _>>()?;
-        let chains: Vec<Vec<f64>> = rows
-            .iter()
-            .map(|rows| rows.iter().flat_map(|r| columns.iter().map(|c| c[*r])).collect())
-            .collect();
+        let (mut times, rows) = by_chain(params, frame)?;
+        let columns: Vec<Tensor<f64>> =
+            params.values().into_iter().map(|name| frame.tensor_f64(name)).collect::<Result<_, _>>()?;
+        let width: usize = columns.iter().map(Tensor::row_size).sum();
+        let row = |r: &usize| {
+            let each = columns.iter().map(|c| (c, c.row_size()));
+            each.flat_map(|(c, wide)| c.values[r * wide..(r + 1) * wide].iter().copied())
+                .collect::<Vec<f64>>()
+        };
+        let mut chains: Vec<Vec<f64>> = rows.iter().map(|rows| rows.iter().flat_map(row).collect()).collect();
         if params.positions.is_empty() {
+            if width != 1 {
+                return Err(Failure::new(format!("the column `{}` holds tensors", params.displacement))
+                    .hint("name it under `positions`"));
+            }
             let moved = Curves { lags: times, chains };
             let moved = params.window(&moved.window(f64::MIN_POSITIVE, f64::INFINITY));
             moved.check().map_err(wrong)?;
             return Ok(Self { curves: vec![("ensemble", moved)], paths: None });
         }
-        let whole = Paths::new(times, columns.len(), chains).map_err(wrong)?;
+        if params.from_zero {
+            times.insert(0, 0.0);
+            for chain in &mut chains {
+                chain.splice(0..0, std::iter::repeat_n(0.0, width));
+            }
+        }
+        let whole = Paths::new(times, width, chains).map_err(wrong)?;
         let single = whole.chains() == 1;
         let paths = if single { whole.blocks(BLOCKS).map_err(wrong)? } else { whole };
         let mut curves = vec![("ensemble", params.window(&paths.from_start(&log_lags(paths.steps(), LAGS))))];

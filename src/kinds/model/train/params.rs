@@ -24,6 +24,16 @@ pub enum Loss {
     MeanSquaredError,
 }
 
+impl Loss {
+    /// The loss of a graph.
+    pub fn graph(self) -> GraphLoss {
+        match self {
+            Loss::CrossEntropy => GraphLoss::CrossEntropy,
+            Loss::MeanSquaredError => GraphLoss::MeanSquaredError,
+        }
+    }
+}
+
 /// How parameters follow their gradients.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -175,10 +185,7 @@ impl Params {
 
     /// The loss of the graph.
     pub fn graph_loss(&self) -> GraphLoss {
-        match self.loss {
-            Loss::CrossEntropy => GraphLoss::CrossEntropy,
-            Loss::MeanSquaredError => GraphLoss::MeanSquaredError,
-        }
+        self.loss.graph()
     }
 
     /// Does every step see all rows?
