@@ -95,7 +95,7 @@ impl Params {
 impl Kind for Fit {
     type Params = Params;
     const NAME: &'static str = "dynamics.fit";
-    const REVISION: u32 = 1;
+    const REVISION: u32 = 2;
     const ABOUT: &'static str = "What a displacement curve says: exponent, drift and spread, and the model behind it.\n\n\
         The exponent c of D(t) = A tᶜ is the slope of log mean displacement on log time. Its 95 % interval leaves out one \
         chain at a time (of a single chain of positions, one of 8 blocks), never the residuals of the line: points of one \
@@ -104,7 +104,7 @@ impl Kind for Fit {
         From positions at even times come displacement from the start, time averages over lags up to a tenth of the path, \
         and the likelihood of fractional Brownian motion; ensemble and time averages whose exponents on the same lags \
         differ by more than 0.2 are not ergodic. Drift is |mean displacement|² less the share of chance, spread is the \
-        variance over chains.\n\n\
+        variance over chains, which has an exponent of its own.\n\n\
         Models (power law, saturation of an Ornstein–Uhlenbeck process, inertial crossover, each with and without drift) \
         are fitted to time averages if there are any, else to displacement from the start, by least squares weighted with \
         the covariance over chains, and ranked by AICc.";
@@ -159,7 +159,7 @@ exponents:
     }
 }
 
-/// Curves by the name of their estimator; the last is the one that models are fitted to.
+/// Curves by the name of their estimator, the ensemble's first.
 struct Study {
     curves: Vec<(&'static str, Curves)>,
     paths: Option<Paths>,
@@ -213,6 +213,11 @@ impl Study {
         let single = whole.chains() == 1;
         let paths = if single { whole.blocks(BLOCKS).map_err(wrong)? } else { whole };
         let mut curves = vec![("ensemble", params.window(&paths.from_start(&log_lags(paths.steps(), LAGS))))];
+        // Spread over chains has its own exponent; pieces of one chain are no ensemble.
+        let spread = params.window(&paths.around_mean(&log_lags(paths.steps(), LAGS)));
+        if !single && spread.check().is_ok() {
+            curves.push(("spread", spread));
+        }
         if paths.spacing().is_some() {
             let averaged = |last: usize| paths.time_averaged(&log_lags(last, LAGS)).map_err(wrong);
             curves.push(("time_averaged", params.window(&averaged((paths.steps() / 10).max(4))?)));
@@ -277,7 +282,8 @@ impl Study {
     }
 
     fn models(&self) -> Result<Frame, Failure> {
-        let Some((name, curves)) = self.curves.last() else {
+        let averaged = self.curves.iter().find(|(name, _)| *name == "time_averaged");
+        let Some((name, curves)) = averaged.or(self.curves.first()) else {
             return Err(Failure::new("there is no curve"));
         };
         let ranked = select(&thinned(curves), &candidates(None)).map_err(wrong)?;

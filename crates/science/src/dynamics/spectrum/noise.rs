@@ -19,6 +19,9 @@ impl Noise {
 
     /// Takes gradients of further samples (columns), and their products with the directions (columns).
     pub fn add(&mut self, directions: MatRef<'_, f64>, gradients: MatRef<'_, f64>) {
+        if gradients.ncols() == 0 {
+            return;
+        }
         let shares: Mat<f64> = product(directions.transpose(), gradients);
         for j in 0..gradients.ncols() {
             self.rows += 1;
