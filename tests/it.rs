@@ -10,6 +10,8 @@ mod it {
     mod commands;
     mod dag;
     mod data;
+    #[cfg(feature = "models")]
+    mod design;
     #[cfg(feature = "tables")]
     mod downloads;
     #[cfg(feature = "tables")]

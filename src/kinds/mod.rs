@@ -66,6 +66,8 @@ pub static KINDS: &[&dyn Stage] = &[
     &design::recover::Recover,
     #[cfg(feature = "tables")]
     &design::select::Select,
+    #[cfg(feature = "models")]
+    &design::synthesize::Synthesize,
     #[cfg(feature = "tables")]
     &dynamics::fit::Fit,
     #[cfg(feature = "models")]

@@ -83,6 +83,11 @@ fn earlier(params: &Params, io: &Io, predictions: &Predictions) -> Result<Vec<Re
     for (round, bound) in io.many("responses").iter().enumerate() {
         let frame = table::read(bound, None)?;
         let context = |f: Failure| f.context(format!("responses of round {}", round + 1));
+        if frame.rows() == 0 {
+            let hint =
+                "fill them in for the stimuli of that round, or leave this round out until they are there";
+            return Err(context(Failure::new("there are none yet").hint(hint)));
+        }
         let (ids, classes) = (frame.strings(&params.id), frame.i64s(&params.response));
         for (id, class) in ids.map_err(context)?.iter().zip(classes.map_err(context)?) {
             let stimulus = predictions.ids.iter().position(|own| own == id);
@@ -116,7 +121,8 @@ A loop is a chain of such stages, each bound to the responses of the rounds befo
 that a round cannot see its own answers or later ones, and its key is a digest of what it did see. Responses are \
 tables with the stimulus's id and the class that was answered: from `ingest.table`, a file that people fill in, \
 or from `simulate`, which adds the output `responses`. A round whose earlier responses change is executed again, \
-and so is every later one; no earlier one is.
+and so is every later one; no earlier one is. A table of responses without rows is an error: the round waits for \
+them.
 
 `stimuli` has the round's number (one more than the tables of responses), `id`, `rank` from 1 and \
 `information`, the bits that the answer to this stimulus alone is expected to tell about which model is right. \
@@ -328,7 +334,8 @@ mod tests {
         assert!(text(json!({"n": 0}), &[]).starts_with("no stimulus"));
         let bare = table(&[117], "unused", 1, |_, _| 0.0);
         assert!(text(json!({"n": 1}), &[bare]).contains("no column `response`"));
-        let nothing = round(json!({"n": 1}), &[given(&[], &[])]).unwrap().table("beliefs");
-        assert!(nothing.f64s("probability").unwrap().iter().all(|p| (p - 1.0 / 3.0).abs() < 1e-12));
+        assert!(
+            text(json!({"n": 1}), &[given(&[], &[])]).starts_with("responses of round 1: there are none yet")
+        );
     }
 }

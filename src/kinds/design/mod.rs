@@ -1,7 +1,15 @@
 //! Kinds that plan the next experiment.
 
+#[cfg(feature = "models")]
+mod goal;
 pub mod r#loop;
 mod predictions;
 pub mod recover;
+#[cfg(feature = "models")]
+mod seer;
 pub mod select;
 mod selection;
+#[cfg(feature = "models")]
+mod study;
+#[cfg(feature = "models")]
+pub mod synthesize;

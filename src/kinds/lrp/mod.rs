@@ -19,7 +19,7 @@ use onnx_graph::shape::{Dim, Info};
 
 /// The model with its only input's open sizes, apart from the batch, set to those of the rows at hand:
 /// rules need to know how large images are.
-fn with_row_shape(mut model: Model, row: &[i64]) -> Model {
+pub(super) fn with_row_shape(mut model: Model, row: &[i64]) -> Model {
     let Some((name, info)) = model.inputs().into_iter().next() else { return model };
     let Some(dims) = info.dims.clone().filter(|d| d.len() == row.len() + 1) else { return model };
     let sizes = std::iter::once(Dim::Name("N".to_owned())).chain(row.iter().map(|size| Dim::Size(*size)));

@@ -123,7 +123,7 @@ pub fn train(
         .hint("lower `batch_size`"));
     }
     let threads = threads(training.work, request.batch_size, asked);
-    let mut session = Session::new(runtime, &training.model.to_bytes(), providers, threads)?;
+    let mut session = Session::for_steps(runtime, &training.model.to_bytes(), providers, threads)?;
     let shaped = |row: &[i64]| std::iter::once(rows as i64).chain(row.iter().copied()).collect::<Vec<i64>>();
     let mut fixed = vec![
         ("data".to_owned(), Held::new((shaped(&request.data.0), Values::F32(request.data.1)))?),

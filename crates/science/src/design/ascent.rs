@@ -19,20 +19,37 @@ pub fn excite(outputs: &[f64], unit: usize) -> Result<Slope> {
     Ok((*value, gradient))
 }
 
-/// Makes model a see class u and model b class w: the smooth minimum −log(1 ÷ a[u] + 1 ÷ b[w]) of the log
-/// probabilities, after Golan et al. 2020; its gradient does not vanish while a model sees something else. Gives
-/// the slope for each model; both carry the common value.
+/// Makes the models of the first side see class u and those of the second class w: the smooth minimum
+/// −log(1 ÷ a + 1 ÷ b), after Golan et al. 2020, where a and b are the geometric means over the models of a side of
+/// the probability of its class; its gradient does not vanish while a model sees something else. Gives the value
+/// and the gradient for each model, those of the first side before those of the second.
 ///
 /// # Errors
-/// If a class is not there.
-pub fn controversial(a: &[f64], b: &[f64], (u, w): (usize, usize)) -> Result<(Slope, Slope)> {
-    let ((first, at_a), (second, at_b)) = (log_probability(a, u)?, log_probability(b, w)?);
-    // −log(e^−f + e^−s) = m − log(1 + e^−|f − s|) with m the smaller.
-    let value = first.min(second) - (-(first - second).abs()).exp().ln_1p();
-    // Each model's share of the gradient is what it lacks.
-    let share = 1.0 / (1.0 + (first - second).exp());
-    let scaled = |gradient: Vec<f64>, by: f64| gradient.into_iter().map(|g| g * by).collect();
-    Ok(((value, scaled(at_a, share)), (value, scaled(at_b, 1.0 - share))))
+/// If a side has no model, or a class is not there.
+pub fn controversial(
+    first: &[&[f64]],
+    second: &[&[f64]],
+    (u, w): (usize, usize),
+) -> Result<(f64, Vec<Vec<f64>>)> {
+    if first.is_empty() || second.is_empty() {
+        return Err(Error::new("a side without models sees nothing"));
+    }
+    let side = |models: &[&[f64]], class| -> Result<(f64, Vec<Vec<f64>>)> {
+        let slopes = models.iter().map(|m| log_probability(m, class)).collect::<Result<Vec<Slope>>>()?;
+        let share = 1.0 / models.len() as f64;
+        let value = slopes.iter().map(|(log, _)| share * log).sum();
+        let scaled = |g: Vec<f64>| g.into_iter().map(|v| share * v).collect();
+        Ok((value, slopes.into_iter().map(|(_, g)| scaled(g)).collect()))
+    };
+    let ((a, at_first), (b, at_second)) = (side(first, u)?, side(second, w)?);
+    // −log(e^−a + e^−b) = m − log(1 + e^−|a − b|) with m the smaller.
+    let value = a.min(b) - (-(a - b).abs()).exp().ln_1p();
+    // Each side's share of the gradient is what it lacks.
+    let lacks = 1.0 / (1.0 + (a - b).exp());
+    let weighed = |gradients: Vec<Vec<f64>>, by: f64| {
+        gradients.into_iter().map(move |g| g.into_iter().map(|v| v * by).collect())
+    };
+    Ok((value, weighed(at_first, lacks).chain(weighed(at_second, 1.0 - lacks)).collect()))
 }
 
 /// log softmax(z)[class] and its gradient.

@@ -52,6 +52,13 @@ proptest! {
                 prop_assert!((value - plain).abs() <= 1e-9 * plain.abs().max(1.0), "{name}: {value} is not {plain}");
             }
         }
+        let geometry = combined(9, 6, seed);
+        let chosen: Vec<usize> = (0..size).collect();
+        for (stimulus, value) in geometry.values_with(&chosen).into_iter().enumerate().skip(size) {
+            let larger: Vec<usize> = chosen.iter().copied().chain([stimulus]).collect();
+            let plain = geometry.value(&larger);
+            prop_assert!(value == plain || (value - plain).abs() <= 1e-9, "geometry: {value} is not {plain}");
+        }
     }
 
     #[test]

@@ -34,13 +34,17 @@ fn objectives_have_the_gradients_they_say() {
     check(&y, &excite(&y, 3).unwrap().1, |y| excite(y, 3).unwrap().0);
     check(&y, &log_probability(&y, 2).unwrap().1, |y| log_probability(y, 2).unwrap().0);
     check(&y, &metamer(&y, &other).unwrap().1, |y| metamer(y, &other).unwrap().0);
-    let (a, b) = controversial(&y, &other, (1, 4)).unwrap();
-    check(&y, &a.1, |y| controversial(y, &other, (1, 4)).unwrap().0.0);
-    check(&other, &b.1, |o| controversial(&y, o, (1, 4)).unwrap().0.0);
+    let third = values(5, 3);
+    let value = |y: &[f64], o: &[f64], t: &[f64]| controversial(&[y], &[o, t], (1, 4)).unwrap().0;
+    let (found, slopes) = controversial(&[&y], &[&other, &third], (1, 4)).unwrap();
+    check(&y, &slopes[0], |y| value(y, &other, &third));
+    check(&other, &slopes[1], |o| value(&y, o, &third));
+    check(&third, &slopes[2], |t| value(&y, &other, t));
     // −log(1 ÷ a[u] + 1 ÷ b[w]) by the definition.
     let p = |z: &[f64], c: usize| z[c].exp() / z.iter().map(|v| v.exp()).sum::<f64>();
-    assert!((a.0 + (1.0 / p(&y, 1) + 1.0 / p(&other, 4)).ln()).abs() < 1e-12);
-    assert_eq!(a.0, b.0);
+    let b = (p(&other, 4) * p(&third, 4)).sqrt();
+    assert!((found + (1.0 / p(&y, 1) + 1.0 / b).ln()).abs() < 1e-12);
+    assert!(controversial(&[&y], &[], (1, 4)).is_err());
     assert!(excite(&y, 5).is_err() && metamer(&y, &[0.0; 5]).is_err() && metamer(&y, &other[1..]).is_err());
 }
 
