@@ -193,7 +193,11 @@ fn a_network_moves_as_its_hessian_and_its_noise_say() {
 fn what_the_phase_plane_needs_is_asked_for_before_a_run() {
     for (from, to, wanted) in [
         ("batch_size: 64, momentum: 0.9", "batch_size: 64, momentum: 1.0", "below 1"),
-        ("{ largest: 2, smallest: 1, batch_size: 100", "{ largest: 0, smallest: 0, batch_size: 100", "at least one"),
+        (
+            "{ largest: 2, smallest: 1, batch_size: 100",
+            "{ largest: 0, smallest: 0, batch_size: 100",
+            "at least one",
+        ),
         ("batch_size: 100, noise: true", "batch_size: 100, batch_norm: batch, noise: true", "one row has no"),
     ] {
         assert!(NETWORK.contains(from), "{from}");
@@ -202,8 +206,16 @@ fn what_the_phase_plane_needs_is_asked_for_before_a_run() {
         assert!(ran.stderr.contains(wanted), "{}", ran.stderr);
     }
     for (from, to, wanted) in [
-        ("with: { learning_rate: 0.02, batch_size: 64", "with: { learning_rate: 50, batch_size: 64", "limit of stability"),
-        ("learning_rate: 0.02, batch_size: 64, m", "learning_rate: 0.02, batch_size: 300, m", "does not fit 256 rows"),
+        (
+            "with: { learning_rate: 0.02, batch_size: 64",
+            "with: { learning_rate: 50, batch_size: 64",
+            "limit of stability",
+        ),
+        (
+            "learning_rate: 0.02, batch_size: 64, m",
+            "learning_rate: 0.02, batch_size: 300, m",
+            "does not fit 256 rows",
+        ),
         ("method: dense, largest: 2", "method: dense, largest: 9999", "eigenpairs are asked for"),
     ] {
         assert!(NETWORK.contains(from), "{from}");

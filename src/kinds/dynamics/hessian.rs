@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use onnx_graph::passes::normal;
 use schemars::JsonSchema;
-use science::dynamics::spectrum::{Dense, Density, Found, Noise, Probes, Wanted, dense, density, lanczos};
+use science::dynamics::spectrum::{
+    Apply, Dense, Density, Found, Noise, Probes, Wanted, dense, density, lanczos,
+};
 use science::linalg::{Mat, with_threads};
 use serde::{Deserialize, Serialize};
 
@@ -323,11 +325,7 @@ impl Analysis<'_, '_> {
         Ok((report, provider))
     }
 
-    fn eigenpairs(
-        &self,
-        parameters: usize,
-        apply: &mut dyn FnMut(&[f64]) -> Result<Vec<f64>, Failure>,
-    ) -> Result<Rows, Failure> {
+    fn eigenpairs(&self, parameters: usize, apply: Apply<'_, Failure>) -> Result<Rows, Failure> {
         let (largest, smallest) = (self.params.largest, self.params.smallest);
         if largest + smallest > parameters {
             return Err(Failure::new(format!(
@@ -360,11 +358,7 @@ impl Analysis<'_, '_> {
         Ok(Rows::of_ends(found, largest, parameters))
     }
 
-    fn density(
-        &self,
-        parameters: usize,
-        apply: &mut dyn FnMut(&[f64]) -> Result<Vec<f64>, Failure>,
-    ) -> Result<Option<Density>, Failure> {
+    fn density(&self, parameters: usize, apply: Apply<'_, Failure>) -> Result<Option<Density>, Failure> {
         let Some(asked) = self.params.density else { return Ok(None) };
         let seed = self.params.seed;
         let probes = Probes { vectors: asked.vectors, steps: asked.steps, points: asked.points, seed };
