@@ -14,6 +14,8 @@ mod exports;
 mod golden;
 #[path = "it/gradients.rs"]
 mod gradients;
+#[path = "it/head.rs"]
+mod head;
 #[path = "it/hessian.rs"]
 mod hessian;
 #[path = "it/hostile.rs"]
