@@ -41,4 +41,6 @@ mod it {
     mod tables;
     #[cfg(feature = "models")]
     mod training;
+    #[cfg(feature = "models")]
+    mod training_runs;
 }

@@ -41,7 +41,10 @@ pub(super) fn perform(
             let kept = super::steady::check(resolver, id, resolved, upstream)
                 .and_then(|()| keep_record(resolver, id, resolved, &outputs, seconds, notes, &log));
             match kept {
-                Ok(()) => Ok((outputs, seconds)),
+                Ok(()) => {
+                    resolver.session.store.drop_checkpoints(&resolved.key);
+                    Ok((outputs, seconds))
+                }
                 Err(failure) => Err(Failed { failure, log }),
             }
         }
@@ -74,6 +77,7 @@ pub(super) fn execute(
         files: named_files(resolver, id),
         root: into.root.clone(),
         scratch: scratch.as_ref().map_or_else(|| into.root.clone(), |s| s.path().to_owned()),
+        checkpoints: into.store.checkpoints(key),
         threads: usize::try_from(step.options.threads.unwrap_or(1)).unwrap_or(1),
         providers: step.providers.clone(),
         library: match into.host {

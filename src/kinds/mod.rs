@@ -101,6 +101,8 @@ pub static KINDS: &[&dyn Stage] = &[
     #[cfg(feature = "tables")]
     &model::evaluate::Evaluate,
     #[cfg(feature = "models")]
+    &model::head::Head,
+    #[cfg(feature = "models")]
     &model::infer::Infer,
     #[cfg(feature = "models")]
     &model::train::Train,

@@ -116,6 +116,7 @@ fn run(stage: &dyn Stage, with: Value, files: &[(&str, &[u8])], inputs: &[Input]
         inputs: bound,
         files: found,
         root,
+        checkpoints: scratch.join("checkpoints"),
         scratch,
         threads: 1,
         providers: Vec::new(),

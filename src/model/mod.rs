@@ -14,4 +14,6 @@ pub use library::{Found, Places, find};
 pub use providers::{PROVIDERS, Provider};
 pub use runtime::Runtime;
 pub use session::{Array, Held, Session, Values};
-pub use train::{Progress, Rates, Recording, Request, Sampler, Schedule, Trained, threads, train};
+pub use train::{
+    Augment, Progress, Rates, Recording, Request, Resume, Sampler, Schedule, Trained, threads, train,
+};

@@ -83,6 +83,9 @@ pub struct Io<'a> {
     pub root: PathBuf,
     /// A private, empty folder.
     pub scratch: PathBuf,
+    /// A folder that outlives a killed or failed run of this step and goes when the step is done. It need
+    /// not be there yet. What lies in it was made under the same key: same kind, parameters and inputs.
+    pub checkpoints: PathBuf,
     /// Threads this step may use, at least 1.
     pub threads: usize,
     /// Execution providers in order of preference; the first that works is used.

@@ -32,7 +32,7 @@ pub struct Garbage {
     pub records: Vec<Stored>,
     /// Objects.
     pub objects: Vec<Stored>,
-    /// Files and folders of steps that were killed, and damaged objects that were put aside: path and bytes.
+    /// Files, folders and checkpoints of steps that were killed, and damaged objects that were put aside: path and bytes.
     pub leftovers: Vec<(PathBuf, u64)>,
 }
 
@@ -99,7 +99,7 @@ impl Store {
         needed
     }
 
-    /// What killed processes left in `tmp`, and what lies in `quarantine`.
+    /// What killed processes left in `tmp`, checkpoints, and what lies in `quarantine`.
     fn leftovers(&self, grace: Duration) -> Vec<(PathBuf, u64)> {
         let of = |name: &str, age: Duration| {
             let entries = std::fs::read_dir(self.path().join(name)).into_iter().flatten().flatten();
@@ -109,7 +109,8 @@ impl Store {
                 .collect::<Vec<_>>()
         };
         let tmp = of("tmp", LEFTOVER).into_iter().filter(|path| !self.is_being_executed(path));
-        tmp.chain(of("quarantine", grace)).map(|path| (path.clone(), size(&path))).collect()
+        let kept = of("checkpoints", grace).into_iter().filter(|path| !self.is_being_executed(path));
+        tmp.chain(kept).chain(of("quarantine", grace)).map(|path| (path.clone(), size(&path))).collect()
     }
 
     /// Does a process hold the key whose first half stands in the name of this scratch folder?

@@ -128,6 +128,16 @@ impl Store {
         tempfile::Builder::new().prefix(&prefix).tempdir_in(&tmp).at("create folder in", tmp)
     }
 
+    /// The folder in which the step with this `key` may keep what lets it go on after it was killed.
+    pub fn checkpoints(&self, key: &Digest) -> PathBuf {
+        self.path.join("checkpoints").join(format!("step-{}", key.hex()))
+    }
+
+    /// Removes them. What cannot be removed is left to the cleaning of the store.
+    pub fn drop_checkpoints(&self, key: &Digest) {
+        let _ = std::fs::remove_dir_all(self.checkpoints(key));
+    }
+
     /// Moves a finished file of the scratch folder into the store. `durable` waits for the disk.
     ///
     /// # Errors

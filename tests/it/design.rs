@@ -244,6 +244,7 @@ fn what_cannot_be_made_is_found_before_a_run() {
     let made = |goal: &str| MADE.replace("GOAL", goal);
     assert!(complaint(&made("excite, bounds: [1, 0]")).contains("1 is not below 0"));
     assert!(complaint(&made("controversial, classes: [[3, 3]]")).contains("the same class"));
+    assert!(complaint(&made("metamer, jitter: 1")).contains("not shifted"));
     assert!(complaint(&made("dream")).contains("unknown variant `dream`"));
     let alone = made("controversial").replace(", \"net[seed=3]\"", "");
     assert!(complaint(&alone).contains("1 stand in for 2"));

@@ -157,6 +157,7 @@ mod arrays {
             let mut io = Io {
                 inputs: BTreeMap::new(),
                 files: BTreeMap::from([("path".to_owned(), vec![file])]),
+                checkpoints: scratch.path().join("checkpoints"),
                 root: scratch.path().to_owned(),
                 scratch: scratch.path().to_owned(),
                 threads: 1,

@@ -90,6 +90,42 @@ fn golden_maps_through_a_workflow() {
     assert!(again.stderr.contains("0 executed"), "{}", again.stderr);
 }
 
+/// A transformer as torch exports it, against the map of AttnLRP's authors.
+#[test]
+fn a_transformer_through_a_workflow() {
+    let yaml = "
+name: attention
+stages:
+  model: { uses: ingest.model, with: { path: model.onnx } }
+  data: { uses: ingest.arrays, with: { path: maps.npz, columns: [input] } }
+  named:
+    uses: lrp.attribute
+    in: { model: model, data: data }
+    with: { composite: attn_lrp, stabiliser: unsigned, start: logit }
+  listed:
+    uses: lrp.attribute
+    in: { model: model, data: data }
+    with: { composite: LIST, stabiliser: unsigned, start: logit }
+";
+    let list = "[{ ops: [Gemm, MatMul], rule: epsilon }, { ops: [MatMul], rule: product }, \
+                { ops: [Softmax], rule: softmax }, { ops: [LayerNormalization], rule: layer_norm }]";
+    let project = Project::new(&yaml.replace("LIST", list));
+    let golden_folder = format!("{}/tests/golden", env!("CARGO_MANIFEST_DIR"));
+    for (from, to) in
+        [("exports/torch_attention_ts13.onnx", "model.onnx"), ("attention/maps.npz", "maps.npz")]
+    {
+        std::fs::copy(format!("{golden_folder}/{from}"), project.path(to)).unwrap();
+    }
+    let ran = project.sulcus(&["run"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    for stage in ["named", "listed"] {
+        let path = project.path(&format!("results/attention/{stage}/table.parquet"));
+        let maps = read_path(&path, None).unwrap().tensor_f32("relevance").unwrap();
+        let error = difference(&maps.values, &read("attention/maps.npz")["relevance"]);
+        assert!(error <= 1e-4, "{stage}: {error:e} of the peak");
+    }
+}
+
 const SMALL: &str = "
 name: small
 stages:

@@ -71,9 +71,11 @@ fn run(
         batch_size: settings.batch,
         whole: settings.whole,
         sampler: Sampler::Epoch,
+        augment: None,
         seed: 2,
         rates: Rates { first: f64::from(RATE), schedule: Schedule::Constant, warmup: 0, epoch: 4, steps },
-        pause: 0,
+        pauses: [0, 0],
+        resume: None,
         record,
         stop: settings.stop,
     };

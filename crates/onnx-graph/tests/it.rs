@@ -2,6 +2,8 @@
 
 #[path = "it/architectures.rs"]
 mod architectures;
+#[path = "it/attention.rs"]
+mod attention;
 #[path = "it/case.rs"]
 mod case;
 #[path = "it/conformance.rs"]
@@ -12,6 +14,8 @@ mod exports;
 mod golden;
 #[path = "it/gradients.rs"]
 mod gradients;
+#[path = "it/head.rs"]
+mod head;
 #[path = "it/hessian.rs"]
 mod hessian;
 #[path = "it/hostile.rs"]

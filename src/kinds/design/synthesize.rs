@@ -71,7 +71,8 @@ pub struct Params {
     /// The length of a step.
     #[serde(default = "learning_rate")]
     pub learning_rate: f64,
-    /// Pixels by which the image is shifted at random in every step, so that no single one matters.
+    /// Pixels by which the image is shifted at random in every step, so that no single one matters; not for
+    /// `metamer`.
     #[serde(default)]
     pub jitter: usize,
     /// The weight of the image's total variation, which is taken off the value.
@@ -150,6 +151,10 @@ impl Params {
         }
         if !(self.total_variation >= 0.0 && self.total_variation.is_finite()) {
             return Err(Complaint::param("total_variation", "the weight must be 0 or more"));
+        }
+        if self.goal == Goal::Metamer && self.jitter > 0 {
+            let text = "a metamer is compared with its reference where it is, not shifted";
+            return Err(Complaint::param("jitter", text).hint("leave `jitter` out"));
         }
         if self.classes.iter().any(|(u, w)| u == w) {
             return Err(Complaint::param("classes", "both models are to see the same class"));

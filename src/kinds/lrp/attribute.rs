@@ -53,6 +53,10 @@ pub struct Params {
     /// Leave biases out of the rules, so that relevance is conserved.
     #[serde(default)]
     pub zero_bias: bool,
+    /// Whether the small number that keeps denominators from zero takes their sign, as in zennit, or is simply
+    /// added, as AttnLRP's authors do.
+    #[serde(default)]
+    pub stabiliser: Stabiliser,
     /// Add up the channels (the first axis) of each map.
     #[serde(default)]
     pub sum_channels: bool,
@@ -82,6 +86,17 @@ pub enum StartAt {
     One,
     /// At the explained value.
     Logit,
+}
+
+/// How denominators are kept from zero.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Stabiliser {
+    /// d + ε sign(d).
+    #[default]
+    Signed,
+    /// d + ε.
+    Unsigned,
 }
 
 fn predicted() -> Target {
@@ -146,8 +161,10 @@ impl Kind for Attribute {
         Batch normalisation is merged into the layer before it, exactly. A layer without a rule is an error that \
         names it.\n\nIn a list of entries the first that matches a layer counts: `ops` (names of ops), `names` (of \
         nodes, `*` for any text), `first`, `last`; rules are epsilon, zero, zplus, alpha_beta, gamma, zbox, wsquare, \
-        flat, norm, pass and gradient. Layers that none matches: norm for sums and means, pass for activations, the \
-        gradient for pooling and reshaping.";
+        flat, norm, product, softmax, layer_norm, pass and gradient. Layers that none matches: norm for sums and means, pass for activations, the \
+        gradient for pooling and reshaping.\n\n`attn_lrp` explains transformers (Achtibat et al. 2024): the variables of \
+        a product share evenly, softmax by its Taylor expansion, layer normalisation with a constant deviation; \
+        decomposed layer normalisation and GELU are recognised.";
     const EXAMPLE: &'static str = "\
 maps:
   uses: lrp.attribute
@@ -256,7 +273,8 @@ maps:
 
 /// The graph of forward pass and relevance.
 fn compile(params: &Params, model: Model) -> Result<Attribution, Failure> {
-    let composite = params.composite.compiled().map_err(|c| Failure::new(c.message))?;
+    let mut composite = params.composite.compiled().map_err(|c| Failure::new(c.message))?;
+    composite.unsigned = params.stabiliser == Stabiliser::Unsigned;
     let averaged = params.composite.is("smooth_grad") || params.composite.is("integrated_gradients");
     let options = Options {
         tensor: params.tensor.clone(),

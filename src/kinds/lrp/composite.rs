@@ -14,7 +14,7 @@ use crate::stage::Complaint;
 #[serde(untagged)]
 pub enum Composite {
     /// epsilon, epsilon_plus, epsilon_plus_flat, epsilon_alpha2_beta1, epsilon_alpha2_beta1_flat,
-    /// epsilon_gamma_box, gradient, gradient_x_input, guided_backprop, smooth_grad or integrated_gradients.
+    /// epsilon_gamma_box, attn_lrp (transformers), gradient, gradient_x_input, guided_backprop, smooth_grad or integrated_gradients.
     Named(String),
     /// Entries in order; layers that none matches get the usual rules for sums, activations and routing.
     List(Vec<Entry>),
@@ -82,6 +82,9 @@ pub enum Rule {
     Wsquare,
     Flat,
     Norm,
+    Product,
+    Softmax,
+    LayerNorm,
     Pass,
     Gradient,
 }
@@ -98,6 +101,9 @@ impl Entry {
             Rule::Wsquare => CompiledRule::WSquare,
             Rule::Flat => CompiledRule::Flat,
             Rule::Norm => CompiledRule::Norm,
+            Rule::Product => CompiledRule::Product,
+            Rule::Softmax => CompiledRule::Softmax,
+            Rule::LayerNorm => CompiledRule::LayerNorm,
             Rule::Pass => CompiledRule::Pass,
             Rule::Gradient => CompiledRule::Gradient,
         };

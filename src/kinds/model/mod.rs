@@ -6,6 +6,8 @@ pub mod evaluate;
 #[cfg(feature = "models")]
 pub mod facts;
 #[cfg(feature = "models")]
+pub mod head;
+#[cfg(feature = "models")]
 pub mod infer;
 mod scores;
 #[cfg(feature = "models")]

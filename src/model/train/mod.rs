@@ -1,14 +1,17 @@
 //! Drives a training graph: batches in a reproducible order, many steps a call.
 
+mod augment;
 mod order;
 mod schedule;
 
 use onnx_graph::model::Model;
 use onnx_graph::train::{Optimizer, State, Training, with_parameters};
 
+pub use augment::Augment;
 pub use order::{Order, Sampler};
 pub use schedule::{Rates, Schedule};
 
+use self::augment::Images;
 use super::runtime::Runtime;
 use super::session::{Array, Held, Session, Values};
 use crate::stage::Failure;
@@ -22,6 +25,8 @@ const STEPS_A_CALL: u64 = 4096;
 const WORK_FOR_THREADS: u64 = 8_000_000;
 /// Recorded elements of one call at most.
 const RECORDED_A_CALL: usize = 1 << 24;
+/// Values of augmented images of one call at most.
+const AUGMENTED_A_CALL: usize = 1 << 24;
 
 /// What to do.
 pub struct Request<'a> {
@@ -39,16 +44,29 @@ pub struct Request<'a> {
     pub whole: bool,
     /// How batches are drawn.
     pub sampler: Sampler,
+    /// What is done to the images of each batch; rows are then [channels, height, width].
+    pub augment: Option<Augment>,
     /// Seed of the order of the rows.
     pub seed: u64,
     /// The learning rates; they know the number of steps.
     pub rates: Rates,
-    /// Steps after which the run must pause (the ends of epochs), counted in steps: 0 for never.
-    pub pause: usize,
+    /// The run pauses at the multiples of these (the ends of epochs, checkpoints); 0 for never.
+    pub pauses: [usize; 2],
+    /// Where to go on, if not at the beginning.
+    pub resume: Option<Resume>,
     /// What is recorded, if the graph records.
     pub record: Option<Recording>,
     /// The gradient's length below which the graph stops.
     pub stop: Option<f32>,
+}
+
+/// The moment behind a step, from which a run goes on as if it had never stopped.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resume {
+    /// Steps done.
+    pub step: usize,
+    /// The states and the optimizer's buffers, by the names of their inputs.
+    pub states: Vec<(String, Vec<f32>)>,
 }
 
 /// What a recording graph is fed, and which steps count.
@@ -75,6 +93,10 @@ pub struct Progress<'a> {
     pub values: &'a [Vec<f32>],
     /// The states now, by the names of their inputs.
     pub states: &'a [(String, Held)],
+    /// The step whose loss is no number, and that loss; all else is then as before the call.
+    pub lost: Option<(usize, f32)>,
+    /// The gradient became short enough: this was the last call.
+    pub ended: bool,
 }
 
 /// The result: the states' values in their order.
@@ -114,7 +136,9 @@ pub fn train(
     tell: &mut dyn FnMut(&Progress) -> Result<(), Failure>,
 ) -> Result<Trained, Failure> {
     let training = request.training;
-    let rows = request.data.1.len() / request.data.0.iter().product::<i64>().max(1) as usize;
+    let (row, values) = request.data;
+    let width = row.iter().product::<i64>().max(1) as usize;
+    let rows = values.len() / width;
     if request.batch_size == 0 || rows < request.batch_size {
         return Err(Failure::new(format!(
             "a batch of {} rows does not fit into {rows} rows of data",
@@ -125,10 +149,16 @@ pub fn train(
     let threads = threads(training.work, request.batch_size, asked);
     let mut session = Session::for_steps(runtime, &training.model.to_bytes(), providers, threads)?;
     let shaped = |row: &[i64]| std::iter::once(rows as i64).chain(row.iter().copied()).collect::<Vec<i64>>();
-    let mut fixed = vec![
-        ("data".to_owned(), Held::new((shaped(&request.data.0), Values::F32(request.data.1)))?),
-        ("target".to_owned(), Held::new((shaped(&request.target.0), request.target.1))?),
-    ];
+    let mut fixed = Vec::new();
+    let images = match request.augment {
+        Some(augment) => Some(Images { augment, row, values, target: request.target, seed: request.seed }),
+        None => {
+            fixed.push(("data".to_owned(), Held::new((shaped(&row), Values::F32(values)))?));
+            let targets = (shaped(&request.target.0), request.target.1);
+            fixed.push(("target".to_owned(), Held::new(targets)?));
+            None
+        }
+    };
     let record = request.record.unwrap_or(Recording { times: Vec::new(), inputs: Vec::new() });
     let spaced = !record.times.is_empty();
     for (name, array) in record.inputs {
@@ -137,21 +167,33 @@ pub fn train(
     let taken = session.inputs();
     fixed.retain(|(name, _)| taken.iter().any(|(known, ..)| known == name));
     let names = Names::of(training, request.stop.is_some());
+    let most = steps_a_call(training, request.batch_size, spaced);
     let mut calls = Calls {
         steps: request.rates.steps,
-        most: steps_a_call(training, request.batch_size, spaced),
-        pause: request.pause,
+        most: match &images {
+            Some(_) => most.min(AUGMENTED_A_CALL / (width * request.batch_size).max(1)).max(1),
+            None => most,
+        },
+        pauses: request.pauses,
         times: spaced.then_some(record.times),
     };
     let mut order = Order::new(request.sampler, rows, request.batch_size, request.seed);
-    let mut states = first_states(&training.states)?;
-    let mut step = 0;
+    let mut states = first_states(&training.states, request.resume.as_ref())?;
+    let mut step = request.resume.map_or(0, |r| r.step);
+    order.skip(step);
     while let Some(call) = calls.next(step) {
         let count = call.steps;
         let mut fed = Vec::new();
         if !request.whole {
             let shape = vec![count as i64, request.batch_size as i64];
-            fed.push(("order", Held::new((shape, Values::I64(order.next(count))))?));
+            let mut rows = order.next(count);
+            if let Some(images) = &images {
+                for (name, array) in images.of(&rows, (step, request.batch_size))? {
+                    fed.push((name, Held::new(array)?));
+                }
+                rows = (0..rows.len() as i64).collect();
+            }
+            fed.push(("order", Held::new((shape, Values::I64(rows)))?));
         }
         let each = |f: &dyn Fn(usize) -> f32| {
             Held::new((vec![count as i64], Values::F32((step..step + count).map(f).collect())))
@@ -170,9 +212,7 @@ pub fn train(
         inputs.extend(fixed.iter().map(|(name, held)| (name.as_str(), held)));
         inputs.extend(fed.iter().map(|(name, held)| (*name, held)));
         let mut outputs = session.run_held(&inputs, &names.outputs())?.into_iter();
-        for ((_, held), new) in states.iter_mut().zip(outputs.by_ref()) {
-            *held = new;
-        }
+        let after: Vec<Held> = outputs.by_ref().take(states.len()).collect();
         let mut numbers = Vec::new();
         for (name, held) in names.numbers.iter().zip(outputs) {
             match held.array(name)? {
@@ -184,12 +224,30 @@ pub fn train(
         let losses = numbers.first().map(Vec::as_slice).unwrap_or_default();
         let done = losses.len();
         if let Some(bad) = losses.iter().position(|l| !l.is_finite()) {
-            return Err(Failure::new(format!("the loss is no number any more at step {}", step + bad + 1))
-                .hint("lower `learning_rate`"));
+            let (at, loss) = (step + bad + 1, losses[bad]);
+            tell(&Progress {
+                step,
+                steps: calls.steps,
+                losses: &[],
+                right: &[],
+                recorded: &[],
+                values: &[],
+                states: &states,
+                lost: Some((at, loss)),
+                ended: true,
+            })?;
+            return Err(
+                Failure::new(format!("the loss is {loss} at step {at}")).hint("lower `learning_rate`")
+            );
+        }
+        for ((_, held), new) in states.iter_mut().zip(after) {
+            *held = new;
         }
         let recorded: Vec<usize> =
             call.recorded(step).into_iter().take_while(|t| *t <= step + done).collect();
         step += done;
+        let length = numbers.last().and_then(|n| n.last());
+        let ended = done < count || request.stop.zip(length).is_some_and(|(stop, length)| *length < stop);
         tell(&Progress {
             step,
             steps: calls.steps,
@@ -198,9 +256,10 @@ pub fn train(
             recorded: &recorded,
             values: &values,
             states: &states,
+            lost: None,
+            ended,
         })?;
-        let length = numbers.last().and_then(|n| n.last());
-        if done < count || request.stop.zip(length).is_some_and(|(stop, length)| *length < stop) {
+        if ended {
             break;
         }
     }
@@ -251,7 +310,7 @@ impl Names {
 struct Calls {
     steps: usize,
     most: usize,
-    pause: usize,
+    pauses: [usize; 2],
     times: Option<Vec<usize>>,
 }
 
@@ -265,8 +324,8 @@ struct Call {
 impl Calls {
     fn next(&mut self, step: usize) -> Option<Call> {
         let mut end = self.steps.min(step + self.most);
-        if let Some(pause) = (step + self.pause).checked_div(self.pause) {
-            end = end.min(pause * self.pause);
+        for pause in self.pauses.into_iter().filter(|p| *p > 0) {
+            end = end.min((step / pause + 1).saturating_mul(pause));
         }
         let ends = self.times.as_ref().map(|times| {
             let from = times.partition_point(|t| *t <= step);
@@ -295,16 +354,19 @@ impl Call {
     }
 }
 
-fn first_states(states: &[State]) -> Result<Vec<(String, Held)>, Failure> {
+/// The states that a run begins with: the model's and empty buffers, or those of an earlier moment.
+fn first_states(states: &[State], resume: Option<&Resume>) -> Result<Vec<(String, Held)>, Failure> {
     let mut held = Vec::new();
+    let mut push = |name: &String, dims: &[i64], first: Vec<f32>| {
+        let earlier = resume.and_then(|r| r.states.iter().find(|(known, _)| known == name));
+        let values = earlier.map_or(first, |(_, values)| values.clone());
+        held.push((name.clone(), Held::new((dims.to_vec(), Values::F32(values)))?));
+        Ok::<(), Failure>(())
+    };
     for state in states {
-        held.push((
-            state.value.0.clone(),
-            Held::new((state.dims.clone(), Values::F32(state.values.clone())))?,
-        ));
+        push(&state.value.0, &state.dims, state.values.clone())?;
         for (name, _) in &state.slots {
-            let zeros = Values::F32(vec![0.0; state.values.len()]);
-            held.push((name.clone(), Held::new((state.dims.clone(), zeros))?));
+            push(name, &state.dims, vec![0.0; state.values.len()])?;
         }
     }
     Ok(held)

@@ -34,6 +34,11 @@ impl Order {
         Order { sampler, random: Random::new(seed), rows, batch, pool, at: 0 }
     }
 
+    /// Draws so many batches for nobody.
+    pub fn skip(&mut self, steps: usize) {
+        (0..steps).for_each(|_| drop(self.next(1)));
+    }
+
     /// The rows of the next `steps` batches, one batch behind the other.
     pub fn next(&mut self, steps: usize) -> Vec<i64> {
         let mut out = Vec::with_capacity(steps * self.batch);
@@ -111,6 +116,9 @@ mod tests {
             let at_once = a.next(7);
             let one_by_one: Vec<i64> = (0..7).flat_map(|_| b.next(1)).collect();
             assert_eq!(at_once, one_by_one);
+            let mut c = Order::new(sampler, 20, 6, 5);
+            c.skip(4);
+            assert_eq!(c.next(3), at_once[4 * 6..]);
         }
     }
 }

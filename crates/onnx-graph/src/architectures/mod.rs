@@ -8,11 +8,14 @@ use crate::random::Random;
 use crate::shape::{Dim, Info};
 use crate::tensor::{DataType, floats};
 
+mod head;
 mod lenet;
 mod linear;
 mod mlp;
 mod resnet;
 mod vgg;
+
+pub use head::with_head;
 
 /// How a residual network begins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -168,6 +171,15 @@ enum Draw {
     Constant(f32),
 }
 
+fn draw(random: &mut Random, draw: Draw, count: usize) -> Vec<f32> {
+    let mut one = || match draw {
+        Draw::Uniform(fan_in) => ((random.uniform() * 2.0 - 1.0) * (1.0 / (fan_in as f64).sqrt())) as f32,
+        Draw::Normal(deviation) => (random.normal() * deviation) as f32,
+        Draw::Constant(value) => value,
+    };
+    (0..count).map(|_| one()).collect()
+}
+
 /// A convolution's sizes; kernels are square.
 #[derive(Clone, Copy)]
 struct Kernel {
@@ -191,19 +203,13 @@ impl Kernel {
 }
 
 impl Layers {
-    fn parameter(&mut self, name: &str, dims: &[usize], draw: Draw) -> Result<()> {
+    fn parameter(&mut self, name: &str, dims: &[usize], by: Draw) -> Result<()> {
         let count = dims
             .iter()
             .try_fold(1usize, |n, d| n.checked_mul(*d))
             .filter(|n| *n <= crate::model::MAX_ELEMENTS);
         let count = count.ok_or_else(|| Error::new(format!("a layer of {dims:?} weights is too large")))?;
-        let random = &mut self.random;
-        let mut one = || match draw {
-            Draw::Uniform(fan_in) => ((random.uniform() * 2.0 - 1.0) * (1.0 / (fan_in as f64).sqrt())) as f32,
-            Draw::Normal(deviation) => (random.normal() * deviation) as f32,
-            Draw::Constant(value) => value,
-        };
-        let values: Vec<f32> = (0..count).map(|_| one()).collect();
+        let values = draw(&mut self.random, by, count);
         let dims: Vec<i64> = dims.iter().map(|d| *d as i64).collect();
         self.b.constants.push(floats(name, &dims, &values));
         Ok(())

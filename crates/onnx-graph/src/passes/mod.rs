@@ -2,9 +2,11 @@
 
 mod canonize;
 mod fold;
+mod fuse;
 mod learn;
 mod normal;
 mod opset;
 
 pub use canonize::{before_softmax, canonize};
+pub(crate) use fuse::fuse;
 pub use normal::normal;

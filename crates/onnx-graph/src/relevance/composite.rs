@@ -35,6 +35,12 @@ pub enum Rule {
     Flat,
     /// In proportion to the inputs of a sum or a mean.
     Norm,
+    /// Evenly between the variables of a product (AttnLRP).
+    Product,
+    /// By the Taylor expansion of softmax (AttnLRP).
+    Softmax,
+    /// Layer normalisation with a constant standard deviation (AttnLRP).
+    LayerNorm,
     /// Unchanged.
     Pass,
     /// By the gradient.
@@ -78,9 +84,16 @@ impl Entry {
         Entry { ops: vec![op.to_owned()], ..Entry::family(&[], rule) }
     }
 
-    /// Does it match a node, apart from `first` and `last`?
+    /// Does it match a node, apart from `first` and `last`? A `MatMul` or `Mul` of two variables and one with
+    /// a constant are different layers: an entry holds for those that its rule is for.
     pub(super) fn matches(&self, op: &str, name: &str, family: Option<Family>) -> bool {
-        (self.ops.is_empty() || self.ops.iter().any(|o| o == op))
+        let product = family == Some(Family::Product);
+        let fits = match self.rule {
+            Rule::Product => product,
+            Rule::Gradient | Rule::Guided => true,
+            _ => !product,
+        };
+        fits && (self.ops.is_empty() || self.ops.iter().any(|o| o == op))
             && (self.families.is_empty() || family.is_some_and(|f| self.families.contains(&f)))
             && (self.names.is_empty() || self.names.iter().any(|pattern| glob(pattern, name)))
     }
@@ -102,6 +115,8 @@ pub struct Composite {
     pub canonize: bool,
     /// Multiply the map at the input by the input.
     pub times_input: bool,
+    /// The stabiliser has no sign: d + ε in the place of d + ε sign(d), as AttnLRP's authors have it.
+    pub unsigned: bool,
 }
 
 /// The names that [`Composite::named`] knows.
@@ -112,6 +127,7 @@ pub const NAMES: &[&str] = &[
     "epsilon_alpha2_beta1",
     "epsilon_alpha2_beta1_flat",
     "epsilon_gamma_box",
+    "attn_lrp",
     "gradient",
     "gradient_x_input",
     "guided_backprop",
@@ -124,10 +140,11 @@ impl Composite {
     /// A list of entries, followed by what every composite does with sums, activations and routing.
     pub fn custom(mut entries: Vec<Entry>) -> Self {
         entries.extend(base());
-        Composite { entries, canonize: true, times_input: false }
+        Composite { entries, canonize: true, times_input: false, unsigned: false }
     }
 
-    /// The composite of this name, with zennit's meaning.
+    /// The composite of this name, with zennit's meaning; `attn_lrp` for transformers is that of Achtibat et al.
+    /// (2024, arXiv 2402.05602), with a signed stabiliser unless [`Composite::unsigned`] is set.
     ///
     /// # Errors
     /// If there is none.
@@ -146,11 +163,18 @@ impl Composite {
             "epsilon_gamma_box" => {
                 vec![first(conv(Rule::ZBox)), conv(Rule::Gamma { gamma: 0.25 }), dense]
             }
+            "attn_lrp" => vec![
+                dense,
+                Entry::family(&[Family::Product], Rule::Product),
+                Entry::op("Softmax", Rule::Softmax),
+                Entry::op("LayerNormalization", Rule::LayerNorm),
+            ],
             "gradient" | "gradient_x_input" | "guided_backprop" => {
                 let any = Entry::family(&[], Rule::Gradient);
                 let guided = (name == "guided_backprop").then(|| Entry::op("Relu", Rule::Guided));
                 let entries = guided.into_iter().chain([any]).collect();
-                return Ok(Composite { entries, canonize: false, times_input: name == "gradient_x_input" });
+                let times_input = name == "gradient_x_input";
+                return Ok(Composite { entries, canonize: false, times_input, unsigned: false });
             }
             _ => {
                 let known = NAMES.join(", ");

@@ -9,6 +9,8 @@ pub enum Family {
     Linear,
     /// Sums and means of inputs.
     Sum,
+    /// Products of variables.
+    Product,
     /// Works on each element alone; batch normalisation that stands alone counts as one.
     Activation,
     /// Moves or picks elements.
@@ -30,6 +32,7 @@ pub(super) fn family(node: &NodeProto, constant: &dyn Fn(&str) -> bool) -> Optio
         | "Erf" | "Gelu" | "HardSwish" | "HardSigmoid" | "Mish" | "BatchNormalization" | "Neg" => {
             Family::Activation
         }
+        "MatMul" | "Mul" => Family::Product,
         "MaxPool" | "GlobalMaxPool" | "Flatten" | "Reshape" | "Transpose" | "Concat" | "Split" | "Pad"
         | "Dropout" | "Identity" | "Squeeze" | "Unsqueeze" | "Slice" | "Gather" | "Expand" | "Cast" => {
             Family::Routing

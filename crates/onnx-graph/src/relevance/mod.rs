@@ -14,7 +14,7 @@
 use crate::build::{Attr, Builder};
 use crate::error::{Error, Result};
 use crate::model::Model;
-use crate::passes::{before_softmax, canonize, normal};
+use crate::passes::{before_softmax, canonize, fuse, normal};
 use crate::proto::GraphProto;
 use crate::shape::{Dim, Info, inferred};
 use crate::tensor::DataType;
@@ -102,6 +102,7 @@ pub struct Line {
 /// Inputs: the model's, and `start` (shape of the explained tensor) where the start is given. Outputs: the
 /// explained tensor, `relevance` with the shape of the input, and, if asked for, `conservation`
 /// [N, layers, 4]: relevance at the layer's output, at its inputs, taken by its bias, taken by its stabiliser.
+/// Layers whose tensors do not begin with the axis of the images are left out of it.
 #[derive(Clone, Debug)]
 pub struct Attribution {
     /// The graph.
@@ -129,7 +130,10 @@ pub const CONSERVATION: &str = "conservation";
 /// A node without a rule, by name; weights that are not constant; a tensor that is not there.
 pub fn attribution(model: &Model, composite: &Composite, options: &Options) -> Result<Attribution> {
     let model = normal(model)?;
-    let model = if composite.canonize { canonize(&model)? } else { model };
+    let mut model = if composite.canonize { canonize(&model)? } else { model };
+    if let Some(graph) = model.0.graph.as_mut().filter(|_| composite.canonize) {
+        fuse(graph);
+    }
     let graph = model.graph()?;
     let asked = match &options.tensor {
         Some(name) => name.clone(),

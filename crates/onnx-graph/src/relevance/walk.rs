@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::composite::{Composite, Rule};
 use super::layer::{Family, carrier, family, product_of_add};
 use super::linear::Linear;
-use super::rules::{Absorbed, Context, apply};
+use super::rules::{Absorbed, Context, Site, apply, layer_norm, product, softmax};
 use super::sign::non_negative;
 use super::{CONSERVATION, Line, Options, RELEVANCE};
 use crate::build::{Attr, Builder};
@@ -42,6 +42,10 @@ struct Walk<'a> {
     constants: &'a HashMap<&'a str, &'a TensorProto>,
     positive: HashSet<String>,
     options: &'a Options,
+    /// Where the map is taken.
+    at: &'a str,
+    /// The stabiliser has no sign.
+    unsigned: bool,
     /// Relevance that arrived at a value, and where it is zero.
     arrived: HashMap<String, Vec<(String, Zero)>>,
     forward: Vec<NodeProto>,
@@ -70,6 +74,8 @@ pub(super) fn walk(
         constants: &constants,
         positive,
         options,
+        at,
+        unsigned: composite.unsigned,
         arrived: HashMap::from([(explained.to_owned(), vec![(start.to_owned(), Zero::Unknown)])]),
         forward: Vec::new(),
         lines: Vec::new(),
@@ -104,8 +110,11 @@ fn assign(graph: &GraphProto, composite: &Composite, constant: &dyn Fn(&str) -> 
         .map(|n| {
             let name = n.name.as_deref().filter(|n| !n.is_empty()).or(n.output.first().map(String::as_str));
             let fused = product_of_add(graph, n, constant).is_some();
-            let family = if fused { Some(Family::Linear) } else { family(n, constant) };
-            (n.op_type.as_deref().unwrap_or(""), name.unwrap_or(""), family)
+            // A product and the `Add` of its bias are one layer, which goes by the product's op.
+            if fused {
+                return ("MatMul", name.unwrap_or(""), Some(Family::Linear));
+            }
+            (n.op_type.as_deref().unwrap_or(""), name.unwrap_or(""), family(n, constant))
         })
         .collect();
     let mut rules = vec![None; described.len()];
@@ -168,6 +177,9 @@ impl Walk<'_> {
             Rule::Pass => self.pass(node, &constant),
             Rule::Gradient | Rule::Guided => self.by_gradient(node, rule, reached).map_err(context)?,
             Rule::Norm => self.norm(node, reached).map_err(context)?,
+            Rule::Product | Rule::Softmax | Rule::LayerNorm => {
+                self.variable(node, rule, reached).map_err(context)?;
+            }
             weighted if linear => {
                 let (product, bias) = fused.map_or((node, None), |(p, b)| (p, Some(b)));
                 self.weighted(node, product, bias, weighted).map_err(context)?;
@@ -177,6 +189,49 @@ impl Walk<'_> {
                     "the rule {other:?} is for layers with constant weights"
                 ))));
             }
+        }
+        Ok(())
+    }
+
+    /// What a rule knows of any place.
+    fn context(&mut self) -> Context<'_> {
+        Context {
+            b: &mut self.b,
+            stabiliser: self.options.stabiliser,
+            zero_bias: self.options.zero_bias,
+            unsigned: self.unsigned,
+            positive_input: false,
+            positive_relevance: false,
+            bounds: self.options.bounds.as_ref(),
+            ledger: self.options.conservation.then(Absorbed::default),
+        }
+    }
+
+    /// Products, softmax and layer normalisation.
+    fn variable(&mut self, node: &NodeProto, rule: Rule, reached: &HashSet<String>) -> Result<()> {
+        let y = node.output.first().cloned().unwrap_or_default();
+        let Some((relevance, _)) = self.sum(&y) else { return Ok(()) };
+        let wanted = |name: &str| reached.contains(name);
+        let (known, constants) = (self.known, self.constants);
+        let constant = |name: &str| constants.contains_key(name);
+        let mut context = self.context();
+        let site = Site { node, known, wanted: &wanted, constant: &constant };
+        let made = match rule {
+            Rule::Product => product::apply(&mut context, &site, &relevance)?,
+            Rule::Softmax => softmax::apply(&mut context, &site, &relevance)?,
+            _ => layer_norm::apply(&mut context, &site, &relevance)?,
+        };
+        let ledger = context.ledger.take();
+        let zero = if node.op_type.as_deref() == Some("Mul") { Zero::Unknown } else { Zero::AtNought };
+        let mut into = Vec::new();
+        for (x, made) in node.input.iter().zip(made) {
+            if let Some(made) = made.filter(|_| reached.contains(x)) {
+                into.push(made.clone());
+                self.arrive(x, made, zero);
+            }
+        }
+        if let Some(ledger) = ledger {
+            self.line(node, &rule_name(rule), &relevance, &into, &ledger);
         }
         Ok(())
     }
@@ -195,15 +250,8 @@ impl Walk<'_> {
         let info =
             self.known.infos.get(&x).cloned().ok_or_else(|| Error::new(format!("`{x}` is not known")))?;
         let layer = Linear::of(product, &y, bias, &info, self.constants)?;
-        let mut context = Context {
-            b: &mut self.b,
-            stabiliser: self.options.stabiliser,
-            zero_bias: self.options.zero_bias,
-            positive_input: self.positive.contains(&x),
-            positive_relevance: zero == Zero::NotAbove,
-            bounds: self.options.bounds.as_ref(),
-            ledger: self.options.conservation.then(Absorbed::default),
-        };
+        let (positive_input, positive_relevance) = (self.positive.contains(&x), zero == Zero::NotAbove);
+        let mut context = Context { positive_input, positive_relevance, ..self.context() };
         let made = apply(&mut context, rule, &layer, &relevance)?;
         let ledger = context.ledger.take();
         if let Some(ledger) = ledger {
@@ -223,17 +271,10 @@ impl Walk<'_> {
     fn norm(&mut self, node: &NodeProto, reached: &HashSet<String>) -> Result<()> {
         let y = node.output.first().cloned().unwrap_or_default();
         let Some((relevance, _)) = self.sum(&y) else { return Ok(()) };
-        let mut context = Context {
-            b: &mut self.b,
-            stabiliser: self.options.stabiliser,
-            zero_bias: false,
-            positive_input: false,
-            positive_relevance: false,
-            bounds: None,
-            ledger: self.options.conservation.then(Absorbed::default),
-        };
+        let positive = self.positive.contains(&y);
+        let mut context = self.context();
         let stabiliser = context.stabiliser;
-        let s = context.quotient(&relevance, &y, (stabiliser, self.positive.contains(&y)), None, 1.0);
+        let s = context.quotient(&relevance, &y, (stabiliser, positive), None, 1.0);
         let mut ledger = context.ledger.take();
         let mut forward = node.clone();
         let constants = self.constants;
@@ -316,8 +357,19 @@ impl Walk<'_> {
         self.b.node("ReduceSum", &[&flat, &axes], [("keepdims", Attr::Int(0))])
     }
 
-    /// Notes a line of the conservation table.
+    /// Does a value of the model begin with the axis of the images?
+    fn has_images_first(&self, value: &str) -> bool {
+        let first = |name: &str| self.known.infos.get(name)?.dims.as_ref()?.first();
+        first(value).is_some_and(|dim| Some(dim) == first(self.at))
+    }
+
+    /// Notes a line of the conservation table, unless the layer's tensors are not image by image.
     fn line(&mut self, node: &NodeProto, rule: &str, out: &str, into: &[String], ledger: &Absorbed) {
+        let constants = self.constants;
+        let mut values = node.output.iter().take(1).chain(&node.input);
+        if values.any(|v| !v.is_empty() && !constants.contains_key(v.as_str()) && !self.has_images_first(v)) {
+            return;
+        }
         let name = node.name.clone().filter(|n| !n.is_empty()).or(node.output.first().cloned());
         self.lines.push(Line {
             node: name.unwrap_or_default(),
@@ -366,6 +418,9 @@ fn rule_name(rule: Rule) -> String {
         Rule::WSquare => "wsquare",
         Rule::Flat => "flat",
         Rule::Norm => "norm",
+        Rule::Product => "product",
+        Rule::Softmax => "softmax",
+        Rule::LayerNorm => "layer_norm",
         Rule::Pass => "pass",
         Rule::Gradient => "gradient",
         Rule::Guided => "guided",

@@ -1,5 +1,7 @@
 //! Stimuli that cover a feature space.
 
+use rayon::prelude::*;
+
 use super::search::Criterion;
 use super::{check_size, distances, largest};
 use crate::error::Result;
@@ -71,8 +73,11 @@ impl Coverage {
     }
 
     fn nearest(&self, chosen: &[usize]) -> Vec<f64> {
-        let near = |i: usize| chosen.iter().map(|c| self.distance[(i, *c)]).fold(f64::INFINITY, f64::min);
-        (0..self.pool()).map(near).collect()
+        let mut near = vec![f64::INFINITY; self.pool()];
+        for stimulus in chosen {
+            near.iter_mut().zip(self.distance.col(*stimulus).iter()).for_each(|(n, d)| *n = n.min(*d));
+        }
+        near
     }
 
     fn of(&self, near: impl Iterator<Item = f64>) -> f64 {
@@ -95,6 +100,6 @@ impl Criterion for Coverage {
     fn values_with(&self, chosen: &[usize]) -> Vec<f64> {
         let near = self.nearest(chosen);
         let with = |x: usize| self.of(self.distance.col(x).iter().zip(&near).map(|(d, n)| d.min(*n)));
-        (0..self.pool()).map(with).collect()
+        (0..self.pool()).into_par_iter().map(with).collect()
     }
 }

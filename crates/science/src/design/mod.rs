@@ -19,7 +19,7 @@ pub mod search;
 use crate::error::{Error, Result};
 use crate::linalg::{Mat, MatRef, gram};
 
-/// Distances and kernels of a pool are kept whole up to this many stimuli (800 MB).
+/// Distances and kernels of a pool are kept whole up to this many stimuli (800 MB each).
 pub const MOST_STIMULI: usize = 10_000;
 
 /// Refuses to choose nothing, or more than there is.

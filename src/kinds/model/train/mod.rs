@@ -1,8 +1,10 @@
 //! `model.train`: gradient descent inside ONNX Runtime.
 
+mod checkpoint;
 mod history;
 mod params;
 mod rows;
+mod told;
 mod trajectory;
 
 use std::collections::BTreeMap;
@@ -14,8 +16,10 @@ use onnx_graph::train::{Settings, Training, trainable, training};
 pub use params::{Loss, Params};
 pub(in crate::kinds) use rows::{labels, row_shape};
 
+use self::checkpoint::Checkpoints;
 use self::history::History;
 use self::rows::{Measure, Rows};
+use self::told::Told;
 use self::trajectory::{Quantity, Trajectory};
 use super::facts;
 use crate::model::{Rates, Request, Runtime, train};
@@ -37,7 +41,7 @@ impl Kind for Train {
         The updates are those of torch's SGD, Adam and AdamW. `seed` alone decides the batches. \
         `history` has for each epoch the mean loss of its steps, the share of right answers in its \
         batches (each counted before its step), and loss and accuracy on `validation` where it is \
-        bound. What is trained are the weights of layers; a batch normalisation learns its scale and \
+        bound. A run that was killed goes on from its latest checkpoint, with the same result. What is trained are the weights of layers; a batch normalisation learns its scale and \
         shift, and its running statistics follow the batches. Nets whose step is small run on one \
         thread whatever `threads` says.\n\n\
         With `record` there is a further output, `trajectory`: one row for each recorded step. \
@@ -99,6 +103,19 @@ train:
     fn infer(params: &Params, context: &InferContext) -> Result<Outputs, Complaint> {
         params.check()?;
         let input = facts::only_input(context.input("model"))?;
+        if let (Some(_), Some(input)) = (params.augment, input)
+            && input.shape.len() != 4
+        {
+            return Err(Complaint::param(
+                "augment",
+                format!(
+                    "it needs images, and the model's input `{}` has {} axes",
+                    input.name,
+                    input.shape.len()
+                ),
+            )
+            .hint("images have the axes batch, channels, height, width"));
+        }
         for port in ["data", "validation"] {
             let Some(table) = context.input(port).table() else { continue };
             let (data, target) = params.columns(table)?;
@@ -168,11 +185,22 @@ train:
         let (progress, cancel, threads, providers) =
             (io.progress, io.cancel.clone(), io.threads, io.providers.clone());
         let measured = validation.as_ref();
-        let mut measure = measured
+        let measure = measured
             .map(|rows| Measure::new(runtime, &providers, threads, (&model, &graph), rows))
             .transpose()?;
-        let mut history = History::new(epoch, batch);
-        let mut trajectory = record.map(|r| Trajectory::new(r, steps, &graph));
+        let measure_pause = if measure.is_some() { epoch } else { 0 };
+        let trajectory = record.map(|r| Trajectory::new(r, steps, &graph));
+        let mut told = Told::new(History::new(epoch, batch), trajectory, measure, rates);
+        let mut checkpoints =
+            Checkpoints::new(&io.checkpoints, &model, &graph.states, params.checkpoint_steps);
+        let resume = checkpoints.latest().map(|(resume, past)| {
+            told.replay(past);
+            progress.log(&format!(
+                "going on behind step {}, from the checkpoint of a run that was stopped",
+                resume.step
+            ));
+            resume
+        });
         let request = Request {
             training: &graph,
             optimizer,
@@ -181,29 +209,30 @@ train:
             batch_size: batch,
             whole: params.whole(),
             sampler: params.sampler,
+            augment: params.augment,
             seed: params.seed,
             rates,
-            pause: if measure.is_some() { epoch } else { 0 },
+            pauses: [measure_pause, params.checkpoint_steps.unwrap_or(0)],
+            resume,
             record: record.map(|r| r.recording(&graph, steps, directions, reference)),
             stop: params.stop.map(|s| s.gradient_norm as f32),
         };
         let trained = train(runtime, request, &providers, threads, &mut |p| {
-            if cancel.is_cancelled() {
-                return Err(Failure::cancelled());
+            if let Some(lost) = p.lost {
+                let kept = checkpoints.keep(p.step, p.states, &told.past())?;
+                return Err(checkpoint::lost(lost, kept));
             }
-            history.extend(p.losses, p.right);
+            told.take(p)?;
             progress.advance("steps", p.step as u64, Some(p.steps as u64));
             if let Some(last) = p.losses.last() {
                 progress.metric("loss", f64::from(*last));
             }
-            if let Some(trajectory) = &mut trajectory {
-                trajectory.extend(p, |step| rates.at(step));
+            if cancel.is_cancelled() {
+                return Err(Failure::cancelled());
             }
-            if let Some(measure) = measure.as_mut().filter(|_| p.step.is_multiple_of(epoch)) {
-                history.held_out(measure.score(p.states)?);
-            }
-            Ok(())
+            if p.ended { Ok(()) } else { checkpoints.offer(p.step, p.states, || told.past()) }
         })?;
+        let Told { mut history, trajectory, .. } = told;
         history.end();
         io.note("execution_provider", trained.provider);
         io.note("onnxruntime", runtime.build());

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::facts;
 use super::trajectory::Record;
-use crate::model::{Sampler, Schedule};
+use crate::model::{Augment, Sampler, Schedule};
 use crate::stage::{Complaint, Failure, TableFacts};
 
 /// What is minimised.
@@ -100,6 +100,9 @@ pub struct Params {
     /// is drawn from all rows) or `subset` (each batch is a fresh subset of the rows).
     #[serde(default)]
     pub sampler: Sampler,
+    /// Shift and mirror the images of each batch; `validation` is measured on plain ones.
+    #[serde(default)]
+    pub augment: Option<Augment>,
     /// How parameters follow their gradients.
     #[serde(default)]
     pub optimizer: Optimizer,
@@ -144,6 +147,10 @@ pub struct Params {
     /// When to stop early.
     #[serde(default)]
     pub stop: Option<Stop>,
+    /// Keep a checkpoint every so many steps; if not given, when ten seconds have gone by. A killed run
+    /// goes on from the latest.
+    #[serde(default)]
+    pub checkpoint_steps: Option<usize>,
 }
 
 fn thirty_two() -> BatchSize {
@@ -244,12 +251,19 @@ impl Params {
             }
             () if self.epochs == Some(0) => wrong("epochs", "at least one epoch is needed"),
             () if self.steps == Some(0) => wrong("steps", "at least one step is needed"),
+            () if self.checkpoint_steps == Some(0) => {
+                wrong("checkpoint_steps", "at least one step lies between checkpoints")
+            }
             () if self.batch_size == BatchSize::Rows(0) => {
                 wrong("batch_size", "a batch has at least one row")
             }
             () if self.whole() && self.sampler != Sampler::Epoch => {
                 wrong("sampler", "a batch of all rows is not drawn")
             }
+            () if self.whole() && self.augment.is_some() => {
+                wrong("augment", "a batch of all rows is not augmented")
+            }
+            () if self.augment.is_some_and(|a| a.crop > 1 << 16) => wrong("augment.crop", "at most 65536"),
             () if !(self.learning_rate > 0.0 && self.learning_rate.is_finite()) => {
                 wrong("learning_rate", "the learning rate is above 0")
             }

@@ -206,6 +206,11 @@ impl Trajectory {
         }
     }
 
+    /// The recorded steps so far, and for each recorded value those of all these steps.
+    pub fn so_far(&self) -> (Vec<usize>, Vec<Vec<f32>>) {
+        (self.steps.iter().map(|s| *s as usize).collect(), self.values.clone())
+    }
+
     /// The table.
     ///
     /// # Errors

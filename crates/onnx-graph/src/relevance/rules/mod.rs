@@ -1,17 +1,40 @@
-//! The rules of linear layers, one file each. Each emits the relevance at x from that at y.
+//! The rules of layers, one file each. Each emits the relevance at x from that at y.
 
 use super::linear::{Linear, Part};
 use super::{Bounds, composite::Rule};
 use crate::build::{Attr, Builder};
 use crate::error::{Error, Result};
+use crate::proto::NodeProto;
+use crate::shape::Inferred;
 
 mod alpha_beta;
 mod epsilon;
 mod flat;
 mod gamma;
+pub(super) mod layer_norm;
+pub(super) mod product;
+pub(super) mod softmax;
 mod w_square;
 mod z_box;
 mod z_plus;
+
+/// A node whose inputs are variables.
+pub(super) struct Site<'a> {
+    /// The node.
+    pub(super) node: &'a NodeProto,
+    /// What is known of the graph.
+    pub(super) known: &'a Inferred,
+    /// Which inputs relevance is wanted for.
+    pub(super) wanted: &'a dyn Fn(&str) -> bool,
+    /// Which inputs are constants.
+    pub(super) constant: &'a dyn Fn(&str) -> bool,
+}
+
+impl Site<'_> {
+    fn op(&self) -> &str {
+        self.node.op_type.as_deref().unwrap_or("")
+    }
+}
 
 /// What a rule knows of its place.
 pub(super) struct Context<'a> {
@@ -21,6 +44,8 @@ pub(super) struct Context<'a> {
     pub(super) stabiliser: f32,
     /// Leave biases out of the rules.
     pub(super) zero_bias: bool,
+    /// The stabiliser has no sign: stab(d) = d + ε.
+    pub(super) unsigned: bool,
     /// x is never negative.
     pub(super) positive_input: bool,
     /// Relevance is zero wherever y is not positive.
@@ -50,9 +75,13 @@ pub(super) fn apply(c: &mut Context, rule: Rule, layer: &Linear, relevance: &str
         Rule::ZBox => z_box::apply(c, layer, relevance),
         Rule::WSquare => w_square::apply(c, layer, relevance),
         Rule::Flat => flat::apply(c, layer, relevance),
-        Rule::Norm | Rule::Pass | Rule::Gradient | Rule::Guided => {
-            Err(Error::new("this rule is not for layers with weights"))
-        }
+        Rule::Norm
+        | Rule::Pass
+        | Rule::Gradient
+        | Rule::Guided
+        | Rule::Product
+        | Rule::Softmax
+        | Rule::LayerNorm => Err(Error::new("this rule is not for layers with weights")),
     }
 }
 
@@ -106,10 +135,10 @@ impl Context<'_> {
         s
     }
 
-    /// ε sign(d); where `d` cannot be negative, simply ε.
+    /// ε sign(d); where `d` cannot be negative, or the stabiliser has no sign, simply ε.
     fn shift(&mut self, d: &str, epsilon: f32, positive: bool) -> String {
         let up = self.b.float(epsilon);
-        if positive {
+        if positive || self.unsigned {
             return up;
         }
         let (zero, twice) = (self.b.float(0.0), self.b.float(2.0 * epsilon));
@@ -192,6 +221,7 @@ pub(super) mod dense {
                 b: &mut b,
                 stabiliser: 1e-6,
                 zero_bias: false,
+                unsigned: false,
                 positive_input,
                 positive_relevance: false,
                 bounds,
@@ -221,5 +251,85 @@ pub(super) mod dense {
             assert!((a - b).abs() < 1e-9 * b.abs().max(1.0), "{made:?} against {wanted:?}");
         }
         assert_eq!(made.len(), wanted.len());
+    }
+}
+
+/// One node whose inputs are variables, and the graph of a rule on it.
+#[cfg(test)]
+pub(super) mod variable {
+    pub use super::dense::close;
+    use super::*;
+    use crate::proto::GraphProto;
+    use crate::reference::{Value, evaluate};
+    use crate::shape::inferred;
+    use crate::tensor::floats;
+
+    pub struct Made {
+        pub relevance: Vec<Vec<f64>>,
+        pub bias: f64,
+        pub stabiliser: f64,
+    }
+
+    /// Runs the node on matrices 2 × 2, a constant of one row or two behind them if it is not empty.
+    pub fn run<const N: usize>(
+        op: &str,
+        rule: Rule,
+        inputs: &[(&str, [f64; 4])],
+        r: [f64; 4],
+        unsigned: bool,
+        constant: [f64; N],
+    ) -> Made {
+        let mut names: Vec<&str> = inputs.iter().map(|(name, _)| *name).collect();
+        let mut initializer = Vec::new();
+        if N > 0 {
+            names.push("w");
+            let dims: &[i64] = if N == 4 { &[2, 2] } else { &[2] };
+            initializer.push(floats("w", dims, &constant.map(|v| v as f32)));
+        }
+        let mut b = Builder::new("");
+        b.named_node(op, &names, &["y"], []);
+        let node = b.nodes[0].clone();
+        let info = crate::shape::Info::new(
+            crate::tensor::DataType::Float,
+            vec![crate::shape::Dim::Size(2), crate::shape::Dim::Size(2)],
+        );
+        let input = inputs.iter().map(|(name, _)| info.value(name)).collect();
+        let forward = GraphProto { node: vec![node.clone()], initializer, input, ..GraphProto::default() };
+        let known = inferred(&forward).unwrap();
+        let wanted = |name: &str| name != "w";
+        let mut c = Context {
+            b: &mut b,
+            stabiliser: 1e-6,
+            zero_bias: false,
+            unsigned,
+            positive_input: false,
+            positive_relevance: false,
+            bounds: None,
+            ledger: Some(Absorbed::default()),
+        };
+        let site = Site { node: &node, known: &known, wanted: &wanted, constant: &|name| name == "w" };
+        let made = match rule {
+            Rule::Product => product::apply(&mut c, &site, "r"),
+            Rule::Softmax => softmax::apply(&mut c, &site, "r"),
+            _ => layer_norm::apply(&mut c, &site, "r"),
+        };
+        let ledger = c.ledger.take().unwrap();
+        let mut initializer = forward.initializer;
+        initializer.append(&mut b.constants);
+        let graph = GraphProto { node: b.nodes, initializer, ..GraphProto::default() };
+        let square = |v: [f64; 4]| Value::floats(&[2, 2], v.to_vec()).unwrap();
+        let mut feeds: Vec<(&str, Value)> = inputs.iter().map(|(name, v)| (*name, square(*v))).collect();
+        feeds.push(("r", square(r)));
+        let values = evaluate(&graph, &feeds).unwrap();
+        let total = |terms: &[(f32, String)]| -> f64 {
+            terms.iter().map(|(f, name)| f64::from(*f) * values[name].data.iter().sum::<f64>()).sum()
+        };
+        let relevance = made.unwrap().iter().flatten().map(|name| values[name].data.clone()).collect();
+        Made { relevance, bias: total(&ledger.bias), stabiliser: total(&ledger.stabiliser) }
+    }
+
+    /// d + ε sign(d), or d + ε.
+    pub fn stab(d: f64, unsigned: bool) -> f64 {
+        if unsigned { d + f64::from(1e-6f32) } else { super::dense::stab(d) }
     }
 }

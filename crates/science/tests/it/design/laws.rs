@@ -1,14 +1,17 @@
 //! Searches against all sets, increments against their definitions.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 use science::design::cover::{Coverage, Distance, central, k_center};
 use science::design::decorrelate::Decorrelation;
 use science::design::disagree::Separation;
 use science::design::drive::Drive;
 use science::design::optimal::{Aim, Learning};
+use science::design::recover::{Order, Settings, simulate};
 use science::design::sample::{random, stratified};
 use science::design::search::{Criterion, best, combinations, exchange, exhaustive, greedy};
-use science::linalg::Mat;
+use science::linalg::{Mat, with_threads};
 
 use super::{features, pattern, similar_models};
 
@@ -74,27 +77,6 @@ proptest! {
             prop_assert!(criterion.value(&swapped) <= criterion.value(&found) + 1e-12);
             prop_assert!(criterion.value(&greedy(&*criterion, n, &[])) <= criterion.value(&found) + 1e-12);
         }
-    }
-
-    #[test]
-    fn exchange_from_several_starts_finds_nearly_the_best(seed in 0_u64..1000) {
-        let free: Vec<usize> = (0..12).collect();
-        let starts: Vec<Vec<usize>> = (0..8).map(|t| random(&free, 5, seed, t).unwrap()).collect();
-        let climb = |criterion: &dyn Criterion| {
-            let mut found = criterion.value(&exchange(criterion, greedy(criterion, 5, &[]), &[]));
-            for start in &starts {
-                found = found.max(criterion.value(&exchange(criterion, start.clone(), &[])));
-            }
-            (found, criterion.value(&exhaustive(criterion, 5, &[]).unwrap()))
-        };
-        for (name, criterion) in criteria(12, seed) {
-            let (found, all) = climb(&*criterion);
-            let worst = free.iter().map(|i| criterion.value(&[*i, (i + 1) % 12, (i + 2) % 12, (i + 3) % 12, (i + 4) % 12]));
-            let worst = worst.fold(f64::INFINITY, f64::min);
-            prop_assert!(all - found <= 0.02 * (all - worst), "{name}: {found} of {all}, worst {worst}");
-        }
-        let (found, all) = climb(&combined(12, 6, seed));
-        prop_assert!(all - found <= 0.05, "geometry: {found} of {all}");
     }
 
     #[test]
@@ -171,4 +153,41 @@ fn sets_are_counted() {
     assert_eq!(combinations(5, 5), Some(1));
     assert_eq!(combinations(5, 6), None);
     assert_eq!(combinations(1000, 500), None);
+}
+
+#[test]
+fn threads_change_no_choice() {
+    let run = |threads| {
+        with_threads(threads, || {
+            let free: Vec<usize> = (0..60).collect();
+            let starts = [random(&free, 7, 1, 0).unwrap()];
+            let sets = criteria(60, 4).into_iter().map(|(_, c)| best(&*c, 7, &[], &starts).unwrap());
+            let geometry = best(&combined(60, 6, 4), 7, &[], &starts).unwrap();
+            let settings = Settings { subjects: 9, trials: 20, level: 0.95, seed: 2 };
+            let subjects = simulate(&similar_models(3, 60, 4, 4), &Order::Adaptive, &settings).unwrap();
+            (sets.chain([geometry]).collect::<Vec<_>>(), subjects)
+        })
+    };
+    assert_eq!(run(1).unwrap(), run(3).unwrap());
+}
+
+/// How often exchange ends at the best of all sets, on pools where all can be tried.
+#[test]
+fn exchange_from_several_starts_finds_the_best_set_nearly_always() {
+    let free: Vec<usize> = (0..12).collect();
+    let mut found = BTreeMap::<&str, u32>::new();
+    for seed in 0..100 {
+        let starts: Vec<Vec<usize>> = (0..8).map(|t| random(&free, 5, seed, t).unwrap()).collect();
+        let mut criteria = criteria(12, seed);
+        criteria.push(("geometry", Box::new(combined(12, 6, seed))));
+        for (name, criterion) in criteria {
+            let greedy = exchange(&*criterion, greedy(&*criterion, 5, &[]), &[]);
+            let ends = starts.iter().map(|start| exchange(&*criterion, start.clone(), &[])).chain([greedy]);
+            let most = ends.map(|set| criterion.value(&set)).fold(f64::NEG_INFINITY, f64::max);
+            let all = criterion.value(&exhaustive(&*criterion, 5, &[]).unwrap());
+            *found.entry(name).or_default() += u32::from(all - most <= 1e-9 * all.abs());
+        }
+    }
+    println!("of 100 pools: {found:?}");
+    assert!(found.values().all(|hits| *hits >= 90), "{found:?}");
 }

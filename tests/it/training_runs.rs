@@ -1,0 +1,174 @@
+//! `model.head` and `model.train` as a user runs them.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::thread::sleep;
+use std::time::Duration;
+
+use super::support::Project;
+
+/// Trains on ten digits, then replaces the head and learns whether a digit is odd.
+const TUNED: &str = "
+name: tuned
+stages:
+  digits:
+    uses: ingest.arrays
+    with: { arrays: { image: images.npy, label: labels.npy } }
+  parity:
+    uses: table.sql
+    in: { digits: digits }
+    with: { query: \"SELECT id, image, label % 2 AS label FROM digits\" }
+  net: { uses: model.build, with: { architecture: lenet, input: [1, 8, 8], classes: 10, scale: 0.0625 } }
+  first:
+    uses: model.train
+    in: { model: net, data: digits }
+    with: { input: image, target: label, epochs: 4, learning_rate: 0.05, momentum: 0.9 }
+  head: { uses: model.head, in: { model: first.model }, with: { outputs: 2, seed: 3 } }
+  tune:
+    uses: model.train
+    in: { model: head, data: parity }
+    with:
+      { input: image, target: label, epochs: 3, learning_rate: 0.05, momentum: 0.9, freeze: [\"conv1.*\"], learning_rates: { \"conv*\": 0.1 } }
+";
+
+/// A project with the shipped digits.
+pub fn digits(workflow: &str) -> Project {
+    let project = Project::new(workflow);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/digits");
+    for name in ["images.npy", "labels.npy"] {
+        std::fs::copy(folder.join(name), project.path(name)).unwrap();
+    }
+    project
+}
+
+#[test]
+fn a_new_head_learns_another_question() {
+    let project = digits(TUNED);
+    project.ok(&["run"]);
+    let path = project.path("results/tuned/tune/history.parquet");
+    let history = sulcus::table::read_path(&path, None).unwrap();
+    let accuracy = history.f64s("accuracy").unwrap();
+    // Even and odd digits are about half each.
+    assert!(accuracy[0] > 0.8 && *accuracy.last().unwrap() > 0.95, "{accuracy:?}");
+    // Labels are checked against the new number of outputs.
+    project.edit("sulcus.yaml", "in: { model: head, data: parity }", "in: { model: head, data: digits }");
+    let ran = project.sulcus(&["run"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.stderr.contains("the model has the classes 0 to 1"), "{}", ran.stderr);
+}
+
+/// A run of some seconds that records and measures, with checkpoints.
+const LONG: &str = "
+name: long
+stages:
+  digits:
+    uses: ingest.arrays
+    with: { arrays: { image: images.npy, label: labels.npy } }
+  split: { uses: table.split, in: { table: digits }, with: { parts: { train: 0.8, test: 0.2 }, seed: 1 } }
+  net: { uses: model.build, with: { architecture: lenet, input: [1, 8, 8], classes: 10, scale: 0.0625 } }
+  train:
+    uses: model.train
+    in: { model: net, data: split.train, validation: split.test }
+    threads: 1
+    with:
+      input: image
+      target: label
+      steps: 2500
+      optimizer: adam
+      learning_rate: 0.002
+      schedule: cosine
+      augment: { flip: true, crop: 1 }
+      record: { every: 7 }
+      checkpoint_steps: 100
+";
+
+fn outputs(project: &Project) -> Vec<Vec<u8>> {
+    let path = |name: &str| project.path(&format!("results/long/train/{name}"));
+    ["model.onnx", "history.parquet", "trajectory.parquet"].map(|n| std::fs::read(path(n)).unwrap()).to_vec()
+}
+
+fn checkpoints(project: &Project) -> Vec<std::path::PathBuf> {
+    let all = walkdir::WalkDir::new(project.path(".sulcus/checkpoints")).into_iter().flatten();
+    let files = all.map(walkdir::DirEntry::into_path);
+    files.filter(|path| path.extension().is_some_and(|e| e == "onnx")).collect()
+}
+
+#[test]
+fn a_killed_training_goes_on_to_the_same_bytes() {
+    let whole = digits(LONG);
+    whole.ok(&["run"]);
+    assert_eq!(checkpoints(&whole), Vec::<std::path::PathBuf>::new());
+    let wanted = outputs(&whole);
+    let project = digits(LONG);
+    let mut kills = 0;
+    for _ in 0..3 {
+        let before = checkpoints(&project);
+        let mut run = project.command(&["run"]);
+        let mut run = run.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        // Until it has kept a further checkpoint, or is done.
+        while run.try_wait().unwrap().is_none() && checkpoints(&project).iter().all(|p| before.contains(p)) {
+            sleep(Duration::from_millis(5));
+        }
+        kills += usize::from(run.try_wait().unwrap().is_none());
+        run.kill().unwrap();
+        run.wait().unwrap();
+    }
+    assert_eq!(kills, 3, "the run is too short to be killed");
+    assert!(!checkpoints(&project).is_empty());
+    let ran = project.ok(&["run", "-v"]);
+    assert!(ran.stderr.contains("going on behind step"), "{}", ran.stderr);
+    assert!(outputs(&project) == wanted);
+    assert!(checkpoints(&project).is_empty());
+}
+
+#[test]
+fn a_damaged_checkpoint_and_one_of_other_settings_are_not_used() {
+    let project = digits(LONG);
+    let kill = || {
+        let mut run = project.command(&["run"]);
+        let mut run = run.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        while run.try_wait().unwrap().is_none() && checkpoints(&project).is_empty() {
+            sleep(Duration::from_millis(5));
+        }
+        run.kill().unwrap();
+        run.wait().unwrap();
+    };
+    kill();
+    let path = checkpoints(&project).pop().unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    project.edit("sulcus.yaml", "steps: 2500", "steps: 300");
+    let ran = project.ok(&["run", "-v"]);
+    assert!(!ran.stderr.contains("going on behind step"), "{}", ran.stderr);
+    project.edit("sulcus.yaml", "steps: 300", "steps: 2500");
+    let ran = project.ok(&["run", "-v"]);
+    assert!(!ran.stderr.contains("going on behind step"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_lost_loss_stops_the_step_and_names_the_last_good_model() {
+    // θ ← −9 θ: the weights grow beyond all bounds.
+    let workflow = LONG.replace("optimizer: adam", "weight_decay: 10").replace("rate: 0.002", "rate: 1.0");
+    let workflow = workflow.replace("checkpoint_steps: 100", "checkpoint_steps: 2");
+    let project = digits(&workflow);
+    let ran = project.sulcus(&["run"]);
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert!(ran.stderr.contains("the loss is") && ran.stderr.contains("at step"), "{}", ran.stderr);
+    let kept = checkpoints(&project).pop().unwrap();
+    let name = kept.file_name().unwrap().to_string_lossy().into_owned();
+    assert!(ran.stderr.contains(&name), "{}", ran.stderr);
+    std::fs::copy(kept, project.path("last.onnx")).unwrap();
+    project.write(
+        "use.yaml",
+        "
+name: use
+stages:
+  digits: { uses: ingest.arrays, with: { arrays: { image: images.npy, label: labels.npy } } }
+  last: { uses: ingest.model, with: { path: last.onnx } }
+  answers: { uses: model.infer, in: { model: last, data: digits }, with: { input: image } }
+",
+    );
+    project.ok(&["run", "use.yaml"]);
+}
