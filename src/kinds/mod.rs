@@ -34,6 +34,13 @@ fn wrong(error: science::error::Error) -> crate::stage::Failure {
     crate::stage::Failure::new(error.0)
 }
 
+#[cfg(feature = "tables")]
+impl From<science::error::Error> for crate::stage::Failure {
+    fn from(error: science::error::Error) -> Self {
+        wrong(error)
+    }
+}
+
 /// Every built-in kind.
 pub static KINDS: &[&dyn Stage] = &[
     #[cfg(feature = "tables")]
@@ -63,6 +70,10 @@ pub static KINDS: &[&dyn Stage] = &[
     &design::synthesize::Synthesize,
     #[cfg(feature = "tables")]
     &dynamics::fit::Fit,
+    #[cfg(feature = "models")]
+    &dynamics::hessian::Hessian,
+    #[cfg(feature = "tables")]
+    &dynamics::phase::Phase,
     #[cfg(feature = "tables")]
     &dynamics::regression::Regression,
     #[cfg(feature = "tables")]

@@ -76,3 +76,151 @@ fn impossible_settings_are_named() {
     assert_eq!(ran.code, 1, "{}", ran.stderr);
     assert!(ran.stderr.contains("limit of stability"), "{}", ran.stderr);
 }
+
+const NETWORK: &str = r#"
+name: net
+stages:
+  digits:
+    uses: ingest.arrays
+    with: { arrays: { image: data/digits/images.npy, label: data/digits/labels.npy } }
+  data:
+    uses: table.sql
+    in: { digits: digits }
+    with: { query: "SELECT * FROM digits WHERE id < 256" }
+  net:
+    uses: model.build
+    with: { architecture: mlp, input: [8, 8], classes: 10, hidden: [6], activation: tanh, scale: 0.0625, seed: 0 }
+  bottom:
+    uses: model.train
+    in: { model: net, data: data }
+    with:
+      target: label
+      batch_size: all
+      steps: 20000
+      learning_rate: 0.2
+      momentum: 0.9
+      weight_decay: 0.005
+      stop: { gradient_norm: 1.0e-3 }
+  whole:
+    uses: dynamics.hessian
+    in: { model: bottom.model, data: data }
+    with: { method: dense, largest: 2, smallest: 1, noise: true }
+  ends:
+    uses: dynamics.hessian
+    in: { model: bottom.model, data: data }
+    with: { largest: 2, smallest: 1, batch_size: 100, noise: true, density: { vectors: 4, steps: 20 } }
+  chains:
+    uses: model.train
+    matrix: { chain: [0, 1, 2, 3] }
+    in: { model: bottom.model, data: data, directions: ends.pairs }
+    with:
+      target: label
+      sampler: replacement
+      steps: 6000
+      learning_rate: 0.02
+      batch_size: 64
+      momentum: 0.9
+      weight_decay: 0.005
+      seed: "${matrix.chain}"
+      record: { every: 2, sketch: { buckets: 64 } }
+  phase:
+    uses: dynamics.phase
+    in:
+      trajectory: "chains[*].trajectory"
+      directions: ends.pairs
+      spectrum: whole.spectrum
+      summary: whole.summary
+    with: { learning_rate: 0.02, batch_size: 64, momentum: 0.9, weight_decay: 0.005, burn_in: 1000 }
+  paths:
+    uses: table.sql
+    in: { chains: "chains[*].trajectory" }
+    with: { query: "SELECT chain, step, sketch FROM chains WHERE step % 200 = 0" }
+  fit:
+    uses: dynamics.fit
+    in: { table: paths }
+    with: { positions: [sketch], from_zero: true }
+"#;
+
+fn network(workflow: &str) -> Project {
+    let project = Project::new(workflow);
+    let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("data/digits");
+    std::fs::create_dir_all(project.path("data/digits")).unwrap();
+    for name in ["images.npy", "labels.npy"] {
+        std::fs::copy(here.join(name), project.path("data/digits").join(name)).unwrap();
+    }
+    project
+}
+
+#[test]
+fn a_network_moves_as_its_hessian_and_its_noise_say() {
+    let project = network(NETWORK);
+    project.ok(&["run"]);
+    let table = |name: &str| read_path(&project.path(&format!("results/net/{name}.parquet")), None).unwrap();
+    let number = |name: &str, column: &str| table(name).f64s(column).unwrap()[0];
+    // Both ways find the same pairs, whatever the batches.
+    let (whole, ends) = (table("whole/pairs"), table("ends/pairs"));
+    assert_eq!(whole.i64s("mode").unwrap(), ends.i64s("mode").unwrap());
+    let values = whole.f64s("eigenvalue").unwrap();
+    for (a, b) in values.iter().zip(ends.f64s("eigenvalue").unwrap()) {
+        assert!((a - b).abs() < 1e-5 * values[0], "{a} against {b}");
+    }
+    for (a, b) in whole.f64s("noise").unwrap().iter().zip(ends.f64s("noise").unwrap()) {
+        assert!((a - b).abs() < 1e-4 * a.abs().max(1e-4), "{a} against {b}");
+    }
+    assert!(number("ends/summary", "relative_residual") < 1e-5);
+    // Σ c over all directions is tr C, Σ ρ is the trace that random vectors estimate.
+    let total: f64 = table("whole/spectrum").f64s("noise").unwrap().iter().sum();
+    assert!((total / number("whole/summary", "noise_trace") - 1.0).abs() < 1e-6);
+    let apart = number("ends/summary", "trace") - number("whole/summary", "trace");
+    assert!(apart.abs() < 5.0 * number("ends/summary", "trace_error"), "{apart}");
+    let modes = table("phase/modes");
+    for column in ["position_variance_ratio", "velocity_variance_ratio", "area_rate_ratio"] {
+        let steepest = modes.f64s(column).unwrap()[0];
+        assert!((0.8..1.25).contains(&steepest), "{column} {steepest}");
+    }
+    assert!(modes.f64s("area_rate_measured").unwrap()[0] < 0.0);
+    let step = number("phase/local", "step_squared_ratio");
+    assert!((0.9..1.15).contains(&step), "{step}");
+    let estimators = table("fit/exponents").strings("estimator").unwrap();
+    assert_eq!(estimators, ["ensemble", "spread", "time_averaged"]);
+    // Both are computed in the graph, on the same path.
+    let chain = table("chains/chain=0/trajectory");
+    assert_eq!(chain.tensor_f64("position").unwrap().row_shape, [3]);
+    assert_eq!(chain.rows(), 3000);
+}
+
+#[test]
+fn what_the_phase_plane_needs_is_asked_for_before_a_run() {
+    for (from, to, wanted) in [
+        ("batch_size: 64, momentum: 0.9", "batch_size: 64, momentum: 1.0", "below 1"),
+        (
+            "{ largest: 2, smallest: 1, batch_size: 100",
+            "{ largest: 0, smallest: 0, batch_size: 100",
+            "at least one",
+        ),
+        ("batch_size: 100, noise: true", "batch_size: 100, batch_norm: batch, noise: true", "one row has no"),
+    ] {
+        assert!(NETWORK.contains(from), "{from}");
+        let ran = network(&NETWORK.replace(from, to)).sulcus(&["check"]);
+        assert_eq!(ran.code, 2, "{}", ran.stderr);
+        assert!(ran.stderr.contains(wanted), "{}", ran.stderr);
+    }
+    for (from, to, wanted) in [
+        (
+            "with: { learning_rate: 0.02, batch_size: 64",
+            "with: { learning_rate: 50, batch_size: 64",
+            "limit of stability",
+        ),
+        (
+            "learning_rate: 0.02, batch_size: 64, m",
+            "learning_rate: 0.02, batch_size: 300, m",
+            "does not fit 256 rows",
+        ),
+        ("method: dense, largest: 2", "method: dense, largest: 9999", "eigenpairs are asked for"),
+    ] {
+        assert!(NETWORK.contains(from), "{from}");
+        let ran = network(&NETWORK.replace(from, to)).sulcus(&["run"]);
+        assert_eq!(ran.code, 1, "{}", ran.stderr);
+        assert!(ran.stderr.contains(wanted), "{}", ran.stderr);
+    }
+}

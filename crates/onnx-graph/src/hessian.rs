@@ -49,6 +49,24 @@ pub fn products(
     curvature: Curvature,
     fed: bool,
 ) -> Result<Products> {
+    build(model, loss, parameters, Some(curvature), fed)
+}
+
+/// As [`products`] of constants, without vectors and products: the loss and its gradient alone.
+///
+/// # Errors
+/// As [`products`].
+pub fn gradients(model: &Model, loss: Loss, parameters: &[String]) -> Result<Products> {
+    build(model, loss, parameters, None, false)
+}
+
+fn build(
+    model: &Model,
+    loss: Loss,
+    parameters: &[String],
+    curvature: Option<Curvature>,
+    fed: bool,
+) -> Result<Products> {
     let model = normal(model)?;
     let mut graph = model.graph()?.clone();
     let shapes = shapes(&graph, parameters)?;
@@ -72,23 +90,26 @@ pub fn products(
     graph.input = vec![data.value(input), target.value("target")];
     for (name, dims) in &shapes {
         let info = Info::new(DataType::Float, dims.iter().map(|d| Dim::Size(*d)).collect());
-        graph.input.push(info.value(&format!("vector.{name}")));
+        if curvature.is_some() {
+            graph.input.push(info.value(&format!("vector.{name}")));
+        }
         if fed {
             graph.initializer.retain(|t| t.name.as_deref() != Some(name));
             graph.input.push(info.value(name));
         }
     }
     let made = match curvature {
-        Curvature::Hessian => hessian(&mut graph, &scalar, &shapes)?,
-        Curvature::GaussNewton => gauss_newton(&mut graph, &scalar, &output, &shapes)?,
+        Some(Curvature::Hessian) => hessian(&mut graph, &scalar, &shapes)?,
+        Some(Curvature::GaussNewton) => gauss_newton(&mut graph, &scalar, &output, &shapes)?,
+        None => slope(&mut graph, &scalar, &shapes)?,
     };
     finish(graph, input, &scalar, &shapes, &made, fed)
 }
 
-/// The gradients and products by name; `None` is zero everywhere.
+/// The gradients and, if they are made, products by name; `None` is zero everywhere.
 struct Made {
     gradients: Vec<String>,
-    products: Vec<Option<String>>,
+    products: Option<Vec<Option<String>>>,
 }
 
 /// The parameters with their shapes.
@@ -138,10 +159,8 @@ fn append(graph: &mut GraphProto, back: Backward) {
     graph.initializer.extend(back.constants);
 }
 
-fn seed(graph: &mut GraphProto) -> &'static str {
-    graph.initializer.push(floats("loss_seed", &[], &[1.0]));
-    "loss_seed"
-}
+/// The constant 1 that the walks back from the loss begin with.
+const SEED: &str = "loss_seed";
 
 fn names(shapes: &[(String, Vec<i64>)]) -> Vec<&str> {
     shapes.iter().map(|(name, _)| name.as_str()).collect()
@@ -152,16 +171,21 @@ fn seeds<'a>(values: &'a [String], vectors: &'a [String]) -> Vec<(&'a str, &'a s
     values.iter().map(String::as_str).zip(vectors.iter().map(String::as_str)).collect()
 }
 
-fn hessian(graph: &mut GraphProto, loss: &str, shapes: &[(String, Vec<i64>)]) -> Result<Made> {
-    let wrt = names(shapes);
-    let one = seed(graph);
-    let back = backward(graph, &[(loss, one)], &wrt, Builder::new("first_"))?;
+fn slope(graph: &mut GraphProto, loss: &str, shapes: &[(String, Vec<i64>)]) -> Result<Made> {
+    graph.initializer.push(floats(SEED, &[], &[1.0]));
+    let back = backward(graph, &[(loss, SEED)], &names(shapes), Builder::new("first_"))?;
     let gradients = back.gradients.clone();
     append(graph, back);
+    Ok(Made { gradients, products: None })
+}
+
+fn hessian(graph: &mut GraphProto, loss: &str, shapes: &[(String, Vec<i64>)]) -> Result<Made> {
+    let wrt = names(shapes);
+    let Made { gradients, .. } = slope(graph, loss, shapes)?;
     let vectors: Vec<String> = wrt.iter().map(|name| format!("vector.{name}")).collect();
     let (back, products) = reached(graph, &seeds(&gradients, &vectors), &wrt, Builder::new("second_"))?;
     append(graph, back);
-    Ok(Made { gradients, products })
+    Ok(Made { gradients, products: Some(products) })
 }
 
 // J v comes from the adjoint: w = Jᵀ u is linear in u, so that its gradient by u from v is J v, whatever u
@@ -173,10 +197,7 @@ fn gauss_newton(
     shapes: &[(String, Vec<i64>)],
 ) -> Result<Made> {
     let wrt = names(shapes);
-    let one = seed(graph);
-    let back = backward(graph, &[(loss, one)], &wrt, Builder::new("first_"))?;
-    let gradients = back.gradients.clone();
-    append(graph, back);
+    let Made { gradients, .. } = slope(graph, loss, shapes)?;
 
     let mut b = Builder::new("any_");
     let any = b.node("Identity", &[output], []);
@@ -189,16 +210,16 @@ fn gauss_newton(
     let moved = forward.gradients.first().cloned().unwrap_or_default();
     append(graph, forward);
 
-    let slope = backward(graph, &[(loss, one)], &[output], Builder::new("slope_"))?;
-    let at_output = slope.gradients.first().cloned().unwrap_or_default();
-    append(graph, slope);
+    let first = backward(graph, &[(loss, SEED)], &[output], Builder::new("slope_"))?;
+    let at_output = first.gradients.first().cloned().unwrap_or_default();
+    append(graph, first);
     let bend = backward(graph, &[(&at_output, &moved)], &[output], Builder::new("bend_"))?;
     let turned = bend.gradients.first().cloned().unwrap_or_default();
     append(graph, bend);
 
     let (last, products) = reached(graph, &[(output, &turned)], &wrt, Builder::new("back_"))?;
     append(graph, last);
-    Ok(Made { gradients, products })
+    Ok(Made { gradients, products: Some(products) })
 }
 
 /// Names the outputs and brings the graph into its shortest form.
@@ -213,10 +234,12 @@ fn finish(
     let mut b = Builder::new("out_");
     let mut outputs = vec![Info::new(DataType::Float, Vec::new()).value("loss")];
     b.named_node("Identity", &[loss], &["loss"], []);
-    for (((name, dims), gradient), product) in shapes.iter().zip(&made.gradients).zip(&made.products) {
+    for (index, ((name, dims), gradient)) in shapes.iter().zip(&made.gradients).enumerate() {
         let info = Info::new(DataType::Float, dims.iter().map(|d| Dim::Size(*d)).collect());
-        let to = [format!("gradient.{name}"), format!("product.{name}")];
-        b.named_node("Identity", &[gradient], &[&to[0]], []);
+        let to = format!("gradient.{name}");
+        b.named_node("Identity", &[gradient], &[&to], []);
+        outputs.push(info.value(&to));
+        let Some(product) = made.products.as_ref().and_then(|all| all.get(index)) else { continue };
         let product = match product {
             Some(product) => product.clone(),
             None => {
@@ -225,8 +248,9 @@ fn finish(
                 b.constants.last().and_then(|t| t.name.clone()).unwrap_or_default()
             }
         };
-        b.named_node("Identity", &[&product], &[&to[1]], []);
-        outputs.extend(to.iter().map(|name| info.value(name)));
+        let to = format!("product.{name}");
+        b.named_node("Identity", &[&product], &[&to], []);
+        outputs.push(info.value(&to));
     }
     graph.node.append(&mut b.nodes);
     graph.initializer.append(&mut b.constants);

@@ -10,3 +10,5 @@ mod dynamics;
 mod fits;
 #[path = "it/npz.rs"]
 mod npz;
+#[path = "it/spectrum.rs"]
+mod spectrum;

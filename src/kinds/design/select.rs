@@ -54,6 +54,10 @@ pub struct Params {
     /// `controversial`: how disagreement is measured.
     #[serde(default)]
     pub measure: Measure,
+    /// `controversial`: the standard deviation of the noise of a measured response, where outputs are predicted
+    /// responses and no classes; `link` is not used then.
+    #[serde(default)]
+    pub noise: Option<f64>,
     /// `drive`, `suppress`: which of the outputs, from 0.
     #[serde(default)]
     pub unit: usize,
@@ -123,6 +127,13 @@ impl Params {
         if !(self.diversity >= 0.0 && self.diversity.is_finite()) {
             let text = format!("the diversity {} is not 0 or more", self.diversity);
             return Err(Complaint::param("diversity", text));
+        }
+        if self.noise.is_some_and(|noise| !(noise > 0.0 && noise.is_finite())) {
+            return Err(Complaint::param("noise", "the noise must be more than 0"));
+        }
+        if self.noise.is_some() && self.measure != Measure::ErrorBound {
+            return Err(Complaint::param("noise", "only `measure: error_bound` takes predicted responses")
+                .hint("leave `noise` out where outputs are classes"));
         }
         if self.method == Method::Stratified && self.group.is_none() {
             return Err(Complaint::param("group", "`stratified` needs the column with the groups"));

@@ -172,8 +172,15 @@ pub fn judge(params: &Params, material: &Material) -> Result<Option<Judge>, Fail
 }
 
 fn controversial(params: &Params, predictions: &Predictions) -> Result<Judge, Failure> {
-    let answers = predictions.answers(params.link)?;
     let named = |e| predictions.named(e);
+    if let Some(noise) = params.noise {
+        let models: Vec<&[f64]> = predictions.values.iter().map(Vec::as_slice).collect();
+        let prior = vec![1.0 / models.len() as f64; models.len()];
+        let criterion = Separation::of_numbers(&models, predictions.width, noise, &prior).map_err(named)?;
+        let (criterion, name) = (Box::new(criterion), "error-bound:gaussian");
+        return Ok(Judge { criterion, name, sign: -1.0, scores: Scores::UpTo });
+    }
+    let answers = predictions.answers(params.link)?;
     let (disagreement, name) = match params.measure {
         Measure::ErrorBound => {
             let prior = vec![1.0 / answers.models() as f64; answers.models()];

@@ -14,7 +14,7 @@ use crate::kinds::wrong;
 use crate::stage::{
     Complaint, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads, TableFacts,
 };
-use crate::table::{Frame, read, write};
+use crate::table::{Frame, Tensor, read, write};
 
 /// About this many lags, evenly spaced in logarithm, carry a curve.
 const LAGS: usize = 16;
@@ -34,9 +34,13 @@ pub struct Params {
     /// Column of times.
     #[serde(default = "step")]
     pub time: String,
-    /// Columns of positions. Without them, `displacement` is fitted.
+    /// Columns of positions: numbers, or tensors such as the sketch of `model.train`. Without them, `displacement` is
+    /// fitted.
     #[serde(default)]
     pub positions: Vec<String>,
+    /// Positions count from time 0, which has no row of its own: put one in front, where all are zero.
+    #[serde(default)]
+    pub from_zero: bool,
     /// Column of squared displacement from each chain's start.
     #[serde(default = "displacement")]
     pub displacement: String,
@@ -91,7 +95,7 @@ impl Params {
 impl Kind for Fit {
     type Params = Params;
     const NAME: &'static str = "dynamics.fit";
-    const REVISION: u32 = 1;
+    const REVISION: u32 = 2;
     const ABOUT: &'static str = "What a displacement curve says: exponent, drift and spread, and the model behind it.\n\n\
         The exponent c of D(t) = A tᶜ is the slope of log mean displacement on log time. Its 95 % interval leaves out one \
         chain at a time (of a single chain of positions, one of 8 blocks), never the residuals of the line: points of one \
@@ -100,7 +104,7 @@ impl Kind for Fit {
         From positions at even times come displacement from the start, time averages over lags up to a tenth of the path, \
         and the likelihood of fractional Brownian motion; ensemble and time averages whose exponents on the same lags \
         differ by more than 0.2 are not ergodic. Drift is |mean displacement|² less the share of chance, spread is the \
-        variance over chains.\n\n\
+        variance over chains, which has an exponent of its own.\n\n\
         Models (power law, saturation of an Ornstein–Uhlenbeck process, inertial crossover, each with and without drift) \
         are fitted to time averages if there are any, else to displacement from the start, by least squares weighted with \
         the covariance over chains, and ranked by AICc.";
@@ -155,7 +159,7 @@ exponents:
     }
 }
 
-/// Curves by the name of their estimator; the last is the one that models are fitted to.
+/// Curves by the name of their estimator, the ensemble's first.
 struct Study {
     curves: Vec<(&'static str, Curves)>,
     paths: Option<Paths>,
@@ -179,23 +183,41 @@ fn by_chain(params: &Params, frame: &Frame) -> Result<(Vec<f64>, Vec<Vec<usize>>
 
 impl Study {
     fn of(params: &Params, frame: &Frame) -> Result<Self, Failure> {
-        let (times, rows) = by_chain(params, frame)?;
-        let columns: Vec<Vec<f64>> =
-            params.values().into_iter().map(|name| frame.f64s(name)).collect::<Result<_, _>>()?;
-        let chains: Vec<Vec<f64>> = rows
-            .iter()
-            .map(|rows| rows.iter().flat_map(|r| columns.iter().map(|c| c[*r])).collect())
-            .collect();
+        let (mut times, rows) = by_chain(params, frame)?;
+        let columns: Vec<Tensor<f64>> =
+            params.values().into_iter().map(|name| frame.tensor_f64(name)).collect::<Result<_, _>>()?;
+        let width: usize = columns.iter().map(Tensor::row_size).sum();
+        let row = |r: &usize| {
+            let each = columns.iter().map(|c| (c, c.row_size()));
+            each.flat_map(|(c, wide)| c.values[r * wide..(r + 1) * wide].iter().copied())
+                .collect::<Vec<f64>>()
+        };
+        let mut chains: Vec<Vec<f64>> = rows.iter().map(|rows| rows.iter().flat_map(row).collect()).collect();
         if params.positions.is_empty() {
+            if width != 1 {
+                return Err(Failure::new(format!("the column `{}` holds tensors", params.displacement))
+                    .hint("name it under `positions`"));
+            }
             let moved = Curves { lags: times, chains };
             let moved = params.window(&moved.window(f64::MIN_POSITIVE, f64::INFINITY));
             moved.check().map_err(wrong)?;
             return Ok(Self { curves: vec![("ensemble", moved)], paths: None });
         }
-        let whole = Paths::new(times, columns.len(), chains).map_err(wrong)?;
+        if params.from_zero {
+            times.insert(0, 0.0);
+            for chain in &mut chains {
+                chain.splice(0..0, std::iter::repeat_n(0.0, width));
+            }
+        }
+        let whole = Paths::new(times, width, chains).map_err(wrong)?;
         let single = whole.chains() == 1;
         let paths = if single { whole.blocks(BLOCKS).map_err(wrong)? } else { whole };
         let mut curves = vec![("ensemble", params.window(&paths.from_start(&log_lags(paths.steps(), LAGS))))];
+        // Spread over chains has its own exponent; pieces of one chain are no ensemble.
+        let spread = params.window(&paths.around_mean(&log_lags(paths.steps(), LAGS)));
+        if !single && spread.check().is_ok() {
+            curves.push(("spread", spread));
+        }
         if paths.spacing().is_some() {
             let averaged = |last: usize| paths.time_averaged(&log_lags(last, LAGS)).map_err(wrong);
             curves.push(("time_averaged", params.window(&averaged((paths.steps() / 10).max(4))?)));
@@ -260,7 +282,8 @@ impl Study {
     }
 
     fn models(&self) -> Result<Frame, Failure> {
-        let Some((name, curves)) = self.curves.last() else {
+        let averaged = self.curves.iter().find(|(name, _)| *name == "time_averaged");
+        let Some((name, curves)) = averaged.or(self.curves.first()) else {
             return Err(Failure::new("there is no curve"));
         };
         let ranked = select(&thinned(curves), &candidates(None)).map_err(wrong)?;

@@ -1,5 +1,18 @@
 //! Kinds that study how stochastic gradient descent moves.
 
+#[cfg(feature = "models")]
+mod batches;
+#[cfg(feature = "models")]
+mod curvature;
 pub mod fit;
+#[cfg(feature = "models")]
+pub mod hessian;
+#[cfg(feature = "models")]
+mod normalisation;
+mod orbits;
+pub mod phase;
+mod phase_tables;
 pub mod regression;
+#[cfg(feature = "models")]
+mod spectrum_tables;
 mod study;

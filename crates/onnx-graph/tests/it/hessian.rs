@@ -11,6 +11,7 @@ use onnx_graph::proto::GraphProto;
 use onnx_graph::reference::{Value, evaluate};
 use onnx_graph::shape::{Dim, Info};
 use onnx_graph::tensor::DataType;
+use science::dynamics::spectrum::{Wanted, dense, lanczos};
 
 use crate::architectures::small;
 use crate::numeric::{close, spaced};
@@ -289,12 +290,16 @@ fn golden_net(key: &str, shapes: &[Vec<i64>], input: &[i64]) -> (Model, Loss, f6
     if key.ends_with("mse") { (model, Loss::MeanSquaredError, 0.5) } else { (model, Loss::CrossEntropy, 1.0) }
 }
 
-#[test]
-fn golden_hessian_products() {
-    let arrays = crate::npz::read("dynamics/hessian.npz");
-    let keys: Vec<&str> = arrays.keys().filter_map(|k| k.strip_suffix("_hvp_v")).collect();
-    assert!(!keys.is_empty());
-    for key in keys {
+/// A golden net at its weights, ready to be evaluated; `factor` brings our loss to theirs.
+struct Golden {
+    products: Products,
+    feed: Values,
+    sizes: Vec<(String, Vec<usize>)>,
+    factor: f64,
+}
+
+impl Golden {
+    fn read(key: &str, arrays: &std::collections::BTreeMap<String, crate::npz::Array>) -> Self {
         let array = |part: &str| &arrays[&format!("{key}_{part}")];
         let shapes: Vec<Vec<i64>> = array("shapes")
             .data
@@ -304,7 +309,7 @@ fn golden_hessian_products() {
         let input: Vec<i64> = array("x").shape[1..].iter().map(|d| *d as i64).collect();
         let (model, loss, factor) = golden_net(key, &shapes, &input);
         let names = ["W1", "b1", "W2", "b2"].map(str::to_owned);
-        let p = products(&model, loss, &names, Curvature::Hessian, true).unwrap();
+        let products = products(&model, loss, &names, Curvature::Hessian, true).unwrap();
         let mut feed = Values::new();
         feed.insert("data".into(), Value::floats(&array("x").shape, array("x").data.clone()).unwrap());
         let y = array("y");
@@ -314,30 +319,101 @@ fn golden_hessian_products() {
             Value::floats(&y.shape, y.data.clone())
         };
         feed.insert("target".into(), target.unwrap());
+        let sizes = names
+            .iter()
+            .zip(&shapes)
+            .map(|(name, dims)| (name.clone(), dims.iter().map(|d| *d as usize).collect()))
+            .collect();
+        let mut golden = Golden { products, feed, sizes, factor };
+        golden.set("parameter", &array("theta").data);
+        golden
+    }
+
+    /// Feeds a flat vector.
+    fn set(&mut self, what: &str, flat: &[f64]) {
         let mut start = 0;
-        for (name, dims) in names.iter().zip(&shapes) {
-            let dims: Vec<usize> = dims.iter().map(|d| *d as usize).collect();
+        for (name, dims) in &self.sizes {
             let end = start + dims.iter().product::<usize>();
-            for (what, of) in [("parameter", "theta"), ("vector", "hvp_v")] {
-                let values = array(of).data[start..end].to_vec();
-                feed.insert(format!("{what}.{name}"), Value::floats(&dims, values).unwrap());
-            }
+            let value = Value::floats(dims, flat[start..end].to_vec()).unwrap();
+            self.feed.insert(format!("{what}.{name}"), value);
             start = end;
         }
-        let made = run(&p, &feed);
+    }
+
+    /// The loss and the flat gradient and product.
+    fn evaluate(&mut self, vector: &[f64]) -> (f64, Vec<f64>, Vec<f64>) {
+        self.set("vector", vector);
+        let made = run(&self.products, &self.feed);
         let flat = |what: &str| -> Vec<f64> {
-            names.iter().flat_map(|n| made[&format!("{what}.{n}")].data.clone()).map(|v| v * factor).collect()
+            let values = self.sizes.iter().flat_map(|(n, _)| made[&format!("{what}.{n}")].data.clone());
+            values.map(|v| v * self.factor).collect()
         };
-        let error = |found: &[f64], wanted: &[f64]| {
-            let scale = wanted.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
-            found.iter().zip(wanted).fold(0.0, |m: f64, (f, w)| m.max((f - w).abs())) / scale
-        };
+        (made["loss"].data[0] * self.factor, flat("gradient"), flat("product"))
+    }
+}
+
+/// Every net of the golden file, by its key.
+fn each_golden(check: impl Fn(&str, Golden, &dyn Fn(&str) -> Vec<f64>)) {
+    let arrays = crate::npz::read("dynamics/hessian.npz");
+    let keys: Vec<&str> = arrays.keys().filter_map(|k| k.strip_suffix("_hvp_v")).collect();
+    assert!(!keys.is_empty());
+    for key in keys {
+        check(key, Golden::read(key, &arrays), &|part| arrays[&format!("{key}_{part}")].data.clone());
+    }
+}
+
+fn error(found: &[f64], wanted: &[f64]) -> f64 {
+    let scale = wanted.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
+    found.iter().zip(wanted).fold(0.0, |m: f64, (f, w)| m.max((f - w).abs())) / scale
+}
+
+#[test]
+fn golden_hessian_products() {
+    each_golden(|key, mut golden, array| {
+        let (loss, gradient, product) = golden.evaluate(&array("hvp_v"));
         let errors = [
-            error(&[made["loss"].data[0] * factor], &array("loss").data),
-            error(&flat("gradient"), &array("grad").data),
-            error(&flat("product"), &array("hvp").data),
+            error(&[loss], &array("loss")),
+            error(&gradient, &array("grad")),
+            error(&product, &array("hvp")),
         ];
         println!("{key}: loss, gradient, product {errors:?}");
         assert!(errors.iter().all(|e| *e < 1e-9), "{key}: {errors:?}");
-    }
+    });
+}
+
+#[test]
+fn golden_eigenpairs() {
+    each_golden(|key, mut golden, array| {
+        let (top, bottom) = (array("eig_top10"), array("eig_bottom5"));
+        let mut apply = |v: &[f64]| -> science::error::Result<Vec<f64>> { Ok(golden.evaluate(v).2) };
+        let n = array("theta").len();
+        let wanted =
+            Wanted { largest: top.len(), smallest: bottom.len(), tolerance: 1e-9, products: 3000, seed: 1 };
+        let found = lanczos(n, &wanted, &mut apply).unwrap();
+        let whole = dense(n, &mut apply).unwrap();
+        let off = |values: Vec<f64>| {
+            let wanted = top.iter().chain(&bottom);
+            values.iter().zip(wanted).fold(0.0, |m: f64, (f, w)| m.max((f - w).abs())) / top[0]
+        };
+        let ends = off(found.pairs.iter().map(|p| p.value).collect());
+        let picked = whole.values[..top.len()].iter().chain(&whole.values[n - bottom.len()..]);
+        let all = off(picked.copied().collect());
+        let residual = found.pairs.iter().fold(0.0, |m: f64, p| m.max(p.residual)) / top[0];
+        println!(
+            "{key}: lanczos {ends:.1e} ({} products, residual {residual:.1e}), dense {all:.1e}",
+            found.products
+        );
+        assert!(found.converged && ends < 1e-7 && all < 1e-7, "{key}: {ends} {all}");
+        let (trace, squares) = (array("trace")[0], array("frob2")[0]);
+        assert!((whole.trace - trace).abs() < 1e-7 * trace.abs(), "{key}: {} {trace}", whole.trace);
+        let sum: f64 = whole.values.iter().map(|v| v * v).sum();
+        assert!((sum - squares).abs() < 1e-7 * squares, "{key}: {sum} {squares}");
+        let vectors = array("evec_top3");
+        let count = vectors.len() / n;
+        for (k, pair) in found.pairs.iter().take(count).enumerate() {
+            // The golden file has one vector a column.
+            let cosine: f64 = pair.vector.iter().enumerate().map(|(i, v)| v * vectors[i * count + k]).sum();
+            assert!(cosine.abs() > 1.0 - 1e-6, "{key} vector {k}: {cosine}");
+        }
+    });
 }

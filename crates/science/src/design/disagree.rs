@@ -3,7 +3,7 @@
 use super::answers::Answers;
 use super::search::Criterion;
 use crate::brain::pairs;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Jensen–Shannon divergence of every pair of models (0, 1), (0, 2), … for every stimulus, in bits (Lin 1991): 0
 /// where both give the same probabilities, 1 where they share no class.
@@ -93,6 +93,44 @@ impl Separation {
         };
         let overlaps = (0..answers.stimuli()).flat_map(pair).collect();
         let mut made = Separation { overlaps, weights: Vec::new(), stimuli: answers.stimuli() };
+        made.believe(prior);
+        Ok(made)
+    }
+
+    /// As [`Separation::new`], for models that predict `width` numbers for each stimulus (stimuli × width, row by
+    /// row), which are measured with independent Gaussian noise of standard deviation `noise`: the Bhattacharyya
+    /// coefficient is exp(−|μ_a − μ_b|² ÷ 8 noise²).
+    ///
+    /// # Errors
+    /// If there are fewer than two models, sizes differ, a prediction is no number, the noise is not positive, or
+    /// two models are alike.
+    pub fn of_numbers(models: &[&[f64]], width: usize, noise: f64, prior: &[f64]) -> Result<Self> {
+        let (Some(first), true) = (models.first(), models.len() > 1 && prior.len() == models.len()) else {
+            return Err(Error::new("two models or more are needed to disagree"));
+        };
+        if width == 0 || first.is_empty() || models.iter().any(|m| m.len() != first.len()) {
+            return Err(Error::new("the models do not predict the same numbers for the same stimuli"));
+        }
+        if !(noise > 0.0 && noise.is_finite()) {
+            return Err(Error::new(format!("a noise of {noise} is not positive")));
+        }
+        for (number, model) in models.iter().enumerate() {
+            crate::brain::finite(model, &format!("model {number}"))?;
+        }
+        if let Some((a, b)) = pairs(models.len()).find(|(a, b)| models[*a] == models[*b]) {
+            return Err(Error::new(format!(
+                "models {a} and {b} predict the same for every stimulus: nothing tells them apart"
+            )));
+        }
+        let stimuli = first.len() / width;
+        let row = |model: usize, s: usize| &models[model][s * width..][..width];
+        let square = |a: usize, b: usize, s: usize| {
+            row(a, s).iter().zip(row(b, s)).map(|(p, q)| (p - q) * (p - q)).sum::<f64>()
+        };
+        let overlap = |a, b, s| (-square(a, b, s) / (8.0 * noise * noise)).exp();
+        let pair = |s: usize| pairs(models.len()).map(move |(a, b)| overlap(a, b, s));
+        let overlaps = (0..stimuli).flat_map(pair).collect();
+        let mut made = Separation { overlaps, weights: Vec::new(), stimuli };
         made.believe(prior);
         Ok(made)
     }

@@ -9,10 +9,12 @@ pub mod continuous;
 pub mod discrete;
 pub mod fit;
 pub mod modes;
+pub mod phase;
 pub mod regression;
 pub mod sampler;
 pub mod simulate;
 pub mod skip;
+pub mod spectrum;
 
 use crate::error::{Error, Result};
 

@@ -73,6 +73,14 @@ impl Mode {
         self.learning_rate * self.velocity_variance(noise) / 2.0
     }
 
+    /// ½ E[a_k u_(k+s) − u_k a_(k+s)] in the stationary state: the area swept in the phase plane in `steps`.
+    pub fn area_rate(&self, noise: f64, steps: u64) -> f64 {
+        let (a, u, cov) =
+            (self.position_variance(noise), self.velocity_variance(noise), self.covariance(noise));
+        let moved = super::times(&super::power(&self.step(), steps), &[[a, cov], [cov, u]]);
+        0.5 * (moved[1][0] - moved[0][1])
+    }
+
     /// The continuous variance of the position; `noise` is f c.
     pub fn position_variance_continuous(&self, noise: f64) -> f64 {
         self.learning_rate * noise / (2.0 * (1.0 - self.momentum) * self.curvature)

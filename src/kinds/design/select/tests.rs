@@ -161,3 +161,25 @@ fn models_that_agree_and_values_that_are_no_numbers_are_named() {
     let wide = two(table(&ids, "logits", 5, |_, _| 0.0));
     assert!(wide.starts_with("`model 2`: 5 outputs, and 4 of the first model"), "{wide}");
 }
+
+#[test]
+fn predicted_responses_are_parted_by_their_distance_in_noise() {
+    let ids: Vec<i64> = (0..40).collect();
+    let voxels =
+        |own: f32| table(&ids, "voxels", 2, move |id, j| (id + j as i64) as f32 + own * (id % 7) as f32);
+    let run = |with: Value| {
+        let inputs: Vec<Input> = vec![("predictions", voxels(0.0), &[]), ("predictions", voxels(0.5), &[])];
+        run_tables(&Select, with, &inputs)
+    };
+    let chosen = run(json!({"method": "controversial", "n": 5, "noise": 1.0})).unwrap();
+    assert!(chosen.table("table").i64s("id").unwrap().iter().all(|id| id % 7 == 6));
+    let noisy = run(json!({"method": "controversial", "n": 5, "noise": 3.0})).unwrap();
+    let bound = |run: &Run| run.table("summary").f64s("value").unwrap()[0];
+    assert!(bound(&noisy) > bound(&chosen));
+    // Σ over stimuli and voxels of (3.0)² ÷ 8, and √(½ · ½).
+    assert!((bound(&chosen) - 0.5 * (-5.0 * 2.0 * 9.0 / 8.0_f64).exp()).abs() < 1e-12);
+    let text = |with| run(with).err().unwrap();
+    assert!(text(json!({"method": "controversial", "n": 5, "noise": 0.0})).contains("more than 0"));
+    let other = json!({"method": "controversial", "n": 5, "noise": 1.0, "measure": "jensen_shannon"});
+    assert!(text(other).contains("only `measure: error_bound`"));
+}

@@ -27,6 +27,17 @@ pub enum Loss {
     OddOneOut,
 }
 
+impl Loss {
+    /// The loss of a graph.
+    pub fn graph(self) -> GraphLoss {
+        match self {
+            Loss::CrossEntropy => GraphLoss::CrossEntropy,
+            Loss::MeanSquaredError => GraphLoss::MeanSquaredError,
+            Loss::OddOneOut => GraphLoss::OddOneOut,
+        }
+    }
+}
+
 /// How parameters follow their gradients.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -185,11 +196,7 @@ impl Params {
 
     /// The loss of the graph.
     pub fn graph_loss(&self) -> GraphLoss {
-        match self.loss {
-            Loss::CrossEntropy => GraphLoss::CrossEntropy,
-            Loss::MeanSquaredError => GraphLoss::MeanSquaredError,
-            Loss::OddOneOut => GraphLoss::OddOneOut,
-        }
+        self.loss.graph()
     }
 
     /// Does every step see all rows?

@@ -78,7 +78,8 @@ pub fn row_shape(model: &Model, tensor: &Tensor<f32>) -> Result<Vec<i64>, Failur
     )))
 }
 
-fn labels(frame: &Frame, column: &str, model: &Model) -> Result<Vec<i64>, Failure> {
+/// A column of class indices, checked against the classes of the model.
+pub fn labels(frame: &Frame, column: &str, model: &Model) -> Result<Vec<i64>, Failure> {
     let labels = frame.i64s(column)?;
     let signature = facts::of(model);
     if let Some(Dim::Size(classes)) = signature.outputs.first().and_then(|o| o.shape.last())

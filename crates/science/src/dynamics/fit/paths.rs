@@ -91,6 +91,26 @@ impl Paths {
         }
     }
 
+    /// Squared distance from the mean over chains at these records, R / (R − 1) times, so that its mean is the spread.
+    pub fn around_mean(&self, records: &[usize]) -> Curves {
+        let records: Vec<usize> =
+            records.iter().copied().filter(|r| (1..=self.steps()).contains(r)).collect();
+        let count = self.chains.len() as f64;
+        let mut chains = vec![Vec::with_capacity(records.len()); self.chains.len()];
+        for record in &records {
+            let place = record * self.dims..(record + 1) * self.dims;
+            let mut mean = vec![0.0; self.dims];
+            for chain in &self.chains {
+                mean.iter_mut().zip(&chain[place.clone()]).for_each(|(m, x)| *m += x / count);
+            }
+            for (curve, chain) in chains.iter_mut().zip(&self.chains) {
+                let square: f64 = chain[place.clone()].iter().zip(&mean).map(|(x, m)| (x - m).powi(2)).sum();
+                curve.push(square * count / (count - 1.0));
+            }
+        }
+        Curves { lags: records.iter().map(|r| self.times[*r] - self.times[0]).collect(), chains }
+    }
+
     /// Squared distance over these lags (in records), averaged over all starts in each chain.
     ///
     /// # Errors

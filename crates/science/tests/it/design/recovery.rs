@@ -110,3 +110,49 @@ fn a_set_that_separates_serves_every_pair_where_sums_do_not() {
     assert_eq!(next(&mut separation, &[0.5, 0.5, 0.0], 1, &[false; 10]), [9]);
     assert_eq!(separation.pool(), 10);
 }
+
+/// The bound holds for Gaussian responses: of 20,000 simulated decisions between three models after a set of
+/// stimuli, no larger share is wrong than it says; and one overlap is the integral that defines it.
+#[test]
+fn the_bound_for_predicted_numbers_is_a_bound() {
+    let models = [[0.0, 1.0, 0.2, 0.4], [0.8, 1.0, 0.9, 0.1], [0.3, 0.2, 0.2, 1.2]];
+    let rows: Vec<&[f64]> = models.iter().map(|m| &m[..]).collect();
+    let (noise, set) = (0.5, [0, 1, 3]);
+    let separation = Separation::of_numbers(&rows, 1, noise, &[1.0 / 3.0; 3]).unwrap();
+    let bound = -separation.value(&set);
+    let mut wrong = 0;
+    for trial in 0..20_000 {
+        let truth = trial % 3;
+        let responses: Vec<f64> = set
+            .iter()
+            .enumerate()
+            .map(|(i, s)| {
+                let (u, v) = (super::pattern(trial * 8 + 2 * i, 1), super::pattern(trial * 8 + 2 * i + 1, 1));
+                let normal = (-2.0 * (1.0 - u).ln()).sqrt() * (std::f64::consts::TAU * v).cos();
+                models[truth][*s] + noise * normal
+            })
+            .collect();
+        let distance =
+            |m: &usize| set.iter().zip(&responses).map(|(s, r)| (r - models[*m][*s]).powi(2)).sum::<f64>();
+        let nearest = (0..3).min_by(|a, b| distance(a).total_cmp(&distance(b))).unwrap();
+        wrong += usize::from(nearest != truth);
+    }
+    let share = wrong as f64 / 20_000.0;
+    assert!(share <= bound && share > 0.2 * bound, "{share} wrong, and the bound is {bound}");
+
+    let two = Separation::of_numbers(&rows[..2], 1, noise, &[0.5; 2]).unwrap();
+    let density = |x: f64, m: f64| {
+        (-(x - m) * (x - m) / (2.0 * noise * noise)).exp() / (noise * std::f64::consts::TAU.sqrt())
+    };
+    let integral: f64 = (0..20_000)
+        .map(|i| -5.0 + i as f64 * 5e-4)
+        .map(|x| (density(x, 0.0) * density(x, 0.8)).sqrt() * 5e-4)
+        .sum();
+    assert!((-two.value(&[0]) - 0.5 * integral).abs() < 1e-6);
+    let text =
+        |m: &[&[f64]], noise| Separation::of_numbers(m, 1, noise, &vec![0.5; m.len()]).err().unwrap().0;
+    assert!(text(&rows, 0.0).contains("not positive"));
+    assert!(text(&[rows[0], rows[0]], 1.0).contains("models 0 and 1 predict the same"));
+    assert!(text(&rows[..1], 1.0).contains("two models"));
+    assert!(text(&[rows[0], &[f64::NAN; 4]], 1.0).contains("model 1 holds NaN"));
+}

@@ -1,0 +1,59 @@
+//! Times what `benches/dynamics.py` compares, on one thread: `dynamics simulate STEPS` prints seconds for chains of
+//! SGD on a regression of 100 features, `dynamics moments FEATURES` those of the exact stationary moments.
+
+use std::time::Instant;
+
+use science::dynamics::Sgd;
+use science::dynamics::discrete::Theory;
+use science::dynamics::regression::Regression;
+use science::dynamics::sampler::Sampler;
+use science::dynamics::simulate::{Ensemble, generated, simulate};
+use science::error::{Error, Result};
+use science::linalg::with_threads;
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let number = || arguments.get(1).and_then(|n| n.parse().ok());
+    match (arguments.first().map(String::as_str), number()) {
+        (Some("simulate"), Some(steps)) => with_threads(1, || simulated(steps as u64))?,
+        (Some("moments"), Some(features)) => with_threads(1, || moments(features))?,
+        _ => Err(Error::new("usage: dynamics simulate STEPS | moments FEATURES")),
+    }
+}
+
+fn settings() -> Sgd {
+    Sgd { learning_rate: 0.01, momentum: 0.9, weight_decay: 0.0, batch_size: 16 }
+}
+
+fn simulated(steps: u64) -> Result<()> {
+    let (x, y) = generated(4096, 100, 1.0, 0.5, 1);
+    let problem = Regression::new(x.as_ref(), &y, 0.0)?;
+    let start = vec![0.0; 100];
+    let begun = Instant::now();
+    let records = simulate(
+        &Ensemble {
+            problem: &problem,
+            sgd: settings(),
+            sampler: Sampler::Replacement,
+            start: &start,
+            chains: 1,
+            record: &[steps],
+            from_first_record: false,
+            modes: &[],
+            seed: 1,
+        },
+        &|| Ok(()),
+    )?;
+    println!("{} {}", begun.elapsed().as_secs_f64(), records[0][0].displacement);
+    Ok(())
+}
+
+fn moments(features: usize) -> Result<()> {
+    let (x, y) = generated(10 * features, features, 1.0, 0.5, 1);
+    let problem = Regression::new(x.as_ref(), &y, 0.0)?;
+    let theory = Theory::new(&problem, &settings(), Sampler::Replacement)?;
+    let begun = Instant::now();
+    let found = theory.stationary()?;
+    println!("{} {}", begun.elapsed().as_secs_f64(), found.traces().0);
+    Ok(())
+}
