@@ -191,6 +191,10 @@ def initial(architecture, spec, seed):
 
 
 def loss_of(kind, output, target):
+    if kind == "odd_one_out":
+        first, second, odd = output[0::3], output[1::3], output[2::3]
+        pairs = [(first * second).sum(1), (first * odd).sum(1), (second * odd).sum(1)]
+        return F.cross_entropy(torch.stack(pairs, 1), torch.zeros(len(first), dtype=torch.long))
     return F.cross_entropy(output, target) if kind == "cross_entropy" else F.mse_loss(output, target)
 
 
@@ -230,6 +234,8 @@ def architectures():
         for name, size, hidden in [("linear", [5], []), ("mlp", [5], [6, 4]), ("lenet", [1, 8, 8], [5, 4])]:
             spec = {"input": size, "classes": 3, "hidden": hidden, "activation": "Relu"}
             architecture(name, spec, loss)
+    spec = {"input": [5], "classes": 3, "hidden": [6, 4], "activation": "Tanh"}
+    architecture("mlp", spec, "odd_one_out", rows=6)
 
 
 # ---- training ----

@@ -165,6 +165,8 @@ fn feed(case: &Json, steps: usize, batch: usize) -> (Loss, Feed) {
             let labels: Vec<i64> = (0..rows).map(|_| random.below(spec.classes) as i64).collect();
             (Loss::CrossEntropy, Value::ints(&[rows], &labels).unwrap())
         }
+        // It has no targets.
+        "odd_one_out" => (Loss::OddOneOut, Value::ints(&[0], &[]).unwrap()),
         _ => {
             let values = symmetric(rows * spec.classes, &mut random);
             (Loss::MeanSquaredError, Value::floats(&[rows, spec.classes], values).unwrap())
