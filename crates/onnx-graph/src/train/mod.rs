@@ -122,7 +122,7 @@ impl Training {
 /// If an op cannot be differentiated, or a parameter does not reach the loss.
 pub fn training(model: &Model, settings: &Settings) -> Result<Training> {
     known_operators(model)?;
-    if settings.batch == 0 || settings.batch % settings.loss.group() != 0 {
+    if settings.batch == 0 || !settings.batch.is_multiple_of(settings.loss.group()) {
         let group = settings.loss.group();
         return Err(Error::new(format!("a batch has {group} rows or a multiple of it, and at least one")));
     }

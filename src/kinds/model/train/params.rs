@@ -262,7 +262,7 @@ impl Params {
             () if self.batch_size == BatchSize::Rows(0) => {
                 wrong("batch_size", "a batch has at least one row")
             }
-            () if matches!(self.batch_size, BatchSize::Rows(n) if n % self.graph_loss().group() != 0) => {
+            () if matches!(self.batch_size, BatchSize::Rows(n) if !n.is_multiple_of(self.graph_loss().group())) => {
                 wrong("batch_size", "`odd_one_out` takes rows in threes: the batch is a multiple of 3")
             }
             () if self.whole() && self.sampler != Sampler::Epoch => {
