@@ -66,24 +66,39 @@ def labels(values):
 
 
 def digits(wheels):
-    """64 pixels of 0..16 a row, then the digit."""
+    """64 pixels of 0..16 a row, then the digit. 400 of them at the size and on the scale of the face patches."""
     text = gzip.decompress(read(wheels["scikit-learn"], "sklearn/datasets/data/digits.csv.gz")).decode("ascii")
     rows = [[int(float(cell)) for cell in line.split(",")] for line in text.split()]
     pixels = bytes(value for row in rows for value in row[:64])
     return {
         "digits/images.npy": npy("|u1", (len(rows), 1, 8, 8), pixels),
         "digits/labels.npy": labels([row[64] for row in rows]),
+        "digits/large.npy": npy("<f2", (400, 1, 25, 25), b"".join(large(row) for row in rows[:400])),
+        "digits/large-labels.npy": labels([row[64] for row in rows[:400]]),
     }
 
 
+def large(row):
+    """8 x 8 values of 0..16 as 25 x 25 halves of 0..1: each pixel three times, and an empty border."""
+    at = lambda y, x: row[8 * (y // 3) + x // 3] / 16 if max(y, x) < 24 else 0.0
+    return struct.pack("<625e", *(at(y, x) for y in range(25) for x in range(25)))
+
+
 def lfw_patches(wheels):
-    """200 patches of 25 x 25 doubles as single precision with a channel axis; the first 100 are faces."""
+    """200 patches of 25 x 25 doubles as single precision with a channel axis; the first 100 are faces, which
+    stand upside down beside them."""
     origin = read(wheels["scikit-image"], "skimage/data/lfw_subset.npy")
     values = struct.unpack("<125000d", origin[-8 * 125000 :])
     return {
         "lfw-patches/patches.npy": npy("<f4", (200, 1, 25, 25), struct.pack("<125000f", *values)),
         "lfw-patches/labels.npy": labels([1] * 100 + [0] * 100),
+        "lfw-patches/turned.npy": npy("<f4", (100, 1, 25, 25), struct.pack("<62500f", *turned(values))),
     }
+
+
+def turned(values):
+    """The first 100 patches turned by 180 degrees."""
+    return (value for i in range(100) for value in reversed(values[625 * i : 625 * (i + 1)]))
 
 
 def penguins(wheels):

@@ -21,6 +21,7 @@ pub enum Element {
     I16,
     I32,
     I64,
+    /// Half precision; becomes a 32-bit float, because lists of halves cannot be read from Parquet again.
     F16,
     /// The upper half of a 32-bit float; becomes a 32-bit float.
     Bf16,
@@ -66,8 +67,7 @@ impl Element {
             Element::I16 => "int16",
             Element::I32 => "int32",
             Element::I64 => "int64",
-            Element::F16 => "float16",
-            Element::Bf16 | Element::F32 => "float32",
+            Element::F16 | Element::Bf16 | Element::F32 => "float32",
             Element::F64 => "float64",
             Element::Bytes(_) | Element::Utf32(_) => "string",
         }
@@ -173,8 +173,8 @@ fn series(name: &str, element: Element, bytes: &[u8]) -> Result<Series, Failure>
         Element::I64 => numbers!(i64, 8),
         Element::F16 => {
             let words = bytes.as_chunks::<2>().0;
-            let half = |b: &[u8; 2]| pf16::from_bits(u16::from_le_bytes(*b));
-            Series::new(name.into(), words.iter().map(half).collect::<Vec<pf16>>())
+            let wide = |b: &[u8; 2]| pf16::from_bits(u16::from_le_bytes(*b)).0.to_f32();
+            Series::new(name.into(), words.iter().map(wide).collect::<Vec<f32>>())
         }
         Element::Bf16 => {
             let words = bytes.as_chunks::<2>().0;

@@ -134,6 +134,18 @@ fn mistakes_are_placed() {
     }
 }
 
+/// The contract of a built-in kind of another version is no definition.
+#[test]
+fn a_contract_of_another_version_is_no_kind() {
+    let contract = "kind: lab.new\nrevision: 1\nabout: x\nuses_runtime: false\nin: {}\nout: {}\nwith: {}\n";
+    let workflow = "stages:\n  a: { uses: lab.new }\n";
+    let project = Project::with(&[("stages/lab.new.yaml", contract), ("sulcus.yaml", workflow)]);
+    let ran = project.sulcus(&["run"]);
+    assert_eq!(ran.code, 2);
+    assert!(ran.stderr.contains("there is no kind `lab.new`"), "{}", ran.text());
+    assert!(!project.ok(&["kinds"]).stdout.contains("lab.new"));
+}
+
 #[test]
 fn a_command_that_writes_nothing_fails() {
     let project = project();

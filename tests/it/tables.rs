@@ -133,3 +133,27 @@ fn verify_executes_table_kinds_again() {
         Verified 4 equal, 0 different
     ");
 }
+
+/// Arrays of halves are read as single precision, and what reads the table finds them.
+#[test]
+fn halves_become_floats() {
+    let header = "{'descr': '<f2', 'fortran_order': False, 'shape': (2, 1, 2), }";
+    let padded = format!("{header}{}\n", " ".repeat(64 - (10 + header.len() + 1) % 64));
+    let mut file = b"\x93NUMPY\x01\x00".to_vec();
+    file.extend((padded.len() as u16).to_le_bytes());
+    file.extend(padded.as_bytes());
+    // 1, −0.5, 65504 (the largest) and the smallest above zero.
+    file.extend([0x3c00u16, 0xb800, 0x7bff, 0x0001].iter().flat_map(|half| half.to_le_bytes()));
+    let project = Project::new(
+        "name: halves\nstages:\n  x: { uses: ingest.arrays, with: { arrays: { v: x.npy } } }\n  y: { uses: \
+         table.sql, in: { t: x }, with: { query: SELECT v FROM t UNION ALL SELECT v FROM t } }\n",
+    );
+    std::fs::write(project.path("x.npy"), file).unwrap();
+    project.ok(&["run"]);
+    let table = sulcus::table::read_path(&project.path("results/halves/y/table.parquet"), None).unwrap();
+    let values = table.tensor_f32("v").unwrap();
+    assert_eq!(
+        (values.row_shape, &values.values[..4]),
+        (vec![1, 2], &[1.0, -0.5, 65504.0, 5.960_464_5e-8][..])
+    );
+}

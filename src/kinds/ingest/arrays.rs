@@ -173,7 +173,7 @@ impl Kind for Arrays {
     type Params = Params;
 
     const NAME: &'static str = "ingest.arrays";
-    const REVISION: u32 = 1;
+    const REVISION: u32 = 2;
     const ABOUT: &'static str = "\
 Reads numeric arrays as a table: npy, npz, idx (MNIST, also gzipped) and safetensors.
 

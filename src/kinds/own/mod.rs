@@ -37,7 +37,7 @@ pub fn with_own(root: &Path, workflow: &mut Workflow) -> Result<Vec<&'static dyn
             continue;
         }
         match load(root, name, &mut sources) {
-            Ok(own) => kinds.push(own),
+            Ok(own) => kinds.extend(own),
             Err(diagnostic) => return Err(Invalid { diagnostics: vec![diagnostic], sources }),
         }
     }
@@ -61,7 +61,7 @@ pub fn defined(root: &Path) -> Result<Vec<&'static dyn Stage>, Invalid> {
     let mut sources = Vec::new();
     for name in names {
         match load(root, &name, &mut sources) {
-            Ok(own) => kinds.push(own),
+            Ok(own) => kinds.extend(own),
             Err(diagnostic) => return Err(Invalid { diagnostics: vec![diagnostic], sources }),
         }
     }
@@ -77,14 +77,22 @@ fn is_kind(name: &str) -> bool {
     name.split('.').count() == 2 && name.split('.').all(words::is_name)
 }
 
-/// Reads the definition of `name`. A kind lives as long as the process, as the built-in ones do.
-fn load(root: &Path, name: &str, sources: &mut Vec<Source>) -> Result<&'static dyn Stage, Diagnostic> {
+/// Reads the definition of `name`; `None` if the file is the contract of a kind that is built into another
+/// version of this program. A kind lives as long as the process, as the built-in ones do.
+fn load(
+    root: &Path,
+    name: &str,
+    sources: &mut Vec<Source>,
+) -> Result<Option<&'static dyn Stage>, Diagnostic> {
     let path = file(name);
     let bytes = crate::fs::read(root.join(&path)).map_err(|error| Diagnostic::new(error.to_string()))?;
     let index = u32::try_from(sources.len()).unwrap_or(u32::MAX);
     let text = String::from_utf8_lossy(&bytes).into_owned();
     sources.push(Source { name: path.display().to_string(), text });
     let node = parse(&bytes, index)?;
+    if node.get("uses_runtime").is_some() {
+        return Ok(None);
+    }
     let definition = read(&node)?;
     definition
         .check(name)
@@ -99,7 +107,7 @@ fn load(root: &Path, name: &str, sources: &mut Vec<Source>) -> Result<&'static d
         schema,
         definition,
     };
-    Ok(Box::leak(Box::new(own)))
+    Ok(Some(Box::leak(Box::new(own))))
 }
 
 const HINT: &str = "docs/own-kinds.md says what a file in `stages/` holds";
