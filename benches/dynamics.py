@@ -114,7 +114,7 @@ def recording(rounds):
     nets = {
         "64-24-10": ("mlp, input: [64], hidden: [24], classes: 10", (64,), 1810, 40_000),
         "64-256-256-10": ("mlp, input: [64], hidden: [256, 256], classes: 10", (64,), 85_002, 4_000),
-        "lenet": ("lenet, input: [1, 28, 28], classes: 10", (1, 28, 28), 61_706, 400),
+        "lenet": ("lenet, input: [1, 28, 28], classes: 10", (1, 28, 28), 107_786, 400),
     }
     for name, (architecture, shape, weights, most) in nets.items():
         with tempfile.TemporaryDirectory() as folder:

@@ -171,8 +171,8 @@ impl<'a> Flat<'a> {
         if record.directions > 0 {
             let moved = self.difference(b, "start");
             let velocity = self.vector(b, "velocity", |u| &u.velocity);
-            let position = b.node("MatMul", &["directions", &moved], []);
-            let against = b.node("MatMul", &["directions", &velocity], []);
+            let position = projected(b, &moved);
+            let against = projected(b, &velocity);
             let along = b.node("Neg", &[&against], []);
             out.push(wide("position", record.directions, position));
             out.push(wide("momentum", record.directions, along));
@@ -198,6 +198,16 @@ impl<'a> Flat<'a> {
 /// Elements of all states together.
 pub(super) fn size(states: &[State]) -> Result<usize> {
     states.iter().map(|s| elements(&s.dims)).sum()
+}
+
+/// A vector's parts along the directions. As a matrix of one row times the turned directions it takes a tenth of
+/// the time of the product with a vector, for which the runtime has no fast path.
+fn projected(b: &mut Builder, vector: &str) -> String {
+    let row = b.ints(&[1, -1]);
+    let row = b.node("Reshape", &[vector, &row], []);
+    let parts = b.node("Gemm", &[&row, "directions"], [("transB", Attr::Int(1))]);
+    let flat = b.ints(&[-1]);
+    b.node("Reshape", &[&parts, &flat], [])
 }
 
 fn square(b: &mut Builder, vector: &str) -> String {
