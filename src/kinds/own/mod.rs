@@ -3,7 +3,7 @@
 mod definition;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -27,9 +27,10 @@ const FOLDER: &str = "stages";
 pub fn with_own(root: &Path, workflow: &mut Workflow) -> Result<Vec<&'static dyn Stage>, Invalid> {
     let mut kinds = KINDS.to_vec();
     let mut sources = std::mem::take(&mut workflow.sources);
-    for decl in &workflow.stages {
-        let name = &decl.uses.0;
-        if kinds.iter().any(|kind| kind.name() == name) || !is_kind(name) {
+    // Of a hundred thousand stages most use the same few kinds.
+    let used: BTreeSet<&str> = workflow.stages.iter().map(|decl| decl.uses.0.as_str()).collect();
+    for name in used {
+        if KINDS.iter().any(|kind| kind.name() == name) || !is_kind(name) {
             continue;
         }
         let path = file(name);

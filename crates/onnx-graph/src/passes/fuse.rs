@@ -3,7 +3,7 @@
 
 use crate::build::{Attr, Builder};
 use crate::model::int_attribute;
-use crate::proto::{GraphProto, NodeProto};
+use crate::proto::{GraphProto, NodeProto, TensorProto};
 use crate::tensor::{read_floats, read_ints};
 
 /// Puts one node in the place of every group that is one.
@@ -37,9 +37,12 @@ impl<'g> Finder<'g> {
         ops.contains(&node.op_type.as_deref()?).then_some(node)
     }
 
+    fn constant(&self, name: &str) -> Option<&'g TensorProto> {
+        self.graph.initializer.iter().find(|t| t.name.as_deref() == Some(name))
+    }
+
     fn floats(&self, name: &str) -> Option<Vec<f32>> {
-        let constant = self.graph.initializer.iter().find(|t| t.name.as_deref() == Some(name))?;
-        read_floats(constant).ok()
+        read_floats(self.constant(name)?).ok()
     }
 
     fn is(&self, name: &str, value: f32) -> bool {
@@ -49,7 +52,7 @@ impl<'g> Finder<'g> {
     /// The two inputs of a node, the constant behind; `None` if not exactly one is constant.
     fn with_constant(&self, node: &'g NodeProto) -> Option<(&'g str, &'g str)> {
         let [a, b] = &node.input[..] else { return None };
-        match (self.floats(a).is_some(), self.floats(b).is_some()) {
+        match (self.constant(a).is_some(), self.constant(b).is_some()) {
             (false, true) => Some((a, b)),
             (true, false) => Some((b, a)),
             _ => None,
@@ -59,10 +62,7 @@ impl<'g> Finder<'g> {
     /// x of `ReduceMean`(x) over the last axis, kept.
     fn mean(&self, value: &str) -> Option<&'g str> {
         let node = self.source(value, &["ReduceMean"])?;
-        let axes = node.input.get(1).and_then(|name| {
-            let constant = self.graph.initializer.iter().find(|t| t.name.as_deref() == Some(name))?;
-            read_ints(constant).ok()
-        })?;
+        let axes = read_ints(self.constant(node.input.get(1)?)?).ok()?;
         let last = axes == [-1] && int_attribute(node, "keepdims", 1) == 1;
         last.then(|| node.input[0].as_str())
     }

@@ -3,7 +3,6 @@
 //! B · Aᵀ (R / stab(2 A B)). A constant factor leaves all to the other.
 
 use super::{Context, Site};
-use crate::build::Builder;
 use crate::error::Result;
 use crate::grad::node_gradients;
 use crate::proto::NodeProto;
@@ -27,14 +26,9 @@ pub(in crate::relevance) fn apply(
     let d = c.mul(&y, &factor);
     let stabiliser = c.stabiliser;
     let s = c.quotient(relevance, &d, (stabiliser, false), None, 1.0);
-    times_inputs(c.b, site, s)
-}
-
-/// x · Jᵀ s for every wanted input.
-fn times_inputs(b: &mut Builder, site: &Site, s: String) -> Result<Vec<Option<String>>> {
-    let gradients = node_gradients(b, &mut site.node.clone(), site.known, &[Some(s)], site.wanted)?;
-    let share = |(x, gradient): (&String, Option<String>)| gradient.map(|g| b.node("Mul", &[x, &g], []));
-    Ok(site.node.input.iter().zip(gradients).map(share).collect())
+    let gradients = node_gradients(c.b, &mut node.clone(), site.known, &[Some(s)], site.wanted)?;
+    let share = |(x, gradient): (&String, Option<String>)| gradient.map(|g| c.mul(x, &g));
+    Ok(node.input.iter().zip(gradients).map(share).collect())
 }
 
 #[cfg(test)]
