@@ -1,8 +1,7 @@
 //! `command`: a shell command with declared reads and writes.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{Read, Seek};
+use std::io::PipeWriter;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
@@ -13,14 +12,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::orphans::{self, Guarded};
+use super::printed::Printed;
 use crate::stage::{
     Complaint, Failure, FileForm, FileParam, InferContext, Io, Kind, Outputs, Port, PortType, Ports,
 };
 
 /// How long a command that was asked to stop may take before it is killed.
 const GRACE: Duration = Duration::from_secs(5);
-/// What is read of a command's output; the rest is dropped.
-const OUTPUT_BYTES: u64 = 8 << 20;
 
 /// A shell command with declared reads and writes.
 pub struct CommandKind;
@@ -165,13 +163,10 @@ count:
 /// # Errors
 /// If it cannot be started or fails.
 pub(super) fn execute(text: &str, shell: Shell, io: &Io) -> Result<(), Failure> {
-    let output =
-        tempfile::tempfile().map_err(|e| Failure::new(format!("cannot make a temporary file: {e}")))?;
-    let mut child = spawn(text, shell, &io.root, &io.env, &output)?;
-    let status = wait(&mut child, io);
-    let log = printed(output);
-    log.lines().for_each(|line| io.progress.log(line));
-    let status = status?;
+    let (printed, output) =
+        Printed::open(io.progress).map_err(|e| Failure::new(format!("cannot make a pipe: {e}")))?;
+    let mut child = spawn(text, shell, &io.root, &io.env, output)?;
+    let status = wait(&mut child, printed, io)?;
     match (status.code(), status.signal()) {
         (Some(0), _) => Ok(()),
         (Some(127), _) => Err(Failure::new("the command ended with exit code 127")
@@ -188,7 +183,7 @@ fn spawn(
     shell: Shell,
     root: &std::path::Path,
     env: &BTreeMap<String, String>,
-    output: &File,
+    output: PipeWriter,
 ) -> Result<Child, Failure> {
     let cannot = |error: std::io::Error| {
         Failure::new(format!("cannot start the command with `{}`: {error}", shell.program()))
@@ -200,7 +195,7 @@ fn spawn(
         .envs(env)
         .stdin(stdin)
         .stdout(output.try_clone().map_err(cannot)?)
-        .stderr(output.try_clone().map_err(cannot)?)
+        .stderr(output)
         .process_group(0)
         .spawn()
         .map_err(cannot)
@@ -208,17 +203,24 @@ fn spawn(
 
 /// Waits for the end of the command; asks it to stop when the run was cancelled. Whatever it left
 /// behind in its process group is killed, so that nothing writes after its outputs were hashed.
-fn wait(child: &mut Child, io: &Io) -> Result<ExitStatus, Failure> {
+fn wait(child: &mut Child, mut printed: Printed, io: &Io) -> Result<ExitStatus, Failure> {
     let cannot = |error: std::io::Error| Failure::new(format!("cannot wait for the command: {error}"));
     let group = Pid::from_child(child);
     let guarded = Guarded(group);
     let ended = pidfd_open(group, PidfdFlags::empty()).map_err(|e| cannot(e.into()))?;
     let mut asked: Option<Instant> = None;
     loop {
-        let mut watched = [PollFd::new(&ended, PollFlags::IN)];
+        let mut watched = vec![PollFd::new(&ended, PollFlags::IN)];
+        watched.extend(printed.pipe.iter().map(|pipe| PollFd::new(pipe, PollFlags::IN)));
         let patience = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
-        if poll(&mut watched, Some(&patience)).is_ok_and(|n| n > 0) {
+        let _ = poll(&mut watched, Some(&patience));
+        let [has_ended, has_printed] =
+            [0, 1].map(|i| watched.get(i).is_some_and(|w| !w.revents().is_empty()));
+        if has_ended {
             break;
+        }
+        if has_printed {
+            printed.read();
         }
         match asked {
             None if io.cancel.is_cancelled() => {
@@ -234,15 +236,7 @@ fn wait(child: &mut Child, io: &Io) -> Result<ExitStatus, Failure> {
     // The group still exists as long as its leader was not waited for, so its number cannot have been reused.
     let _ = kill_process_group(group, Signal::KILL);
     drop(guarded);
+    printed.finish();
     let status = child.wait().map_err(cannot)?;
     if asked.is_some() { Err(Failure::cancelled()) } else { Ok(status) }
-}
-
-fn printed(mut output: File) -> String {
-    let mut bytes = Vec::new();
-    let read = output.rewind().and_then(|()| output.take(OUTPUT_BYTES).read_to_end(&mut bytes));
-    if read.is_err() {
-        return "(its output could not be read)".to_owned();
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }

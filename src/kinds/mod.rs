@@ -19,6 +19,7 @@ mod lrp;
 pub mod model;
 mod orphans;
 mod own;
+mod printed;
 #[cfg(feature = "tables")]
 mod table;
 #[cfg(all(test, feature = "tables"))]
