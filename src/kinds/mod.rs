@@ -1,6 +1,8 @@
 //! The stage kinds, one file each, grouped by family. A new kind is its file and a line in `KINDS`.
 
 #[cfg(feature = "tables")]
+mod artefacts;
+#[cfg(feature = "tables")]
 mod brain;
 #[cfg(feature = "tables")]
 mod columns;
@@ -13,6 +15,8 @@ mod dynamics;
 mod figure;
 #[cfg(feature = "tables")]
 mod ingest;
+#[cfg(feature = "tables")]
+mod interval;
 #[cfg(feature = "models")]
 mod lrp;
 #[cfg(feature = "tables")]
@@ -24,6 +28,8 @@ mod printed;
 mod table;
 #[cfg(all(test, feature = "tables"))]
 mod testing;
+#[cfg(feature = "tables")]
+mod words;
 
 use crate::stage::Stage;
 

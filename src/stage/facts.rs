@@ -25,6 +25,25 @@ pub struct Column {
     pub digest: Option<Digest>,
 }
 
+impl Column {
+    /// A column of plain values, or of tensors whose shape is not known yet.
+    pub fn new(name: impl Into<String>, dtype: impl Into<String>) -> Self {
+        Column { name: name.into(), dtype: dtype.into(), shape: None, digest: None }
+    }
+
+    /// The same, holding tensors of this shape in each row.
+    #[must_use]
+    pub fn with_shape(self, shape: Vec<usize>) -> Self {
+        Column { shape: Some(shape), ..self }
+    }
+
+    /// Its name, type and shape: what is known of the same column with other rows.
+    #[must_use]
+    pub fn without_digest(&self) -> Self {
+        Column { digest: None, ..self.clone() }
+    }
+}
+
 /// A table's schema, and after a run its size and the digests of its values.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TableFacts {
@@ -90,6 +109,11 @@ pub enum Facts {
 }
 
 impl Facts {
+    /// A table with these columns and so far unknown rows.
+    pub fn columns(columns: Vec<Column>) -> Self {
+        Facts::Table(TableFacts { rows: None, columns })
+    }
+
     /// The table's facts, if this is a table whose schema is known.
     pub fn table(&self) -> Option<&TableFacts> {
         match self {

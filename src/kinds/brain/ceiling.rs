@@ -6,6 +6,8 @@ use science::brain::reliability::{Repeats, leave_one_subject_out, signal_noise, 
 use serde::{Deserialize, Serialize};
 
 use super::common::{self, Key};
+use crate::kinds::artefacts::put_table;
+use crate::kinds::{columns, wrong};
 use crate::stage::{Complaint, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, TableFacts};
 use crate::table::{self, Frame};
 
@@ -60,10 +62,10 @@ impl Params {
     }
 
     fn check(&self, table: &TableFacts) -> Result<Vec<String>, Complaint> {
-        common::exists(table, &self.id, "id")?;
+        columns::exists(table, &self.id, "id")?;
         let param = if self.repeat.is_some() { "repeat" } else { "subject" };
-        common::exists(table, self.apart()?, param)?;
-        common::columns(table, &self.columns, "columns")
+        columns::exists(table, self.apart()?, param)?;
+        columns::chosen(table, &self.columns, "columns")
     }
 
     /// The ceiling's metrics of one target, from its values by stimulus and repeat (or subject).
@@ -139,18 +141,18 @@ ceiling:
             params.check(table)?;
         }
         let outputs = [("ceiling", CEILING), ("splits", SPLITS)];
-        Ok(outputs.into_iter().map(|(port, columns)| (port.to_owned(), common::plain(columns))).collect())
+        Ok(outputs.into_iter().map(|(port, columns)| (port.to_owned(), columns::facts(columns))).collect())
     }
 
     fn run(params: &Params, io: &mut Io) -> Result<(), Failure> {
         let frame = table::read(io.input("table")?, None)?;
-        let wrong = |c: Complaint| Failure::new(c.message);
-        let columns = params.check(&frame.facts()).map_err(wrong)?;
-        let column = params.apart().map_err(wrong)?;
+        let refused = |c: Complaint| Failure::new(c.message);
+        let columns = params.check(&frame.facts()).map_err(refused)?;
+        let column = params.apart().map_err(refused)?;
         let (ids, apart) = (frame.strings(&params.id)?, frame.strings(column)?);
         let (stimuli, kinds) = (common::in_order(ids.clone()), common::in_order(apart.clone()));
         let rows = grid(&ids, &apart, &stimuli, &kinds, column)?;
-        let values = common::matrix(&frame, &columns)?;
+        let values = columns::matrix(&frame, &columns)?;
         let count = kinds.len();
         let splits: Vec<Vec<usize>> = match params.subject {
             Some(_) => Vec::new(),
@@ -158,11 +160,11 @@ ceiling:
         };
         let (mut targets, mut benchmarks) = (Vec::new(), Vec::new());
         let (mut metrics, mut found) = (Vec::new(), Vec::new());
-        for (index, name) in common::names(&frame, &columns).iter().enumerate() {
+        for (index, name) in columns::names(&frame, &columns).iter().enumerate() {
             io.check_cancelled()?;
             let own: Vec<f64> = rows.iter().map(|row| values[(*row, index)]).collect();
             let all = params.metrics(&own, count, &splits);
-            for (metric, value) in all.map_err(|e| common::wrong(e).context(format!("target `{name}`")))? {
+            for (metric, value) in all.map_err(|e| wrong(e).context(format!("target `{name}`")))? {
                 let key = Key::new(Self::NAME, Self::REVISION).text(&metric).numbers(own.iter().copied());
                 let key = key.numbers(splits.iter().flatten().map(|i| *i as f64));
                 benchmarks.push(key.finish());
@@ -176,14 +178,14 @@ ceiling:
         ceiling.push_strings("benchmark", &benchmarks)?;
         ceiling.push_strings("metric", &metrics)?;
         ceiling.push_f64s("value", found)?;
-        common::put(io, "ceiling", ceiling)?;
+        put_table(io, "ceiling", ceiling)?;
         let placed =
             || splits.iter().enumerate().flat_map(|(s, split)| (0..split.len()).map(move |p| (s, p)));
         let mut table = Frame::new();
         table.push_i64s("split", placed().map(|(s, _)| s as i64).collect())?;
         table.push_i64s("position", placed().map(|(_, p)| p as i64).collect())?;
         table.push_strings("repeat", &placed().map(|(s, p)| &kinds[splits[s][p]]).collect::<Vec<_>>())?;
-        common::put(io, "splits", table)
+        put_table(io, "splits", table)
     }
 }
 

@@ -6,6 +6,8 @@ use science::linalg::{Mat, with_threads};
 use serde::{Deserialize, Serialize};
 
 use super::common;
+use crate::kinds::artefacts::put_table;
+use crate::kinds::{columns, words, wrong};
 use crate::stage::{Complaint, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports};
 use crate::table::{self, Frame};
 
@@ -134,21 +136,21 @@ cka:
             return Err(Complaint::port("tables", "there is one table: similarity needs two"));
         }
         for table in tables.iter().filter_map(|t| t.facts.table()) {
-            common::exists(table, &params.id, "id")?;
-            common::columns(table, &params.columns, "columns")?;
+            columns::exists(table, &params.id, "id")?;
+            columns::chosen(table, &params.columns, "columns")?;
         }
-        Ok(Outputs::from([("similarity".to_owned(), common::plain(COLUMNS))]))
+        Ok(Outputs::from([("similarity".to_owned(), columns::facts(COLUMNS))]))
     }
 
     fn run(params: &Params, io: &mut Io) -> Result<(), Failure> {
         let mut sides: Vec<(String, Mat<f64>)> = Vec::new();
         let mut order: Vec<String> = Vec::new();
         for (index, bound) in io.many("tables").iter().enumerate() {
-            let name = common::label(&bound.axes, index, "table");
+            let name = words::label(&bound.axes, index, "table");
             let frame = table::read(bound, None)?;
-            let columns = common::columns(&frame.facts(), &params.columns, "columns");
+            let columns = columns::chosen(&frame.facts(), &params.columns, "columns");
             let columns = columns.map_err(|c| Failure::new(c.message))?;
-            let (ids, places) = common::by_id(&frame, &params.id)?;
+            let (ids, places) = columns::by_id(&frame, &params.id)?;
             if order.is_empty() {
                 order = common::in_order(ids.clone());
             }
@@ -157,7 +159,7 @@ cka:
                 return Err(Failure::new(format!("`{name}` has other stimuli than the first table"))
                     .hint("join the tables with table.sql"));
             };
-            sides.push((name, common::matrix(&frame.take(&rows)?, &columns)?));
+            sides.push((name, columns::matrix(&frame.take(&rows)?, &columns)?));
         }
         let mut rows: Vec<(&str, &str, &str, f64)> = Vec::new();
         for (i, (first, x)) in sides.iter().enumerate() {
@@ -165,7 +167,7 @@ cka:
                 io.check_cancelled()?;
                 for measure in &params.measures {
                     let value = with_threads(io.threads, || measure.of(x, y)).and_then(|v| v);
-                    let context = |e| common::wrong(e).context(format!("`{first}` and `{second}`"));
+                    let context = |e| wrong(e).context(format!("`{first}` and `{second}`"));
                     rows.push((first, second, measure.metric(), value.map_err(context)?));
                 }
             }
@@ -176,7 +178,7 @@ cka:
         out.push_strings("metric", &rows.iter().map(|r| r.2).collect::<Vec<_>>())?;
         out.push_f64s("value", rows.iter().map(|r| r.3).collect())?;
         out.push_i64s("stimuli", vec![order.len() as i64; rows.len()])?;
-        common::put(io, "similarity", out)
+        put_table(io, "similarity", out)
     }
 }
 

@@ -7,6 +7,8 @@ use science::brain::{bootstrap, stats};
 use serde::{Deserialize, Serialize};
 
 use super::common::{self, Key};
+use crate::kinds::artefacts::put_table;
+use crate::kinds::{columns, interval, words, wrong};
 use crate::stage::{Complaint, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, TableFacts};
 use crate::table::{self, Frame};
 
@@ -54,7 +56,7 @@ pub struct Params {
     #[serde(default = "draws")]
     pub draws: u32,
     /// The level of the interval.
-    #[serde(default = "common::level")]
+    #[serde(default = "interval::level")]
     pub level: f64,
     /// Another seed gives other draws.
     #[serde(default)]
@@ -81,11 +83,11 @@ const DRAWS: &[(&str, &str)] =
 
 impl Params {
     fn check(&self, table: &TableFacts) -> Result<Vec<String>, Complaint> {
-        common::exists(table, &self.group, "group")?;
+        columns::exists(table, &self.group, "group")?;
         if let Some(model) = &self.model {
-            common::exists(table, model, "model")?;
+            columns::exists(table, model, "model")?;
         }
-        common::columns(table, &self.columns, "columns")
+        columns::chosen(table, &self.columns, "columns")
     }
 
     fn metric(&self) -> String {
@@ -134,7 +136,7 @@ struct Found {
 }
 
 fn test(params: &Params, frame: &Frame, columns: &[String]) -> Result<Found, Failure> {
-    let matrix = common::matrix(frame, columns)?;
+    let matrix = columns::matrix(frame, columns)?;
     let groups = frame.strings(&params.group)?;
     let place: BTreeMap<&String, usize> = params.order.iter().zip(0..).collect();
     let rows: Vec<usize> = (0..frame.rows()).filter(|r| place.contains_key(&groups[*r])).collect();
@@ -171,7 +173,7 @@ fn test(params: &Params, frame: &Frame, columns: &[String]) -> Result<Found, Fai
     if found.len() * 10 < draws.len() * 9 {
         return Err(Failure::new("the effect is undefined in most bootstrap draws: groups are too small"));
     }
-    let interval = bootstrap::percentile_interval(&found, params.level).map_err(common::wrong)?;
+    let interval = bootstrap::percentile_interval(&found, params.level).map_err(wrong)?;
     let shuffled = |number: u64| {
         let order = bootstrap::permutation(rows.len(), params.seed, number);
         let moved: Vec<f64> = order.iter().map(|i| values[*i]).collect();
@@ -233,19 +235,19 @@ faces:
         if params.draws < 20 {
             return Err(Complaint::param("draws", "an interval needs at least 20 draws"));
         }
-        common::check_level(params.level)?;
+        interval::check(params.level)?;
         for table in context.inputs.get("tables").into_iter().flatten().filter_map(|t| t.facts.table()) {
             params.check(table)?;
         }
         let outputs = [("effects", EFFECTS), ("draws", DRAWS)];
-        Ok(outputs.into_iter().map(|(port, columns)| (port.to_owned(), common::plain(columns))).collect())
+        Ok(outputs.into_iter().map(|(port, columns)| (port.to_owned(), columns::facts(columns))).collect())
     }
 
     fn run(params: &Params, io: &mut Io) -> Result<(), Failure> {
         let mut all: Vec<(String, Found)> = Vec::new();
         for (index, bound) in io.many("tables").iter().enumerate() {
             io.check_cancelled()?;
-            let name = common::label(&bound.axes, index, "model");
+            let name = words::label(&bound.axes, index, "model");
             let frame = table::read(bound, None)?;
             let columns = params.check(&frame.facts()).map_err(|c| Failure::new(c.message))?;
             let names = match &params.model {
@@ -286,8 +288,8 @@ faces:
         draws.push_i64s("draw", number)?;
         draws.push_i64s("position", position)?;
         draws.push_i64s("row", row)?;
-        common::put(io, "effects", effects)?;
-        common::put(io, "draws", draws)
+        put_table(io, "effects", effects)?;
+        put_table(io, "draws", draws)
     }
 }
 

@@ -9,8 +9,9 @@ use science::brain::encode::ridge::Ridge;
 use science::linalg::{Mat, product, with_threads};
 use serde::{Deserialize, Serialize};
 
-use super::common;
 use super::held_out::{Data, ceilings, choices, refuse_trained, scores, summary};
+use crate::kinds::artefacts::put_table;
+use crate::kinds::{columns, interval, words, wrong};
 use crate::stage::{Complaint, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, TableFacts};
 use crate::table::{self, Frame, Tensor};
 
@@ -76,7 +77,7 @@ pub struct Params {
     #[serde(default = "draws")]
     pub draws: u32,
     /// The level of the interval.
-    #[serde(default = "common::level")]
+    #[serde(default = "interval::level")]
     pub level: f64,
     /// Of the random projection and the bootstrap.
     #[serde(default)]
@@ -130,13 +131,13 @@ type Answer = (Mat<f64>, Option<Mat<f64>>);
 
 impl Params {
     fn check(&self, features: &TableFacts, responses: &TableFacts) -> Result<[Vec<String>; 2], Complaint> {
-        common::exists(features, &self.id, "id")?;
-        common::exists(responses, &self.id, "id")?;
+        columns::exists(features, &self.id, "id")?;
+        columns::exists(responses, &self.id, "id")?;
         if let Some(fold) = &self.fold {
-            common::exists(responses, fold, "fold")?;
+            columns::exists(responses, fold, "fold")?;
         }
-        let x = common::columns(features, &self.features, "features")?;
-        Ok([x, common::columns(responses, &self.targets, "targets")?])
+        let x = columns::chosen(features, &self.features, "features")?;
+        Ok([x, columns::chosen(responses, &self.targets, "targets")?])
     }
 
     fn read(&self, io: &Io) -> Result<Data, Failure> {
@@ -144,15 +145,15 @@ impl Params {
         let responses = table::read(io.input("responses")?, None)?;
         let [own, targets] =
             self.check(&features.facts(), &responses.facts()).map_err(|c| Failure::new(c.message))?;
-        let (_, places) = common::by_id(&features, &self.id)?;
-        let (ids, _) = common::by_id(&responses, &self.id)?;
+        let (_, places) = columns::by_id(&features, &self.id)?;
+        let (ids, _) = columns::by_id(&responses, &self.id)?;
         let missing: Vec<&str> =
             ids.iter().filter(|id| !places.contains_key(*id)).map(String::as_str).collect();
         if !missing.is_empty() {
             let text = format!(
                 "{} stimuli have responses but no features: {}",
                 missing.len(),
-                common::listed(&missing)
+                words::listed(&missing)
             );
             return Err(Failure::new(text).hint("join the tables with table.sql"));
         }
@@ -163,10 +164,10 @@ impl Params {
             None => contiguous(&all, self.folds),
         };
         Ok(Data {
-            x: common::matrix(&features.take(&rows)?, &own)?,
-            y: common::matrix(&responses, &targets)?,
-            targets: common::names(&responses, &targets),
-            folds: folds.map_err(common::wrong)?,
+            x: columns::matrix(&features.take(&rows)?, &own)?,
+            y: columns::matrix(&responses, &targets)?,
+            targets: columns::names(&responses, &targets),
+            folds: folds.map_err(wrong)?,
             ids,
         })
     }
@@ -296,7 +297,7 @@ encode:
         }
         for input in context.inputs.get("trained").into_iter().flatten() {
             if let Some(table) = input.facts.table() {
-                common::exists(table, &params.id, "id")?;
+                columns::exists(table, &params.id, "id")?;
             }
         }
         if let (Some(x), Some(y)) = (context.input("features").table(), context.input("responses").table()) {
@@ -309,18 +310,18 @@ encode:
             ("folds", FOLDS),
             ("choices", CHOICES),
         ];
-        Ok(outputs.into_iter().map(|(port, columns)| (port.to_owned(), common::plain(columns))).collect())
+        Ok(outputs.into_iter().map(|(port, columns)| (port.to_owned(), columns::facts(columns))).collect())
     }
 
     fn run(params: &Params, io: &mut Io) -> Result<(), Failure> {
         let data = params.read(io)?;
         refuse_trained(io, &params.id, &data.ids)?;
         let found = with_threads(io.threads, || params.predict(&data)).and_then(|answer| answer);
-        let (predictions, alphas) = found.map_err(common::wrong)?;
-        common::put(io, "scores", scores(&data, &predictions, &ceilings(io, &data.targets)?)?)?;
+        let (predictions, alphas) = found.map_err(wrong)?;
+        put_table(io, "scores", scores(&data, &predictions, &ceilings(io, &data.targets)?)?)?;
         let (summary, draws) = summary((params.draws, params.level, params.seed), &data, &predictions)?;
-        common::put(io, "summary", summary)?;
-        common::put(io, "draws", draws)?;
+        put_table(io, "summary", summary)?;
+        put_table(io, "draws", draws)?;
 
         let mut fold_of = vec![0; data.ids.len()];
         data.folds
@@ -334,10 +335,10 @@ encode:
         let values = (0..predictions.nrows()).flat_map(|i| (0..predictions.ncols()).map(move |j| (i, j)));
         let values = values.map(|at| predictions[at] as f32).collect();
         table.push_tensor_f32("prediction", Tensor { row_shape: vec![predictions.ncols()], values })?;
-        common::put(io, "predictions", table)?;
-        common::put(io, "folds", folds)?;
+        put_table(io, "predictions", table)?;
+        put_table(io, "folds", folds)?;
 
-        common::put(io, "choices", choices(&data, alphas.as_ref())?)
+        put_table(io, "choices", choices(&data, alphas.as_ref())?)
     }
 }
 

@@ -7,8 +7,9 @@ use science::brain::encode::r2;
 use science::brain::stats::{self, pearson};
 use science::linalg::Mat;
 
-use super::common::{self, Key};
+use super::common::Key;
 use super::encode::Encode;
+use crate::kinds::{words, wrong};
 use crate::stage::{Failure, Io, Kind};
 use crate::table::{self, Frame};
 
@@ -123,7 +124,7 @@ pub(super) fn summary(
         .ok_or_else(|| Failure::new("a target is the same for all stimuli: it has no score"))?;
     let draws = bootstrap::draws(Factor::Stimuli, 1, n, count as usize, seed);
     let scores: Vec<f64> = draws.iter().filter_map(|d| pooled(&d.stimuli)).collect();
-    let (low, high) = bootstrap::percentile_interval(&scores, level).map_err(common::wrong)?;
+    let (low, high) = bootstrap::percentile_interval(&scores, level).map_err(wrong)?;
     let mut key = Key::new(Encode::NAME, Encode::REVISION).text(METRIC).numbers([level]);
     for (j, target) in data.targets.iter().enumerate() {
         key = key.text(target).numbers(data.y.col_as_slice(j).iter().copied());
@@ -156,7 +157,7 @@ pub(super) fn refuse_trained(io: &Io, id: &str, ids: &[String]) -> Result<(), Fa
             let text = format!(
                 "{} rows entered training and cannot be scored: {}",
                 leaked.len(),
-                common::listed(&leaked)
+                words::listed(&leaked)
             );
             return Err(Failure::new(text).hint("score rows of another part of the split"));
         }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::common;
+use crate::kinds::artefacts::put_table;
+use crate::kinds::{columns, words};
 use crate::stage::{Complaint, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, TableFacts};
 use crate::table::{self, Frame};
 
@@ -53,8 +54,8 @@ impl Params {
                 ));
             }
         }
-        common::exists(table, &self.value, "value")?;
-        self.model.as_ref().map_or(Ok(()), |model| common::exists(table, model, "model"))
+        columns::exists(table, &self.value, "value")?;
+        self.model.as_ref().map_or(Ok(()), |model| columns::exists(table, model, "model"))
     }
 }
 
@@ -95,7 +96,7 @@ board:
         for table in context.inputs.get("scores").into_iter().flatten().filter_map(|t| t.facts.table()) {
             params.check(table)?;
         }
-        Ok(Outputs::from([("board".to_owned(), common::plain(COLUMNS))]))
+        Ok(Outputs::from([("board".to_owned(), columns::facts(COLUMNS))]))
     }
 
     fn run(params: &Params, io: &mut Io) -> Result<(), Failure> {
@@ -105,7 +106,7 @@ board:
             params.check(&frame.facts()).map_err(|c| Failure::new(c.message))?;
             let models = match &params.model {
                 Some(column) => frame.strings(column)?,
-                None => vec![common::label(&bound.axes, index, "model"); frame.rows()],
+                None => vec![words::label(&bound.axes, index, "model"); frame.rows()],
             };
             let (keys, metrics) = (frame.strings("benchmark")?, frame.strings("metric")?);
             let values = frame.f64s(&params.value)?;
@@ -149,7 +150,7 @@ board:
         for (name, values) in ["value"].into_iter().chain(CARRIED).zip(numbers) {
             out.push_f64s(name, values)?;
         }
-        common::put(io, "board", out)
+        put_table(io, "board", out)
     }
 }
 

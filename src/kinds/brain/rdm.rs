@@ -8,6 +8,8 @@ use science::linalg::{Mat, with_threads};
 use serde::{Deserialize, Serialize};
 
 use super::common;
+use crate::kinds::artefacts::put_table;
+use crate::kinds::{columns, wrong};
 use crate::stage::{Complaint, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, TableFacts};
 use crate::table::{self, Frame};
 
@@ -79,13 +81,13 @@ fn condition() -> String {
 
 impl Params {
     fn check(&self, table: &TableFacts) -> Result<Vec<String>, Complaint> {
-        common::exists(table, &self.condition, "condition")?;
+        columns::exists(table, &self.condition, "condition")?;
         for (param, name) in [("run", &self.run), ("by", &self.by)] {
             if let Some(name) = name {
-                common::exists(table, name, param)?;
+                columns::exists(table, name, param)?;
             }
         }
-        common::columns(table, &self.columns, "columns")
+        columns::chosen(table, &self.columns, "columns")
     }
 }
 
@@ -104,7 +106,7 @@ impl Params {
         columns: &[String],
         precision: Option<&Mat<f64>>,
     ) -> Result<(Vec<String>, Vec<f64>), Failure> {
-        let x = common::matrix(frame, columns)?;
+        let x = columns::matrix(frame, columns)?;
         let (condition, names) = coded(&frame.strings(&self.condition)?);
         let count = names.len();
         if count < 2 {
@@ -182,7 +184,7 @@ rdm:
             [("first", "string"), ("second", "string"), ("dissimilarity", "float64"), ("metric", "string")];
         let by = params.by.iter().map(|b| (b.as_str(), "string"));
         let columns: Vec<(&str, &str)> = by.chain(own).collect();
-        Ok(Outputs::from([("rdm".to_owned(), common::plain(&columns))]))
+        Ok(Outputs::from([("rdm".to_owned(), columns::facts(&columns))]))
     }
 
     fn run(params: &Params, io: &mut Io) -> Result<(), Failure> {
@@ -194,7 +196,7 @@ rdm:
                 let frame = table::read(bound, None)?;
                 let names: Vec<String> =
                     frame.names().into_iter().filter(|n| *n != "id").map(str::to_owned).collect();
-                Some(common::matrix(&frame, &names)?)
+                Some(columns::matrix(&frame, &names)?)
             }
         };
         let by = params.by.as_ref().map(|by| frame.strings(by)).transpose()?;
@@ -206,7 +208,7 @@ rdm:
             let part = frame.take(&members)?;
             let compute = || params.compute(&part, &columns, precision.as_ref());
             let (names, rdm) = with_threads(io.threads, compute)
-                .map_err(common::wrong)?
+                .map_err(wrong)?
                 .map_err(|f| if params.by.is_some() { f.context(group) } else { f })?;
             for (i, j) in pairs(names.len()) {
                 rows[0].push(group.to_owned());
@@ -230,7 +232,7 @@ rdm:
             .map(String::as_str)
             .chain(["first", "second", "dissimilarity", "metric"])
             .collect();
-        common::put(io, "rdm", out.select(&order)?)
+        put_table(io, "rdm", out.select(&order)?)
     }
 }
 

@@ -8,7 +8,8 @@ use science::brain::stats;
 use science::brain::tests::{T, false_discovery_rate};
 use serde::{Deserialize, Serialize};
 
-use super::common;
+use crate::kinds::artefacts::put_table;
+use crate::kinds::{columns, interval, words, wrong};
 use crate::stage::{
     Bound, Complaint, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, TableFacts,
 };
@@ -30,7 +31,7 @@ pub struct Params {
     #[serde(default = "value")]
     pub value: String,
     /// The level of the intervals.
-    #[serde(default = "common::level")]
+    #[serde(default = "interval::level")]
     pub level: f64,
     /// Fail if the child loses a benchmark or lacks one.
     #[serde(default)]
@@ -63,12 +64,12 @@ type Scores = BTreeMap<String, BTreeMap<String, f64>>;
 impl Params {
     fn check(&self, table: &TableFacts) -> Result<(), Complaint> {
         for (index, name) in self.benchmark.iter().enumerate() {
-            common::exists(table, name, &format!("benchmark.{index}"))?;
+            columns::exists(table, name, &format!("benchmark.{index}"))?;
         }
         for (index, name) in self.units.iter().enumerate() {
-            common::exists(table, name, &format!("units.{index}"))?;
+            columns::exists(table, name, &format!("units.{index}"))?;
         }
-        common::exists(table, &self.value, "value")
+        columns::exists(table, &self.value, "value")
     }
 
     /// Scores by benchmark and unit.
@@ -125,14 +126,13 @@ fn compare(
         return Ok(Row { benchmark: benchmark.to_owned(), verdict: "one unit", means, interval, p, units });
     }
     let variance = stats::variance(&gaps) / units as f64;
-    let interval =
-        t_interval(stats::mean(&gaps), variance, (units - 1) as f64, level).map_err(common::wrong)?;
+    let interval = t_interval(stats::mean(&gaps), variance, (units - 1) as f64, level).map_err(wrong)?;
     let verdict = match interval {
         (_, high) if high < 0.0 => "lost",
         (low, _) if low > 0.0 => "won",
         _ => "no difference",
     };
-    let p = T::of(&gaps).and_then(T::two_sided).map_err(common::wrong)?;
+    let p = T::of(&gaps).and_then(T::two_sided).map_err(wrong)?;
     Ok(Row { benchmark: benchmark.to_owned(), verdict, means, interval, p, units })
 }
 
@@ -168,13 +168,13 @@ regression:
     }
 
     fn infer(params: &Params, context: &InferContext) -> Result<Outputs, Complaint> {
-        common::check_level(params.level)?;
+        interval::check(params.level)?;
         for port in ["parent", "child"] {
             if let Some(table) = context.input(port).table() {
                 params.check(table)?;
             }
         }
-        Ok(Outputs::from([("verdicts".to_owned(), common::plain(COLUMNS))]))
+        Ok(Outputs::from([("verdicts".to_owned(), columns::facts(COLUMNS))]))
     }
 
     fn run(params: &Params, io: &mut Io) -> Result<(), Failure> {
@@ -200,7 +200,7 @@ regression:
             .map(|r| r.benchmark.as_str())
             .collect();
         if params.refuse_losses && !bad.is_empty() {
-            let text = format!("the child loses or lacks {} benchmarks: {}", bad.len(), common::listed(&bad));
+            let text = format!("the child loses or lacks {} benchmarks: {}", bad.len(), words::listed(&bad));
             return Err(Failure::new(text).hint("take `refuse_losses` away to see by how much"));
         }
         let tested: Vec<usize> = (0..rows.len()).filter(|i| rows[*i].p.is_finite()).collect();
@@ -219,7 +219,7 @@ regression:
         out.push_f64s("p", numbers(&|r| r.p))?;
         out.push_f64s("q", q)?;
         out.push_i64s("units", rows.iter().map(|r| r.units as i64).collect())?;
-        common::put(io, "verdicts", out)
+        put_table(io, "verdicts", out)
     }
 }
 

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::common::{self, Key};
 use super::rdms::{Draws, Named, Rows};
+use crate::kinds::artefacts::put_table;
+use crate::kinds::{columns, interval, words, wrong};
 use crate::stage::{Complaint, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports};
 use crate::table::{self, Frame};
 
@@ -66,7 +68,7 @@ pub struct Params {
     #[serde(default = "draws")]
     pub draws: u32,
     /// The level of the intervals.
-    #[serde(default = "common::level")]
+    #[serde(default = "interval::level")]
     pub level: f64,
     /// Another seed gives other draws.
     #[serde(default)]
@@ -138,7 +140,7 @@ fn score(
         (0..models.0.len()).map(|m| own.row(m).iter().sum::<f64>() / subjects.0.len() as f64).collect();
     let mut drawn: Vec<Vec<Vec<f64>>> = Vec::new();
     for (_, all) in &draws.kinds {
-        let scores = bootstrap::scores(measure, models.1, subjects.1, all).map_err(common::wrong)?;
+        let scores = bootstrap::scores(measure, models.1, subjects.1, all).map_err(wrong)?;
         let defined: Vec<Vec<f64>> = scores.into_iter().flatten().collect();
         if defined.len() * 10 < all.len() * 9 || defined.len() < 2 {
             return Err(Failure::new(format!(
@@ -160,16 +162,16 @@ fn score(
     };
     let ceiling = match subjects.0.len() {
         1 => (f64::NAN, f64::NAN),
-        _ => noise_ceiling(measure, subjects.1).map_err(common::wrong)?.means(),
+        _ => noise_ceiling(measure, subjects.1).map_err(wrong)?.means(),
     };
     let mut out = Scored { scores: Rows::default(), pairs: Rows::default(), subjects: Rows::default() };
     let interval = |value, variance| {
-        bootstrap::t_interval(value, variance, draws.degrees(), params.level).map_err(common::wrong)
+        bootstrap::t_interval(value, variance, draws.degrees(), params.level).map_err(wrong)
     };
     let mut rows = Vec::new();
     for (m, value) in mean.iter().enumerate() {
         let spread = variance(&|d: &[f64]| d[m]);
-        rows.push((interval(*value, spread)?, test(*value, spread).one_sided().map_err(common::wrong)?));
+        rows.push((interval(*value, spread)?, test(*value, spread).one_sided().map_err(wrong)?));
     }
     let adjusted = false_discovery_rate(&rows.iter().map(|r| r.1).collect::<Vec<_>>());
     for (m, ((low, high), p)) in rows.into_iter().enumerate() {
@@ -183,11 +185,7 @@ fn score(
     let mut tests = Vec::new();
     for (a, b) in &both {
         let (value, spread) = (mean[*a] - mean[*b], variance(&|d: &[f64]| d[*a] - d[*b]));
-        tests.push((
-            value,
-            interval(value, spread)?,
-            test(value, spread).two_sided().map_err(common::wrong)?,
-        ));
+        tests.push((value, interval(value, spread)?, test(value, spread).two_sided().map_err(wrong)?));
     }
     let adjusted = false_discovery_rate(&tests.iter().map(|t| t.2).collect::<Vec<_>>());
     for (((a, b), (value, (low, high), p)), q) in both.into_iter().zip(tests).zip(adjusted) {
@@ -247,7 +245,7 @@ rsa:
         if params.draws < 2 {
             return Err(Complaint::param("draws", "intervals need at least two draws"));
         }
-        common::check_level(params.level)?;
+        interval::check(params.level)?;
         for (port, param, column) in
             [("models", "model", &params.model), ("subjects", "subject", &params.subject)]
         {
@@ -260,18 +258,18 @@ rsa:
                     }
                 }
                 if let Some(column) = column {
-                    common::exists(table, column, param)?;
+                    columns::exists(table, column, param)?;
                 }
             }
         }
         let outputs = [("scores", SCORES), ("pairs", PAIRS), ("subjects", SUBJECTS), ("draws", DRAWS)];
-        Ok(outputs.into_iter().map(|(port, columns)| (port.to_owned(), common::plain(columns))).collect())
+        Ok(outputs.into_iter().map(|(port, columns)| (port.to_owned(), columns::facts(columns))).collect())
     }
 
     fn run(params: &Params, io: &mut Io) -> Result<(), Failure> {
         let mut models = Named { names: Vec::new(), rdms: Vec::new() };
         for (index, bound) in io.many("models").iter().enumerate() {
-            let name = common::label(&bound.axes, index, "model");
+            let name = words::label(&bound.axes, index, "model");
             models.push(&table::read(bound, None)?, params.model.as_deref(), name)?;
         }
         let mut subjects = Named { names: Vec::new(), rdms: Vec::new() };
@@ -305,7 +303,7 @@ rsa:
                 let models = (models.names.as_slice(), model_rdms.as_slice());
                 score(params, *similarity, models, (&subjects.names, &subject_rdms), &draws, &key)
             };
-            let found = with_threads(io.threads, work).map_err(common::wrong)??;
+            let found = with_threads(io.threads, work).map_err(wrong)??;
             for (frame, (rows, columns)) in frames.iter_mut().zip([
                 (found.scores, SCORES),
                 (found.pairs, PAIRS),
@@ -316,9 +314,9 @@ rsa:
             io.progress.advance("measures", index as u64 + 1, Some(params.measures.len() as u64));
         }
         for (port, frame) in ["scores", "pairs", "subjects"].into_iter().zip(frames) {
-            common::put(io, port, frame)?;
+            put_table(io, port, frame)?;
         }
-        common::put(io, "draws", draws.table()?)
+        put_table(io, "draws", draws.table()?)
     }
 }
 

@@ -8,11 +8,12 @@ use science::linalg::with_threads;
 use serde::{Deserialize, Serialize};
 
 use super::predictions::{self, Link, Predictions};
-use crate::kinds::brain::common;
+use crate::kinds::artefacts::put_table;
 use crate::kinds::table::draw::uniform;
 use crate::kinds::wrong;
+use crate::kinds::{columns, words};
 use crate::stage::{
-    Column, Complaint, Facts, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, TableFacts,
+    Column, Complaint, Facts, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports,
 };
 use crate::table::{self, Frame};
 
@@ -167,34 +168,28 @@ round_2:
         predictions::check(context, params.outputs.as_deref(), &params.id, 2, why)?;
         for table in context.inputs.get("responses").into_iter().flatten().filter_map(|t| t.facts.table()) {
             for (name, param) in [(&params.id, "id"), (&params.response, "response")] {
-                common::exists(table, name, param)?;
+                columns::exists(table, name, param)?;
             }
         }
         let tables = context.inputs.get("predictions").map_or(&[][..], Vec::as_slice);
         if let Some(wanted) = &params.simulate {
             let names: Vec<String> =
-                tables.iter().enumerate().map(|(i, t)| common::label(&t.axes, i, "model")).collect();
+                tables.iter().enumerate().map(|(i, t)| words::label(&t.axes, i, "model")).collect();
             if !names.contains(wanted) {
                 return Err(Complaint::param("simulate", format!("no model is called `{wanted}`"))
                     .hint(format!("they are {}", names.join(", "))));
             }
         }
-        let mut outputs = Outputs::from([("beliefs".to_owned(), common::plain(BELIEFS))]);
+        let mut outputs = Outputs::from([("beliefs".to_owned(), columns::facts(BELIEFS))]);
         let first = tables.first().and_then(|t| t.facts.table());
         if let Some(id) = first.and_then(|t| t.column(&params.id)) {
-            let plain = |name: &str, dtype: &str| Column {
-                name: name.to_owned(),
-                dtype: dtype.to_owned(),
-                shape: None,
-                digest: None,
-            };
-            let id = Column { digest: None, ..id.clone() };
-            let (round, rank) = (plain("round", "int64"), plain("rank", "int64"));
-            let columns = vec![round.clone(), id.clone(), rank, plain("information", "float64")];
-            outputs.insert("stimuli".to_owned(), Facts::Table(TableFacts { rows: None, columns }));
+            let id = id.without_digest();
+            let (round, rank) = (Column::new("round", "int64"), Column::new("rank", "int64"));
+            let columns = vec![round.clone(), id.clone(), rank, Column::new("information", "float64")];
+            outputs.insert("stimuli".to_owned(), Facts::columns(columns));
             if params.simulate.is_some() {
-                let columns = vec![round, id, plain(&params.response, "int64")];
-                outputs.insert("responses".to_owned(), Facts::Table(TableFacts { rows: None, columns }));
+                let columns = vec![round, id, Column::new(&params.response, "int64")];
+                outputs.insert("responses".to_owned(), Facts::columns(columns));
             }
         }
         Ok(outputs)
@@ -238,12 +233,12 @@ round_2:
         stimuli.push_i64s("rank", (1..=chosen.len() as i64).collect())?;
         let bits = chosen.iter().map(|stimulus| information(&answers, &beliefs, *stimulus)).collect();
         stimuli.push_f64s("information", bits)?;
-        common::put(io, "stimuli", stimuli)?;
+        put_table(io, "stimuli", stimuli)?;
         let mut table = Frame::new();
         table.push_i64s("round", vec![round; beliefs.len()])?;
         table.push_strings("model", &predictions.names)?;
         table.push_f64s("probability", beliefs)?;
-        common::put(io, "beliefs", table)?;
+        put_table(io, "beliefs", table)?;
         let Some(model) =
             params.simulate.as_ref().and_then(|m| predictions.names.iter().position(|n| n == m))
         else {
@@ -257,7 +252,7 @@ round_2:
         table.push_i64s("round", vec![round; chosen.len()])?;
         table.push_column_of(&ids, &params.id)?;
         table.push_i64s(&params.response, chosen.iter().map(answer).collect())?;
-        common::put(io, "responses", table)
+        put_table(io, "responses", table)
     }
 }
 

@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use science::design::answers::{self, Answers};
 use serde::{Deserialize, Serialize};
 
-use crate::kinds::brain::common::{by_id, exists, label, listed};
+use crate::kinds::columns::{by_id, exists};
+use crate::kinds::words::{label, listed};
 use crate::kinds::wrong;
 use crate::stage::{Bound, Complaint, Failure, InferContext, TableFacts};
 use crate::table;

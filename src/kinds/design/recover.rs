@@ -6,8 +6,9 @@ use science::linalg::with_threads;
 use serde::{Deserialize, Serialize};
 
 use super::predictions::{self, Link, Predictions};
-use crate::kinds::brain::common;
+use crate::kinds::artefacts::put_table;
 use crate::kinds::wrong;
+use crate::kinds::{columns, interval, words};
 use crate::stage::{Complaint, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports};
 use crate::table::{self, Frame};
 
@@ -37,7 +38,7 @@ pub struct Params {
     #[serde(default = "trials")]
     pub trials: usize,
     /// The posterior probability at which a model is recognised.
-    #[serde(default = "common::level")]
+    #[serde(default = "interval::level")]
     pub level: f64,
     /// The share of answers that subjects give blindly.
     #[serde(default = "lapse")]
@@ -101,7 +102,7 @@ impl Params {
             let text = format!("a lapse rate of {} is not between 0 and 1", self.lapse);
             return Err(Complaint::param("lapse", text));
         }
-        common::check_level(self.level)
+        interval::check(self.level)
     }
 }
 
@@ -184,7 +185,7 @@ recovery:
             }
         }
         let outputs = [("trials", TRIALS), ("curve", CURVE), ("summary", SUMMARY)];
-        Ok(outputs.into_iter().map(|(port, columns)| (port.to_owned(), common::plain(columns))).collect())
+        Ok(outputs.into_iter().map(|(port, columns)| (port.to_owned(), columns::facts(columns))).collect())
     }
 
     fn run(params: &Params, io: &mut Io) -> Result<(), Failure> {
@@ -198,7 +199,7 @@ recovery:
             methods.push(("adaptive".to_owned(), Order::Adaptive));
         }
         for (index, bound) in io.many("selections").iter().enumerate() {
-            let name = common::label(&bound.axes, index, "selection");
+            let name = words::label(&bound.axes, index, "selection");
             let list = listed(&table::read(bound, None)?, &params.id, &predictions.ids);
             methods.push((name.clone(), Order::Listed(list.map_err(|f| f.context(format!("`{name}`")))?)));
         }
@@ -214,9 +215,9 @@ recovery:
             let subjects = with_threads(io.threads, || simulate(&answers, &order, &settings)).and_then(|s| s);
             found.push((name, subjects.map_err(|e| predictions.named(e))?));
         }
-        common::put(io, "trials", trials_table(&found, &predictions.names)?)?;
-        common::put(io, "curve", curve_table(&found, params.trials)?)?;
-        common::put(io, "summary", summary_table(&found, params.trials)?)
+        put_table(io, "trials", trials_table(&found, &predictions.names)?)?;
+        put_table(io, "curve", curve_table(&found, params.trials)?)?;
+        put_table(io, "summary", summary_table(&found, params.trials)?)
     }
 }
 

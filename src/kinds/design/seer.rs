@@ -7,10 +7,11 @@ use onnx_graph::passes::before_softmax;
 use onnx_graph::sensitivity::{Seed, sensitivity};
 use onnx_graph::shape::infer;
 
+use crate::kinds::artefacts::runtime;
 use crate::kinds::lrp::with_row_shape;
 use crate::kinds::model::facts;
 use crate::kinds::model::train::row_shape;
-use crate::model::{Array, Runtime, Session, Values};
+use crate::model::{Array, Session, Values};
 use crate::stage::{Bound, Failure, Io};
 use crate::table::Tensor;
 
@@ -55,8 +56,7 @@ impl Seer {
                 before_softmax(model.graph().map_err(wrong)?, &first)
             }
         };
-        let library = io.library.clone().ok_or_else(|| Failure::new("ONNX Runtime is not here"))?;
-        let runtime = Runtime::load(&library)?;
+        let runtime = runtime(io)?;
         let ready = |graph: &Model| Session::new(runtime, &graph.to_bytes(), &io.providers, io.threads);
         let backward = if slopes {
             Some(ready(&sensitivity(&model, &tensor, &Seed::Fed, &[&input]).map_err(wrong)?)?)

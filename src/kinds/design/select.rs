@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::predictions::{self, Link, Predictions};
 pub use super::selection::Method;
 use super::selection::{Judge, Material, Measure, Needs, Scores, judge};
-use crate::kinds::brain::common;
+use crate::kinds::artefacts::put_table;
+use crate::kinds::columns;
 use crate::kinds::wrong;
 use crate::stage::{
     Column, Complaint, Facts, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads,
@@ -102,13 +103,13 @@ const SUMMARY: &[(&str, &str)] = &[
 impl Params {
     /// The columns of features, where the method reads any.
     fn columns(&self, pool: &TableFacts) -> Result<Vec<String>, Complaint> {
-        common::exists(pool, &self.id, "id")?;
+        columns::exists(pool, &self.id, "id")?;
         if let Some(group) = &self.group {
-            common::exists(pool, group, "group")?;
+            columns::exists(pool, group, "group")?;
         }
         let driven = matches!(self.method, Method::Drive | Method::Suppress) && self.diversity > 0.0;
         if self.method.needs() == Needs::Features || driven {
-            return common::columns(pool, &self.features, "features");
+            return columns::chosen(pool, &self.features, "features");
         }
         Ok(Vec::new())
     }
@@ -160,7 +161,7 @@ impl Params {
             }
         }
         if let Some(measured) = context.input("measured").table() {
-            common::exists(measured, &self.id, "id")?;
+            columns::exists(measured, &self.id, "id")?;
         }
         Ok(())
     }
@@ -181,13 +182,13 @@ impl Pool {
         let source = io.optional("pool").or(bounds.first());
         let source = source.ok_or_else(|| Failure::new("there is no pool"))?;
         let frame = table::read(source, None)?;
-        let (ids, places) = common::by_id(&frame, &params.id)?;
+        let (ids, places) = columns::by_id(&frame, &params.id)?;
         let wanted = if io.optional("pool").is_some() {
             params.columns(&frame.facts()).map_err(|c| Failure::new(c.message))?
         } else {
             Vec::new()
         };
-        let features = if wanted.is_empty() { None } else { Some(common::matrix(&frame, &wanted)?) };
+        let features = if wanted.is_empty() { None } else { Some(columns::matrix(&frame, &wanted)?) };
         let predictions = if matches!(params.method.needs(), Needs::Models(_)) {
             Some(Predictions::read(bounds, params.outputs.as_deref(), &params.id, Some(&ids))?)
         } else {
@@ -347,19 +348,13 @@ next:
 
     fn infer(params: &Params, context: &InferContext) -> Result<Outputs, Complaint> {
         params.check(context)?;
-        let mut outputs = Outputs::from([("summary".to_owned(), common::plain(SUMMARY))]);
+        let mut outputs = Outputs::from([("summary".to_owned(), columns::facts(SUMMARY))]);
         let first = context.inputs.get("predictions").and_then(|all| all.first());
         let source = context.input("pool").table().or_else(|| first.and_then(|f| f.facts.table()));
         if let Some(id) = source.and_then(|t| t.column(&params.id)) {
-            let plain = |name: &str, dtype: &str| Column {
-                name: name.to_owned(),
-                dtype: dtype.to_owned(),
-                shape: None,
-                digest: None,
-            };
-            let id = Column { digest: None, ..id.clone() };
-            let columns = vec![id, plain("rank", "int64"), plain("score", "float64")];
-            outputs.insert("table".to_owned(), Facts::Table(TableFacts { rows: None, columns }));
+            let id = id.without_digest();
+            let columns = vec![id, Column::new("rank", "int64"), Column::new("score", "float64")];
+            outputs.insert("table".to_owned(), Facts::columns(columns));
         }
         Ok(outputs)
     }
@@ -372,7 +367,7 @@ next:
         out.push_column_of(&pool.frame.take(&rows)?, &params.id)?;
         out.push_i64s("rank", (1..=rows.len() as i64).collect())?;
         out.push_f64s("score", chosen.rows.iter().map(|(_, score)| *score).collect())?;
-        common::put(io, "table", out)?;
+        put_table(io, "table", out)?;
         let values: Vec<Value> = chosen.value.into_iter().collect();
         let mut summary = Frame::new();
         summary.push_strings("method", &vec![params.method.name(); values.len()])?;
@@ -382,7 +377,7 @@ next:
         summary.push_f64s("value", values.iter().map(|v| v.own).collect())?;
         summary.push_f64s("random_mean", values.iter().map(|v| v.random_mean).collect())?;
         summary.push_f64s("random_best", values.iter().map(|v| v.random_best).collect())?;
-        common::put(io, "summary", summary)
+        put_table(io, "summary", summary)
     }
 }
 

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::goal::{Goal, Target};
 use super::study::{Judged, Study, judge};
-use crate::kinds::brain::common;
+use crate::kinds::artefacts::put_table;
+use crate::kinds::columns;
 use crate::kinds::model::facts;
 use crate::kinds::wrong;
 use crate::stage::{
@@ -243,7 +244,7 @@ best:
         params.check(context)?;
         let tables = [("transfer", TRANSFER), ("history", HISTORY), ("pixels", PIXELS)];
         let mut outputs: Outputs =
-            tables.into_iter().map(|(port, columns)| (port.to_owned(), common::plain(columns))).collect();
+            tables.into_iter().map(|(port, columns)| (port.to_owned(), columns::facts(columns))).collect();
         let Some(table) = context.input("pool").table() else { return Ok(outputs) };
         let input = facts::input_column(table, params.input.as_deref(), "input")?;
         let bound = |port: &str| context.inputs.get(port).into_iter().flatten().map(|i| &i.facts);
@@ -253,7 +254,7 @@ best:
             }
         }
         if let Some(shape) = table.column(&input).and_then(|c| c.shape.clone()) {
-            let Facts::Table(mut known) = common::plain(STIMULI) else { return Ok(outputs) };
+            let Facts::Table(mut known) = columns::facts(STIMULI) else { return Ok(outputs) };
             let dtype = "tensor(float32)".to_owned();
             known.columns.push(Column { name: input, dtype, shape: Some(shape), digest: None });
             let facts = TableFacts { rows: None, columns: known.columns };
@@ -291,7 +292,7 @@ best:
         frame.push_f64s("value", lines.iter().filter(seen).map(|l| l.value).collect())?;
         let row_shape = study.tensor.row_shape.clone();
         frame.push_tensor_f32(&study.column, Tensor { row_shape, values: images.clone() })?;
-        common::put(io, "stimuli", frame)?;
+        put_table(io, "stimuli", frame)?;
 
         let mut frame = Frame::new();
         let numbers = |of: &dyn Fn(&Judged) -> f64| lines.iter().map(of).collect::<Vec<f64>>();
@@ -305,7 +306,7 @@ best:
         frame.push_f64s("above_chosen_sd", numbers(&|l| (l.value - l.chosen) / l.spread))?;
         frame.push_i64s("passes", vec![passes as i64; lines.len()])?;
         frame.push_i64s("pool_rows", vec![compared.len() as i64; lines.len()])?;
-        common::put(io, "transfer", frame)?;
+        put_table(io, "transfer", frame)?;
 
         let mut frame = Frame::new();
         let each = |of: &dyn Fn(usize, usize) -> i64| -> Vec<i64> {
@@ -316,9 +317,9 @@ best:
         frame.push_strings("target", &names)?;
         frame.push_i64s("step", each(&|_, t| t as i64))?;
         frame.push_f64s("value", history.concat())?;
-        common::put(io, "history", frame)?;
+        put_table(io, "history", frame)?;
         let pixels = pixels(&study.layout, targets, &images)?;
-        common::put(io, "pixels", pixels)
+        put_table(io, "pixels", pixels)
     }
 }
 

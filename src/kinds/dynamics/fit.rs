@@ -9,12 +9,13 @@ use science::dynamics::fit::paths::{Curves, Paths, log_lags};
 use science::dynamics::fit::select::{Ranked, candidates, lags_for, select};
 use serde::{Deserialize, Serialize};
 
+use crate::kinds::artefacts::put_table;
 use crate::kinds::columns::exists;
 use crate::kinds::wrong;
 use crate::stage::{
     Complaint, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads, TableFacts,
 };
-use crate::table::{Frame, Tensor, read, write};
+use crate::table::{Frame, Tensor, read};
 
 /// About this many lags, evenly spaced in logarithm, carry a curve.
 const LAGS: usize = 16;
@@ -150,10 +151,8 @@ exponents:
         io.check_cancelled()?;
         let tables =
             [("curve", study.curve()?), ("exponents", study.exponents()?), ("models", study.models()?)];
-        for (port, mut frame) in tables {
-            let path = io.create(port, "parquet");
-            let facts = write(&mut frame, &path)?;
-            io.put(port, path, facts);
+        for (port, frame) in tables {
+            put_table(io, port, frame)?;
         }
         Ok(())
     }

@@ -14,13 +14,12 @@ use super::batches::Samples;
 use super::curvature::{Curvature, Setting, Which, columns};
 use super::normalisation;
 use super::spectrum_tables::{Report, Rows};
+use crate::kinds::artefacts::{put_table, runtime};
 use crate::kinds::model::facts;
 use crate::kinds::model::train::Loss;
-use crate::model::Runtime;
 use crate::stage::{
-    Complaint, Facts, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads, TableFacts,
+    Complaint, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads, TableFacts,
 };
-use crate::table::{Frame, write};
 
 /// Gradients that are projected at once.
 const GRADIENTS: usize = 64;
@@ -257,11 +256,10 @@ curvature:
         let schema = bound.facts.table().cloned().unwrap_or_default();
         let (input, target) = params.columns(&schema).map_err(|c| Failure::new(c.message))?;
         let samples = Samples::read(bound, (&input, &target), params.loss, &model)?;
-        let library = io.library.clone().ok_or_else(|| Failure::new("ONNX Runtime is not here"))?;
         let setting = Setting {
             model: &model,
             loss: params.loss.graph(),
-            runtime: Runtime::load(&library)?,
+            runtime: runtime(io)?,
             providers: &io.providers,
             threads: io.threads,
             rows: params.batch_size.min(samples.rows()),
@@ -273,17 +271,11 @@ curvature:
         let build = setting.runtime.build();
         io.note("execution_provider", provider);
         io.note("onnxruntime", build);
-        let mut put = |port: &str, frame: &mut Frame| -> Result<(), Failure> {
-            let path = io.create(port, "parquet");
-            let facts: Facts = write(frame, &path)?;
-            io.put(port, path, facts);
-            Ok(())
-        };
-        put("pairs", &mut report.pairs()?)?;
-        put("spectrum", &mut report.spectrum()?)?;
-        put("summary", &mut report.summary(params)?)?;
+        put_table(io, "pairs", report.pairs()?)?;
+        put_table(io, "spectrum", report.spectrum()?)?;
+        put_table(io, "summary", report.summary(params)?)?;
         if let Some(density) = &report.density {
-            put("density", &mut Report::curve(density)?)?;
+            put_table(io, "density", Report::curve(density)?)?;
         }
         Ok(())
     }

@@ -9,10 +9,11 @@ use serde::{Deserialize, Serialize};
 use super::orbits::{Modes, Orbits};
 use super::phase_tables::Phase as Found;
 use super::regression::Sampler;
+use crate::kinds::artefacts::put_table;
 use crate::stage::{
     Complaint, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads, TableFacts,
 };
-use crate::table::{read, write};
+use crate::table::read;
 
 /// Chains in the phase plane of eigendirections.
 pub struct Phase;
@@ -156,12 +157,9 @@ phase:
         let orbits = Orbits::read(io, &TRAJECTORY, params.burn_in, modes.len())?;
         io.check_cancelled()?;
         let found = Found { params, modes, orbits, step_theory: spectrum.squared_step(factor * total) };
-        for (port, mut frame) in
-            [("modes", found.modes()?), ("local", found.local()?), ("paths", found.paths()?)]
+        for (port, frame) in [("modes", found.modes()?), ("local", found.local()?), ("paths", found.paths()?)]
         {
-            let path = io.create(port, "parquet");
-            let facts = write(&mut frame, &path)?;
-            io.put(port, path, facts);
+            put_table(io, port, frame)?;
         }
         Ok(())
     }

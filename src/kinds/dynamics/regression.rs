@@ -13,12 +13,13 @@ use science::linalg::{Mat, with_threads};
 use serde::{Deserialize, Serialize};
 
 use super::study::Study;
+use crate::kinds::artefacts::put_table;
 use crate::kinds::columns::exists;
 use crate::kinds::wrong;
 use crate::stage::{
-    Complaint, Facts, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads, TableFacts,
+    Complaint, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads, TableFacts,
 };
-use crate::table::{read, write};
+use crate::table::read;
 
 /// Ensembles of SGD on linear regression beside the exact theory.
 pub struct Regression;
@@ -349,10 +350,8 @@ diffusion:
             ])
         });
         let tables = tables.map_err(wrong)??;
-        for (port, mut frame) in tables {
-            let path = io.create(port, "parquet");
-            let facts: Facts = write(&mut frame, &path)?;
-            io.put(port, path, facts);
+        for (port, frame) in tables {
+            put_table(io, port, frame)?;
         }
         Ok(())
     }

@@ -9,12 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use super::formats::{self, ONLY};
 use super::{ID, complaint, id_facts};
+use crate::kinds::artefacts::put_table;
 use crate::spec::suggest::nearest;
 use crate::stage::{
     Complaint, Facts, Failure, FileForm, FileParam, InferContext, Io, Kind, Outputs, Port, PortType, Ports,
     TableFacts,
 };
-use crate::table::{self, ArrayFacts, Frame};
+use crate::table::{ArrayFacts, Frame};
 
 /// `ingest.arrays`: numeric arrays become a table.
 pub struct Arrays;
@@ -254,9 +255,7 @@ digits:
             frame.push_array(&wanted.column, facts, &bytes)?;
         }
         io.progress.advance("rows", rows as u64, Some(rows as u64));
-        let path = io.create("table", "parquet");
-        let facts = table::write(&mut frame, &path)?;
-        io.put("table", path, facts);
+        put_table(io, "table", frame)?;
         Ok(())
     }
 }

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ID, complaint};
+use crate::kinds::artefacts::put_table;
 use crate::stage::{
     Column, Complaint, Facts, Failure, FileForm, FileIn, FileParam, InferContext, Io, Kind, Outputs, Port,
     PortType, Ports, TableFacts,
@@ -237,18 +238,12 @@ faces:
                 [size.1, size.0]
             }
         };
-        let plain = |name: &str, dtype: &str| Column {
-            name: name.to_owned(),
-            dtype: dtype.to_owned(),
-            shape: None,
-            digest: None,
-        };
         let mut columns = vec![
-            plain(ID, "string"),
-            plain("file", "string"),
-            plain("label", "string"),
-            plain("class", "int64"),
-            plain("image", "tensor(float32)"),
+            Column::new(ID, "string"),
+            Column::new("file", "string"),
+            Column::new("label", "string"),
+            Column::new("class", "int64"),
+            Column::new("image", "tensor(float32)"),
         ];
         columns[4].shape = Some(vec![params.color.channels(), size[0] as usize, size[1] as usize]);
         let rows = pictures.map(|p| p.len() as u64);
@@ -287,9 +282,7 @@ faces:
         frame.push_i64s("class", classes(&labels))?;
         let row_shape = vec![params.color.channels(), height as usize, width as usize];
         frame.push_tensor_f32("image", Tensor { row_shape, values })?;
-        let path = io.create("table", "parquet");
-        let facts = table::write(&mut frame, &path)?;
-        io.put("table", path, facts);
+        put_table(io, "table", frame)?;
         Ok(())
     }
 }

@@ -4,8 +4,9 @@ use onnx_graph::model::Model;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::kinds::artefacts::{put_model, runtime};
 use crate::kinds::model::facts;
-use crate::model::{Runtime, Session};
+use crate::model::Session;
 use crate::stage::{
     Complaint, Facts, Failure, FileForm, FileParam, InferContext, Io, Kind, Outputs, Port, PortType, Ports,
 };
@@ -66,12 +67,8 @@ net:
         let model =
             Model::read_file(&file.path).map_err(|e| Failure::new(e.to_string()).context(&file.name))?;
         let bytes = model.to_bytes();
-        let library = io.library.clone().ok_or_else(|| Failure::new("ONNX Runtime is not here"))?;
-        Session::new(Runtime::load(&library)?, &bytes, &io.providers, io.threads)
-            .map_err(|f| f.context(&file.name))?;
-        let path = io.create("model", "onnx");
-        crate::fs::write_atomic(&path, &bytes)?;
-        io.put("model", path, Facts::Model(facts::of(&model)));
+        Session::new(runtime(io)?, &bytes, &io.providers, io.threads).map_err(|f| f.context(&file.name))?;
+        put_model(io, "model", &model)?;
         Ok(())
     }
 }

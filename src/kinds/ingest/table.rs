@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{ID, complaint};
 use crate::fs::Context;
+use crate::kinds::artefacts::put_table;
 use crate::stage::{
     Complaint, Facts, Failure, FileForm, FileIn, FileParam, InferContext, Io, Kind, Outputs, Port, PortType,
     Ports,
@@ -308,13 +309,11 @@ penguins:
         let bound = io.optional("file").map(|b| FileIn { name: "file".to_owned(), path: b.path.clone() });
         let files = bound.map_or_else(|| io.files("path").to_vec(), |file| vec![file]);
         let (frame, counts) = read(params, &files, None)?;
-        let mut frame = complete(params, &frame, &files, &counts)?;
+        let frame = complete(params, &frame, &files, &counts)?;
         let rows = frame.rows() as u64;
         io.progress.advance("rows", rows, Some(rows));
         io.check_cancelled()?;
-        let path = io.create("table", "parquet");
-        let facts = table::write(&mut frame, &path)?;
-        io.put("table", path, facts);
+        put_table(io, "table", frame)?;
         Ok(())
     }
 }

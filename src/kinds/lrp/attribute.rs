@@ -12,14 +12,15 @@ use super::composite::{Bound, Composite, bounds};
 use super::explain::Explainer;
 use super::target::{Named, Target};
 use super::with_row_shape;
+use crate::kinds::artefacts::{put_table, runtime};
 use crate::kinds::model::facts;
 use crate::kinds::model::train::row_shape;
-use crate::model::{Runtime, Session};
+use crate::model::Session;
 use crate::stage::{
     Column, Complaint, Facts, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads,
     TableFacts,
 };
-use crate::table::{Frame, Tensor, read, write};
+use crate::table::{Frame, Tensor, read};
 
 /// Relevance maps of a model's answers.
 pub struct Attribute;
@@ -220,11 +221,11 @@ maps:
             columns.push(column("id", "int64", None));
         }
         let carried = kept.iter().filter_map(|n| table.column(n));
-        columns.extend(carried.map(|c| Column { digest: None, ..c.clone() }));
+        columns.extend(carried.map(|c| c.without_digest()));
         columns.push(column("target", "int64", None));
         columns.push(column("logit", "float64", None));
         columns.push(column("relevance", "tensor(float32)", Some(shape)));
-        Ok(Outputs::from([("table".to_owned(), Facts::Table(TableFacts { rows: None, columns }))]))
+        Ok(Outputs::from([("table".to_owned(), Facts::columns(columns))]))
     }
 
     fn run(params: &Params, io: &mut Io) -> Result<(), Failure> {
@@ -240,8 +241,7 @@ maps:
         let made = compile(params, with_row_shape(model, &shape))?;
         let width = explained_width(&made)?;
         let given = params.target.given(&frame, rows, width)?;
-        let library = io.library.clone().ok_or_else(|| Failure::new("ONNX Runtime is not here"))?;
-        let runtime = Runtime::load(&library)?;
+        let runtime = runtime(io)?;
         let session = Session::new(runtime, &made.model.to_bytes(), &io.providers, io.threads)?;
         io.note("execution_provider", session.provider());
         io.note("onnxruntime", runtime.build());
@@ -258,14 +258,10 @@ maps:
         table.push_i64s("target", result.targets)?;
         table.push_f64s("logit", result.logits)?;
         table.push_tensor_f32("relevance", summed(result.maps, params.sum_channels))?;
-        let path = io.create("table", "parquet");
-        let facts = write(&mut table, &path)?;
-        io.put("table", path, facts);
+        put_table(io, "table", table)?;
         if params.conservation {
-            let mut table = conservation(&made, &result.counts, rows)?;
-            let path = io.create("conservation", "parquet");
-            let facts = write(&mut table, &path)?;
-            io.put("conservation", path, facts);
+            let table = conservation(&made, &result.counts, rows)?;
+            put_table(io, "conservation", table)?;
         }
         Ok(())
     }

@@ -11,10 +11,12 @@ use serde::{Deserialize, Serialize};
 use super::images::{Channels, Planes, check_maps, layout};
 use super::mask::{check_resamples, resamples};
 use super::models::{
-    Estimates, bound_cells, cells, clusters, estimate_columns, pair, plain, put, questions, stacked, state,
+    Estimates, bound_cells, cells, clusters, estimate_columns, pair, put_stacked, questions, stacked, state,
 };
 use super::transfer::repeats;
-use crate::stage::{Axes, Complaint, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads};
+use crate::stage::{
+    Axes, Column, Complaint, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads,
+};
 use crate::table::{Frame, Tensor};
 
 /// Agreement of maps.
@@ -147,7 +149,7 @@ agreement:
         }
         let cells = cells(maps.iter().map(|i| &i.axes));
         let mut columns = estimate_columns(&["measure"]);
-        columns.push(plain("images", "int64"));
+        columns.push(Column::new("images", "int64"));
         let mut outputs = Outputs::new();
         state(&mut outputs, "pairs", stacked(unordered(&cells), columns));
         state(
@@ -223,9 +225,9 @@ agreement:
             Ok(frame)
         });
         let tables: Vec<Frame> = tables.collect::<Result<_, Failure>>()?;
-        put(io, "pairs", unordered(&cells).into_iter().zip(tables).collect())?;
-        put(io, "contrasts", vec![(Axes::new(), contrasts.table(&["contrast", "measure"])?)])?;
-        put(io, "consensus", vec![(Axes::new(), consensus(&ids, &maps, layout)?)])
+        put_stacked(io, "pairs", unordered(&cells).into_iter().zip(tables).collect())?;
+        put_stacked(io, "contrasts", vec![(Axes::new(), contrasts.table(&["contrast", "measure"])?)])?;
+        put_stacked(io, "consensus", vec![(Axes::new(), consensus(&ids, &maps, layout)?)])
     }
 }
 

@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 
 use super::images::{Channels, Images, Planes, check_maps, columns};
 use super::masking::{Fill, Masking, Measure, NamedFill, Order, areas, curves};
-use super::models::{Estimates, MOST_RESAMPLES, estimate_columns, plain};
+use super::models::{Estimates, MOST_RESAMPLES, estimate_columns};
 use super::scorer::Scorer;
+use crate::kinds::artefacts::put_table;
 use crate::kinds::model::facts;
 use crate::stage::{
     Column, Complaint, Facts, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads,
-    TableFacts,
 };
-use crate::table::{Frame, write};
+use crate::table::Frame;
 
 /// Masking curves.
 pub struct Mask;
@@ -184,16 +184,19 @@ masked:
         params.masking().check()?;
         check_resamples(params.resamples)?;
         check_images(context, "model", params.input.as_deref(), params.target.as_deref())?;
-        let mut curve =
-            vec![plain("order", "string"), plain("fraction", "float64"), plain("images", "int64")];
+        let mut curve = vec![
+            Column::new("order", "string"),
+            Column::new("fraction", "float64"),
+            Column::new("images", "int64"),
+        ];
         for measure in Measure::ALL {
             curve.extend(
-                ["", "_low", "_high"].map(|end| plain(&format!("{}{end}", measure.name()), "float64")),
+                ["", "_low", "_high"].map(|end| Column::new(format!("{}{end}", measure.name()), "float64")),
             );
         }
         let mut outputs = Outputs::new();
         let mut add = |port: &str, columns: Vec<Column>| {
-            outputs.insert(port.to_owned(), Facts::Table(TableFacts { rows: None, columns }));
+            outputs.insert(port.to_owned(), Facts::columns(columns));
         };
         add("curve", curve);
         add("area", estimate_columns(&["order", "measure"]));
@@ -240,10 +243,8 @@ masked:
             ("cases", masking.table(&ids, &classes, &answers)?),
         ];
         io.note("execution_provider", models[0].provider());
-        for (port, mut table) in tables {
-            let path = io.create(port, "parquet");
-            let facts = write(&mut table, &path)?;
-            io.put(port, path, facts);
+        for (port, table) in tables {
+            put_table(io, port, table)?;
         }
         Ok(())
     }

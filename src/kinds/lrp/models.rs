@@ -3,7 +3,8 @@
 use science::maps::contrast::{Draws, Estimate, Exchange, Pairs};
 use serde_json::Value;
 
-use crate::stage::{Axes, Bound, Column, Facts, Failure, InputFacts, Outputs, TableFacts};
+use crate::kinds::artefacts::put_table;
+use crate::stage::{Axes, Bound, Column, Facts, Failure, InputFacts, Outputs};
 use crate::table::{Frame, gather_facts, stack};
 
 /// Most resamples and permutations.
@@ -177,30 +178,21 @@ impl Estimates {
 
 /// The columns of [`Estimates::table`].
 pub fn estimate_columns(columns: &[&str]) -> Vec<Column> {
-    let texts = columns.iter().map(|name| plain(name, "string"));
-    texts.chain(["value", "low", "high", "p"].map(|name| plain(name, "float64"))).collect()
-}
-
-/// A column of plain values.
-pub fn plain(name: &str, dtype: &str) -> Column {
-    Column { name: name.to_owned(), dtype: dtype.to_owned(), shape: None, digest: None }
+    let texts = columns.iter().map(|name| Column::new(*name, "string"));
+    texts.chain(["value", "low", "high", "p"].map(|name| Column::new(name, "float64"))).collect()
 }
 
 /// What is known of a table that [`stack`] will make of cells with these columns.
 pub fn stacked(cells: Vec<Axes>, columns: Vec<Column>) -> Option<Facts> {
-    let facts = Facts::Table(TableFacts { rows: None, columns });
+    let facts = Facts::columns(columns);
     let inputs: Vec<InputFacts> =
         cells.into_iter().map(|axes| InputFacts { facts: facts.clone(), axes }).collect();
     Some(Facts::Table(gather_facts(&inputs).ok()??))
 }
 
 /// Stacks tables of pairs, writes them to a port.
-pub fn put(io: &mut crate::stage::Io, port: &str, cells: Vec<(Axes, Frame)>) -> Result<(), Failure> {
-    let mut frame = stack(cells)?;
-    let path = io.create(port, "parquet");
-    let facts = crate::table::write(&mut frame, &path)?;
-    io.put(port, path, facts);
-    Ok(())
+pub fn put_stacked(io: &mut crate::stage::Io, port: &str, cells: Vec<(Axes, Frame)>) -> Result<(), Failure> {
+    put_table(io, port, stack(cells)?)
 }
 
 /// Adds facts to outputs where they are known.

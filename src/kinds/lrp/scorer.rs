@@ -5,8 +5,9 @@ use onnx_graph::passes::before_softmax;
 use onnx_graph::shape::{Info, infer};
 use onnx_graph::tensor::DataType;
 
+use crate::kinds::artefacts::runtime;
 use crate::kinds::model::argmax;
-use crate::model::{Runtime, Session, Values};
+use crate::model::{Session, Values};
 use crate::stage::{Bound, Failure, Io};
 
 /// What a model answers of one image whose class is known.
@@ -39,8 +40,7 @@ impl Scorer {
         let tensor = answer(&mut model, tensor)?;
         let rows = crate::table::Tensor { row_shape: row_shape.to_vec(), values: Vec::new() };
         let shape = crate::kinds::model::train::row_shape(&model, &rows)?;
-        let library = io.library.clone().ok_or_else(|| Failure::new("ONNX Runtime is not here"))?;
-        let session = Session::new(Runtime::load(&library)?, &model.to_bytes(), &io.providers, io.threads)?;
+        let session = Session::new(runtime(io)?, &model.to_bytes(), &io.providers, io.threads)?;
         let input = session.inputs().into_iter().next().map(|(name, ..)| name);
         let input = input.ok_or_else(|| Failure::new("the model has no input"))?;
         Ok(Scorer { session, input, shape, tensor })

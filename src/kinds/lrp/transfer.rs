@@ -12,11 +12,13 @@ use super::mask::{
 };
 use super::masking::{Fill, Masking, Measure, Order, areas, curves};
 use super::models::{
-    Estimates, bound_cells, cells, clusters, estimate_columns, pair, partners, plain, put, questions,
+    Estimates, bound_cells, cells, clusters, estimate_columns, pair, partners, put_stacked, questions,
     stacked, state,
 };
 use super::scorer::{Answer, Scorer};
-use crate::stage::{Axes, Complaint, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads};
+use crate::stage::{
+    Axes, Column, Complaint, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads,
+};
 use crate::table::Frame;
 
 /// Masks of one model, answers of another.
@@ -142,9 +144,12 @@ transfer:
         partners(&maps, &models).map_err(|text| {
             Complaint::port("maps", text).hint("gather maps and models of the same matrix cells")
         })?;
-        let mut matrix =
-            vec![plain("order", "string"), plain("fraction", "float64"), plain("images", "int64")];
-        matrix.extend(Measure::ALL.map(|m| plain(m.name(), "float64")));
+        let mut matrix = vec![
+            Column::new("order", "string"),
+            Column::new("fraction", "float64"),
+            Column::new("images", "int64"),
+        ];
+        matrix.extend(Measure::ALL.map(|m| Column::new(m.name(), "float64")));
         let mut outputs = Outputs::new();
         state(&mut outputs, "matrix", stacked(ordered(&maps), matrix));
         state(&mut outputs, "asymmetry", stacked(ordered(&maps), estimate_columns(&["order", "measure"])));
@@ -240,9 +245,9 @@ fn tables(
         matrix.into_iter().map(|rows| rows.table(truth.len())).collect::<Result<_, _>>()?;
     let asymmetry: Vec<Frame> =
         asymmetry.iter().map(|e| e.table(&["order", "measure"])).collect::<Result<_, _>>()?;
-    put(io, "matrix", cells.iter().cloned().zip(matrix).collect())?;
-    put(io, "asymmetry", cells.into_iter().zip(asymmetry).collect())?;
-    put(io, "contrasts", vec![(Axes::new(), contrasts.table(&["contrast", "order", "measure"])?)])
+    put_stacked(io, "matrix", cells.iter().cloned().zip(matrix).collect())?;
+    put_stacked(io, "asymmetry", cells.into_iter().zip(asymmetry).collect())?;
+    put_stacked(io, "contrasts", vec![(Axes::new(), contrasts.table(&["contrast", "order", "measure"])?)])
 }
 
 /// One pair's rows of the port `matrix`.

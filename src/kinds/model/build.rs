@@ -4,7 +4,7 @@ use onnx_graph::architectures::{Spec, Stem as GraphStem, build};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::facts;
+use crate::kinds::artefacts::put_model;
 use crate::stage::{
     Complaint, Dim, Facts, Failure, InferContext, Io, Kind, ModelFacts, Outputs, Port, PortType, Ports,
     TensorFacts,
@@ -173,9 +173,7 @@ net:
 
     fn run(params: &Params, io: &mut Io) -> Result<(), Failure> {
         let model = params.build().map_err(Failure::new)?;
-        let path = io.create("model", "onnx");
-        crate::fs::write_atomic(&path, &model.to_bytes())?;
-        io.put("model", path, Facts::Model(facts::of(&model)));
+        put_model(io, "model", &model)?;
         Ok(())
     }
 }

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::scores::{Answers, Scores, classes, regression};
+use crate::kinds::artefacts::put_table;
 use crate::kinds::columns::exists;
 use crate::stage::{
     Bound, Column, Complaint, Facts, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads,
@@ -237,19 +238,15 @@ scores:
         let columns = params.columns(table)?;
         let numbered = params.task == Task::Classification && numbered(table, &columns);
         let class = if numbered { "int64" } else { "string" };
-        let plain = |name: &str, dtype: &str| Column {
-            name: name.to_owned(),
-            dtype: dtype.to_owned(),
-            shape: None,
-            digest: None,
-        };
         let axes = &gathered.columns[..gathered.columns.len() - table.columns.len()];
         let facts = |own: [Column; 3]| {
             let columns = axes.iter().cloned().chain(own).collect();
-            Facts::Table(TableFacts { rows: None, columns })
+            Facts::columns(columns)
         };
-        let metrics = [plain("metric", "string"), plain("class", class), plain("value", "float64")];
-        let confusion = [plain("target", class), plain("prediction", class), plain("count", "int64")];
+        let metrics =
+            [Column::new("metric", "string"), Column::new("class", class), Column::new("value", "float64")];
+        let confusion =
+            [Column::new("target", class), Column::new("prediction", class), Column::new("count", "int64")];
         Ok(Outputs::from([
             ("metrics".to_owned(), facts(metrics)),
             ("confusion".to_owned(), facts(confusion)),
@@ -274,10 +271,8 @@ scores:
             confusions.push((bound.axes.clone(), confusion));
         }
         for (port, cells) in [("metrics", metrics), ("confusion", confusions)] {
-            let mut frame = table::stack(cells)?;
-            let path = io.create(port, "parquet");
-            let facts = table::write(&mut frame, &path)?;
-            io.put(port, path, facts);
+            let frame = table::stack(cells)?;
+            put_table(io, port, frame)?;
         }
         Ok(())
     }

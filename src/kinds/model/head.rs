@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::facts;
+use crate::kinds::artefacts::put_model;
 use crate::stage::{Complaint, Dim, Facts, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports};
 
 /// A new last layer for a trained network.
@@ -66,9 +67,7 @@ tune:
         let (model, names) =
             with_head(&old, params.outputs, params.seed).map_err(|e| Failure::new(e.to_string()))?;
         io.note("parameters", names);
-        let path = io.create("model", "onnx");
-        crate::fs::write_atomic(&path, &model.to_bytes())?;
-        io.put("model", path, Facts::Model(facts::of(&model)));
+        put_model(io, "model", &model)?;
         Ok(())
     }
 }

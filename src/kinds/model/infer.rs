@@ -9,12 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use super::train::row_shape;
 use super::{argmax, facts};
-use crate::model::{Runtime, Session, Values};
+use crate::kinds::artefacts::{put_table, runtime};
+use crate::model::{Session, Values};
 use crate::stage::{
     Column, Complaint, Dim, Facts, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads,
     TableFacts,
 };
-use crate::table::{Frame, Tensor, read, write};
+use crate::table::{Frame, Tensor, read};
 
 /// Rows of one call into the runtime.
 const BATCH: usize = 256;
@@ -88,11 +89,8 @@ answers:
         let Some(model) = context.input("model").model().filter(|_| params.tensors.is_empty()) else {
             return Ok(Outputs::new());
         };
-        let mut columns: Vec<Column> = kept
-            .iter()
-            .filter_map(|n| table.column(n))
-            .map(|c| Column { digest: None, ..c.clone() })
-            .collect();
+        let mut columns: Vec<Column> =
+            kept.iter().filter_map(|n| table.column(n)).map(|c| c.without_digest()).collect();
         for output in &model.outputs {
             let size = |d: &Dim| if let Dim::Size(s) = d { Some(*s as usize) } else { None };
             let Some(shape) = output.shape.iter().skip(1).map(size).collect::<Option<Vec<usize>>>() else {
@@ -113,7 +111,7 @@ answers:
                 digest: None,
             });
         }
-        Ok(Outputs::from([("table".to_owned(), Facts::Table(TableFacts { rows: None, columns }))]))
+        Ok(Outputs::from([("table".to_owned(), Facts::columns(columns))]))
     }
 
     fn run(params: &Params, io: &mut Io) -> Result<(), Failure> {
@@ -131,8 +129,7 @@ answers:
         let frame = read(bound, Some(&wanted))?;
         let tensor = frame.tensor_f32(&input)?;
         let shape = row_shape(&model, &tensor)?;
-        let library = io.library.clone().ok_or_else(|| Failure::new("ONNX Runtime is not here"))?;
-        let runtime = Runtime::load(&library)?;
+        let runtime = runtime(io)?;
         let mut session = Session::new(runtime, &model.to_bytes(), &io.providers, io.threads)?;
         let outputs = forward(&mut session, &shape, &tensor.values, &mut |done, total| {
             io.progress.advance("rows", done as u64, Some(total as u64));
@@ -156,9 +153,7 @@ answers:
         }
         io.note("execution_provider", session.provider());
         io.note("onnxruntime", runtime.build());
-        let path = io.create("table", "parquet");
-        let facts = write(&mut result, &path)?;
-        io.put("table", path, facts);
+        put_table(io, "table", result)?;
         Ok(())
     }
 }

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::draw::{below, bits};
+use crate::kinds::artefacts::put_table;
 use crate::stage::{
     Column, Complaint, Facts, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, TableFacts,
 };
@@ -145,7 +146,7 @@ bootstrap:
                 digest: None,
             });
         }
-        columns.extend(input.columns.iter().map(|c| Column { digest: None, ..c.clone() }));
+        columns.extend(input.columns.iter().map(|c| c.without_digest()));
         let rows = known.map(|_| size * params.draws);
         let facts = Facts::Table(TableFacts { rows, columns });
         Ok(Outputs::from([("table".to_owned(), facts)]))
@@ -169,9 +170,7 @@ bootstrap:
         for name in sampled.names() {
             out.push_column_of(&sampled, name)?;
         }
-        let path = io.create("table", "parquet");
-        let facts = table::write(&mut out, &path)?;
-        io.put("table", path, facts);
+        put_table(io, "table", out)?;
         Ok(())
     }
 }

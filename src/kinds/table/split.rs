@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::draw::{bits, uniform};
+use crate::kinds::artefacts::put_table;
 use crate::kinds::columns::exists;
 use crate::stage::{
     Complaint, Facts, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, TableFacts,
@@ -219,14 +220,8 @@ split:
         if let Some(name) = &params.stratify {
             column(input, "stratify", name)?;
         }
-        let facts = TableFacts {
-            rows: None,
-            columns: input
-                .columns
-                .iter()
-                .map(|c| crate::stage::Column { digest: None, ..c.clone() })
-                .collect(),
-        };
+        let facts =
+            TableFacts { rows: None, columns: input.columns.iter().map(|c| c.without_digest()).collect() };
         let of = |name: &String| (name.clone(), Facts::Table(facts.clone()));
         Ok(params.parts.keys().map(of).collect::<BTreeMap<_, _>>())
     }
@@ -243,10 +238,8 @@ split:
         for (index, name) in params.parts.keys().enumerate() {
             io.check_cancelled()?;
             let rows: Vec<usize> = (0..frame.rows()).filter(|row| parts[*row] == Some(index)).collect();
-            let mut part: Frame = frame.take(&rows)?;
-            let path = io.create(name, "parquet");
-            let facts = table::write(&mut part, &path)?;
-            io.put(name, path, facts);
+            let part: Frame = frame.take(&rows)?;
+            put_table(io, name, part)?;
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::query::{self, Name, Names};
+use crate::kinds::artefacts::put_table;
 use crate::spec::suggest::nearest;
 use crate::stage::{
     Bound, Complaint, Facts, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads,
@@ -178,11 +179,9 @@ summary:
                 table::gather(bounds, kept.as_deref()).map_err(|f| f.context(format!("port `{port}`")))?;
             tables.push((port.clone(), frame));
         }
-        let mut frame = table::sql(&tables, &params.query)?;
+        let frame = table::sql(&tables, &params.query)?;
         io.check_cancelled()?;
-        let path = io.create("table", "parquet");
-        let facts = table::write(&mut frame, &path)?;
-        io.put("table", path, facts);
+        put_table(io, "table", frame)?;
         Ok(())
     }
 }

@@ -22,11 +22,12 @@ use self::rows::{Measure, Rows};
 use self::told::Told;
 use self::trajectory::{Quantity, Trajectory};
 use super::facts;
-use crate::model::{Rates, Request, Runtime, train};
+use crate::kinds::artefacts::{put_model, put_table, runtime};
+use crate::model::{Rates, Request, train};
 use crate::stage::{
     Complaint, Facts, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads,
 };
-use crate::table::{read, write};
+use crate::table::read;
 
 /// Gradient descent inside ONNX Runtime.
 pub struct Train;
@@ -177,8 +178,7 @@ train:
             )));
         }
         let reference = reference(io, &graph)?;
-        let library = io.library.clone().ok_or_else(|| Failure::new("ONNX Runtime is not here"))?;
-        let runtime = Runtime::load(&library)?;
+        let runtime = runtime(io)?;
         let rates = Rates {
             first: params.learning_rate,
             schedule: params.schedule,
@@ -244,16 +244,10 @@ train:
         io.note("onnxruntime", runtime.build());
         io.note("steps", trained.steps);
         let model = trained.model(&model, &graph.states)?;
-        let path = io.create("model", "onnx");
-        crate::fs::write_atomic(&path, &model.to_bytes())?;
-        io.put("model", path, Facts::Model(facts::of(&model)));
-        let path = io.create("history", "parquet");
-        let facts = write(&mut history.frame(params.loss)?, &path)?;
-        io.put("history", path, facts);
+        put_model(io, "model", &model)?;
+        put_table(io, "history", history.frame(params.loss)?)?;
         if let Some(trajectory) = trajectory {
-            let path = io.create("trajectory", "parquet");
-            let facts = write(&mut trajectory.frame()?, &path)?;
-            io.put("trajectory", path, facts);
+            put_table(io, "trajectory", trajectory.frame()?)?;
         }
         Ok(())
     }
