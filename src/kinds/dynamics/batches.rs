@@ -2,7 +2,7 @@
 
 use onnx_graph::model::Model;
 
-use crate::kinds::model::train::{Loss, labels, row_shape};
+use crate::kinds::model::train::{Loss, row_shape, some_targets, targets};
 use crate::model::{Held, Values};
 use crate::stage::{Bound, Failure};
 use crate::table::read;
@@ -39,15 +39,10 @@ impl Samples {
         if tensor.rows() == 0 {
             return Err(Failure::new("the data has no rows"));
         }
-        let (target_shape, targets) = match loss {
-            Loss::CrossEntropy => (Vec::new(), Values::I64(labels(&frame, target, model)?)),
-            Loss::OddOneOut => return Err(Failure::new("`odd_one_out` has no targets to measure")),
-            Loss::MeanSquaredError => {
-                let tensor = frame.tensor_f32(target)?;
-                let shape: Vec<i64> = tensor.row_shape.iter().map(|d| *d as i64).collect();
-                (if shape.is_empty() { vec![1] } else { shape }, Values::F32(tensor.values))
-            }
-        };
+        if loss == Loss::OddOneOut {
+            return Err(Failure::new("`odd_one_out` has no targets to measure"));
+        }
+        let (target_shape, targets) = targets(&frame, target, loss, model)?;
         Ok(Samples { shape: row_shape(model, &tensor)?, inputs: tensor.values, target_shape, targets })
     }
 
@@ -61,16 +56,13 @@ impl Samples {
     /// # Errors
     /// If the runtime does not take them.
     pub fn batches(&self, size: usize) -> Result<Vec<Batch>, Failure> {
-        let (rows, each, wide) = (self.rows(), width(&self.shape), width(&self.target_shape));
+        let (rows, each) = (self.rows(), width(&self.shape));
         let size = size.max(1);
         let mut batches = Vec::with_capacity(rows.div_ceil(size));
         for (index, chunk) in self.inputs.chunks(size * each).enumerate() {
             let (from, count) = (index * size, chunk.len() / each);
             let shaped = |row: &[i64]| std::iter::once(count as i64).chain(row.iter().copied()).collect();
-            let targets = match &self.targets {
-                Values::I64(all) => Values::I64(all[from..from + count].to_vec()),
-                Values::F32(all) => Values::F32(all[from * wide..(from + count) * wide].to_vec()),
-            };
+            let targets = some_targets(&self.targets, &self.target_shape, from, count);
             batches.push(Batch {
                 data: Held::new((shaped(&self.shape), Values::F32(chunk.to_vec())))?,
                 target: Held::new((shaped(&self.target_shape), targets))?,

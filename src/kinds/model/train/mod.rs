@@ -14,7 +14,7 @@ use onnx_graph::passes::normal;
 use onnx_graph::train::{Settings, Training, trainable, training};
 
 pub use params::{Loss, Params};
-pub(in crate::kinds) use rows::{labels, row_shape};
+pub(in crate::kinds) use rows::{row_shape, some_targets, targets};
 
 use self::checkpoint::Checkpoints;
 use self::history::History;

@@ -41,14 +41,7 @@ impl Rows {
         }
         let (target_shape, target) = match target {
             None => (Vec::new(), Values::I64(vec![0; tensor.rows()])),
-            Some(target) if params.loss == Loss::CrossEntropy => {
-                (Vec::new(), Values::I64(labels(&frame, &target, model)?))
-            }
-            Some(target) => {
-                let tensor = frame.tensor_f32(&target)?;
-                let shape: Vec<i64> = tensor.row_shape.iter().map(|d| *d as i64).collect();
-                (if shape.is_empty() { vec![1] } else { shape }, Values::F32(tensor.values))
-            }
+            Some(target) => targets(&frame, &target, params.loss, model)?,
         };
         Ok(Some(Rows { input_shape: row_shape(model, &tensor)?, input: tensor, target_shape, target }))
     }
@@ -95,6 +88,33 @@ pub fn labels(frame: &Frame, column: &str, model: &Model) -> Result<Vec<i64>, Fa
     Ok(labels)
 }
 
+/// The shape of one row's target, empty for labels, and all targets.
+///
+/// # Errors
+/// If the column does not hold what the loss compares with.
+pub fn targets(
+    frame: &Frame,
+    column: &str,
+    loss: Loss,
+    model: &Model,
+) -> Result<(Vec<i64>, Values), Failure> {
+    if loss == Loss::CrossEntropy {
+        return Ok((Vec::new(), Values::I64(labels(frame, column, model)?)));
+    }
+    let tensor = frame.tensor_f32(column)?;
+    let shape: Vec<i64> = tensor.row_shape.iter().map(|d| *d as i64).collect();
+    Ok((if shape.is_empty() { vec![1] } else { shape }, Values::F32(tensor.values)))
+}
+
+/// The targets of `count` rows behind the first `from`.
+pub fn some_targets(all: &Values, shape: &[i64], from: usize, count: usize) -> Values {
+    let width = shape.iter().product::<i64>().max(1) as usize;
+    match all {
+        Values::I64(labels) => Values::I64(labels[from..from + count].to_vec()),
+        Values::F32(values) => Values::F32(values[from * width..(from + count) * width].to_vec()),
+    }
+}
+
 /// Measures held-out rows; the states come as inputs, so that one session serves the whole run.
 pub struct Measure {
     session: Session,
@@ -123,17 +143,12 @@ impl Measure {
             return Err(Failure::new("the model has no input or no output"));
         };
         let width = rows.input_shape.iter().product::<i64>().max(1) as usize;
-        let wide = rows.target_shape.iter().product::<i64>().max(1) as usize;
         let mut chunks = Vec::new();
         for (index, chunk) in rows.input.values.chunks(BATCH * width).enumerate() {
             let count = chunk.len() / width;
             let shape = std::iter::once(count as i64).chain(rows.input_shape.iter().copied()).collect();
             let held = Held::new((shape, Values::F32(chunk.to_vec())))?;
-            let from = index * BATCH;
-            let target = match &rows.target {
-                Values::I64(labels) => Values::I64(labels[from..from + count].to_vec()),
-                Values::F32(values) => Values::F32(values[from * wide..(from + count) * wide].to_vec()),
-            };
+            let target = some_targets(&rows.target, &rows.target_shape, index * BATCH, count);
             chunks.push((held, target));
         }
         let states = training.states.iter().map(|s| s.value.0.clone()).collect();
