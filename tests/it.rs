@@ -23,6 +23,7 @@ mod it {
     #[cfg(feature = "tables")]
     mod increments;
     mod kinds;
+    mod left_out;
     #[cfg(feature = "models")]
     mod lrp;
     #[cfg(feature = "models")]

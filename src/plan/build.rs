@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::bind::Cellbook;
 use super::draft::{Draft, drafts};
 use super::files::{self, Written};
-use super::skip::leave_out;
+use super::skip::{leave_out, left_out};
 use super::{Binding, FileBinding, Plan, ProjectPath, Source, Step, StepId, graph};
 use crate::spec::suggest::{self, did_you_mean, known};
 use crate::spec::{Cell, Diagnostic, Input, InputSource, Invalid, Workflow, cell_name};
@@ -65,11 +65,14 @@ fn build(
 ) -> Result<(Vec<Step>, Vec<String>), Vec<Diagnostic>> {
     let (mut drafts, written) = drafts(workflow, kinds)?;
     let book = Cellbook::new(workflow);
-    let mut binder = Binder { workflow, root, out: Vec::new() };
+    let mut binder = Binder { workflow, root, out: Vec::new(), missing: Vec::new() };
     let cells = workflow.cells.iter().enumerate();
-    let steps =
+    let steps: Vec<Step> =
         cells.map(|(id, cell)| binder.step(id, cell, &mut drafts, &book, &written, providers)).collect();
-    if binder.out.is_empty() { Ok(leave_out(steps)) } else { Err(binder.out) }
+    let out = left_out(&steps);
+    let Binder { out: mut wrong, missing, .. } = binder;
+    wrong.extend(missing.into_iter().filter(|(id, _)| !out[*id]).map(|(_, diagnostic)| diagnostic));
+    if wrong.is_empty() { Ok(leave_out(steps, &out)) } else { Err(wrong) }
 }
 
 /// Binds the ports and files of drafts.
@@ -77,6 +80,8 @@ struct Binder<'a> {
     workflow: &'a Workflow,
     root: &'a Path,
     out: Vec<Diagnostic>,
+    /// Files that are not there, by step: a step that is left out does not need them.
+    missing: Vec<(StepId, Diagnostic)>,
 }
 
 impl Binder<'_> {
@@ -95,8 +100,8 @@ impl Binder<'_> {
         let draft = &drafts[id];
         let decl = &self.workflow.stages[cell.stage];
         let mut upstream = Vec::new();
-        let inputs = self.inputs(cell, draft, drafts, book, &mut upstream);
-        let files = self.files(cell, files, written, &mut upstream);
+        let inputs = self.inputs(id, draft, drafts, book, &mut upstream);
+        let files = self.files(id, files, written, &mut upstream);
         for (target, span) in &cell.needs {
             match crate::spec::Reference::parse(target)
                 .map_err(|m| (m, None))
@@ -126,12 +131,13 @@ impl Binder<'_> {
 
     fn inputs(
         &mut self,
-        cell: &Cell,
+        id: StepId,
         draft: &Draft,
         drafts: &[Draft],
         book: &Cellbook,
         upstream: &mut Vec<StepId>,
     ) -> Vec<(String, Vec<Binding>)> {
+        let cell = &self.workflow.cells[id];
         let decl = &self.workflow.stages[cell.stage];
         let mut bound: Vec<(String, Vec<Binding>)> = Vec::new();
         for (key, inputs) in &cell.inputs {
@@ -152,6 +158,10 @@ impl Binder<'_> {
             };
             let mut bindings = Vec::new();
             for input in inputs {
+                if let Some(diagnostic) = self.absent(input) {
+                    self.missing.push((id, diagnostic));
+                    continue;
+                }
                 match self.bind(input, port, cell, drafts, book) {
                     Ok(found) => bindings.extend(found),
                     Err(diagnostic) => self.out.push(*diagnostic),
@@ -196,6 +206,13 @@ impl Binder<'_> {
         bound
     }
 
+    /// What is wrong if the input is a file that is not there.
+    fn absent(&self, input: &Input) -> Option<Diagnostic> {
+        let InputSource::File(path) = &input.source else { return None };
+        let path = ProjectPath::parse(path).ok().filter(|path| !path.below(self.root).is_file())?;
+        Some(Diagnostic::at(input.span, format!("the file `{path}` does not exist in the project")))
+    }
+
     fn bind(
         &self,
         input: &Input,
@@ -211,9 +228,6 @@ impl Binder<'_> {
         match &input.source {
             InputSource::File(path) => {
                 let path = ProjectPath::parse(path).map_err(|m| wrong(m, None))?;
-                if !path.below(self.root).is_file() {
-                    return Err(wrong(format!("the file `{path}` does not exist in the project"), None));
-                }
                 Ok(vec![Binding { from: Source::File(path), axes: name_axis().collect() }])
             }
             InputSource::Url { url, digest } => {
@@ -246,7 +260,7 @@ impl Binder<'_> {
 
     fn files(
         &mut self,
-        cell: &Cell,
+        id: StepId,
         params: Vec<FileParam>,
         written: &Written,
         upstream: &mut Vec<StepId>,
@@ -264,7 +278,10 @@ impl Binder<'_> {
                         found,
                     });
                 }
-                Err(message) => self.out.push(Diagnostic::at(cell.with.find(&param.param).span, message)),
+                Err(message) => {
+                    let span = self.workflow.cells[id].with.find(&param.param).span;
+                    self.missing.push((id, Diagnostic::at(span, message)));
+                }
             }
         }
         bindings

@@ -47,7 +47,8 @@ impl Drafter<'_> {
         let decl = &self.workflow.stages[cell.stage];
         let Some(kind) = self.kinds.iter().copied().find(|k| k.name() == decl.uses.0) else {
             let names = || self.kinds.iter().map(|k| k.name());
-            let hint = did_you_mean(&decl.uses.0, names()).unwrap_or_else(|| {
+            let lacks = || crate::stage::LACKS.map(str::to_owned);
+            let hint = did_you_mean(&decl.uses.0, names()).or_else(lacks).unwrap_or_else(|| {
                 format!("`sulcus kinds` lists the kinds; one of your own is `stages/{}.yaml`", decl.uses.0)
             });
             let diagnostic =

@@ -2,19 +2,26 @@
 
 use super::{Binding, Source, Step, StepId};
 
-/// Takes out the steps that `when: false` leaves out, and those that depend on nothing else any more.
-pub(super) fn leave_out(steps: Vec<Step>) -> (Vec<Step>, Vec<String>) {
-    if steps.iter().all(|s| s.options.when != Some(false)) {
-        return (steps, Vec::new());
-    }
+/// Which steps `when: false` leaves out, with those that depend on nothing else any more.
+pub(super) fn left_out(steps: &[Step]) -> Vec<bool> {
     let mut out: Vec<bool> = steps.iter().map(|s| s.options.when == Some(false)).collect();
-    loop {
-        let more: Vec<StepId> =
-            (0..steps.len()).filter(|id| !out[*id] && starves(&steps[*id], &out)).collect();
-        if more.is_empty() {
-            break;
+    let mut more = out.contains(&true);
+    while more {
+        more = false;
+        for id in 0..steps.len() {
+            if !out[id] && starves(&steps[id], &out) {
+                out[id] = true;
+                more = true;
+            }
         }
-        more.into_iter().for_each(|id| out[id] = true);
+    }
+    out
+}
+
+/// Takes these steps out.
+pub(super) fn leave_out(steps: Vec<Step>, out: &[bool]) -> (Vec<Step>, Vec<String>) {
+    if !out.contains(&true) {
+        return (steps, Vec::new());
     }
     let mut renumber = vec![0; steps.len()];
     let mut kept = Vec::new();

@@ -16,3 +16,14 @@ pub use facts::{Axes, Column, Dim, Facts, ModelFacts, TableFacts, TensorFacts};
 pub use failure::{Complaint, Failure};
 pub use io::{Bound, Cancel, FileIn, Io, Made, Progress, Silent};
 pub use kind::{Checked, InferContext, InputFacts, Kind, Outputs, Reads, RuntimeHost, Stage};
+
+/// What this build lacks, as a hint for whoever looks for a kind that is not there.
+pub const LACKS: Option<&str> = if cfg!(not(feature = "tables")) {
+    Some(
+        "this sulcus was built without tables and models and knows `command` alone: build it with `cargo build`",
+    )
+} else if cfg!(not(feature = "models")) {
+    Some("this sulcus was built without models: build it with `cargo build`")
+} else {
+    None
+};
