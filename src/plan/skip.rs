@@ -1,6 +1,6 @@
 //! `when: false`: the steps that are left out, and with them those that have nothing to read.
 
-use super::{Binding, Source, Step, StepId};
+use super::{Binding, Source, Step};
 
 /// Which steps `when: false` leaves out, with those that depend on nothing else any more.
 pub(super) fn left_out(steps: &[Step]) -> Vec<bool> {
