@@ -86,3 +86,65 @@ fn emit(node: &NodeProto, sizes: &Sizes, b: &mut Builder) {
     let outputs: Vec<&str> = node.output.iter().map(String::as_str).collect();
     b.named_node("Transpose", &[&made], &outputs, [("perm", Attr::Ints(&first))]);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::GraphProto;
+    use crate::reference::{Value, evaluate};
+    use crate::shape::infer;
+    use crate::tensor::DataType;
+
+    /// Evaluates a convolution of [3, 2, …] with 24 kernels and a bias, as it is and rewritten.
+    fn both(pixels: &[i64], kernel: &[i64], how: &[(&str, &[i64])]) {
+        let shapes = [[&[3, 2], pixels].concat(), [&[24, 2], kernel].concat(), vec![24]];
+        let mut b = Builder::new("f_");
+        b.named_node("Conv", &["x0", "x1", "x2"], &["y"], []);
+        for (name, values) in how {
+            let mut one = Builder::new("");
+            one.named_node("", &[], &[""], [(*name, Attr::Ints(values))]);
+            b.nodes[0].attribute.append(&mut one.nodes[0].attribute);
+        }
+        let info = |dims: &[i64]| Info::new(DataType::Float, dims.iter().map(|d| Dim::Size(*d)).collect());
+        let names = ["x0", "x1", "x2"];
+        let mut graph = GraphProto {
+            node: b.nodes,
+            input: shapes.iter().zip(names).map(|(s, name)| info(s).value(name)).collect(),
+            ..GraphProto::default()
+        };
+        let value = |dims: &Vec<i64>| {
+            let dims: Vec<usize> = dims.iter().map(|d| *d as usize).collect();
+            let count: usize = dims.iter().product();
+            Value::floats(&dims, (0..count).map(|i| ((i * i + 7 * i) % 23) as f64 - 11.0).collect()).unwrap()
+        };
+        let feed: Vec<(&str, Value)> = names.into_iter().zip(shapes.iter().map(value)).collect();
+        let before = evaluate(&graph, &feed).unwrap()["y"].clone();
+        let infos = infer(&graph).unwrap();
+        let mut b = Builder::new("l_");
+        graph.node = batch_last(graph.node, &infos, &mut b).unwrap();
+        assert_eq!(graph.node.len(), 5, "it was not rewritten");
+        graph.initializer = b.constants;
+        assert_eq!(evaluate(&graph, &feed).unwrap()["y"], before);
+    }
+
+    #[test]
+    fn values_stay() {
+        both(&[4, 5], &[3, 3], &[("pads", &[1, 1, 1, 1])]);
+        both(&[5, 5], &[3, 2], &[("pads", &[0, 2, 1, 0]), ("dilations", &[1, 2])]);
+        both(&[9], &[3], &[("pads", &[2, 0])]);
+        both(&[3, 2, 2], &[2, 1, 2], &[("pads", &[0, 0, 1, 0, 0, 0])]);
+    }
+
+    #[test]
+    fn images_with_more_pixels_than_kernels_stay_apart() {
+        let info = |dims: [i64; 4]| Info::new(DataType::Float, dims.map(Dim::Size).to_vec());
+        let infos = |kernels| {
+            Infos::from([("x".to_owned(), info([8, 2, 5, 5])), ("w".to_owned(), info([kernels, 2, 3, 3]))])
+        };
+        let mut b = Builder::new("f_");
+        b.named_node("Conv", &["x", "w"], &["y"], []);
+        let mut l = Builder::new("l_");
+        assert_eq!(batch_last(b.nodes.clone(), &infos(9), &mut l).unwrap(), b.nodes);
+        assert_eq!(batch_last(b.nodes.clone(), &infos(10), &mut l).unwrap().len(), 5);
+    }
+}
