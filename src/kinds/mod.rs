@@ -68,6 +68,8 @@ pub static KINDS: &[&dyn Stage] = &[
     &brain::regress::Regress,
     #[cfg(feature = "tables")]
     &brain::rsa::Rsa,
+    #[cfg(feature = "tables")]
+    &brain::triplets::Triplets,
     &command::CommandKind,
     #[cfg(feature = "tables")]
     &design::r#loop::Loop,
@@ -101,6 +103,10 @@ pub static KINDS: &[&dyn Stage] = &[
     &lrp::compare::Compare,
     #[cfg(feature = "models")]
     &lrp::mask::Mask,
+    #[cfg(feature = "models")]
+    &lrp::randomise::Randomise,
+    #[cfg(feature = "models")]
+    &lrp::regions::Regions,
     #[cfg(feature = "models")]
     &lrp::render::Render,
     #[cfg(feature = "models")]

@@ -11,3 +11,4 @@ pub mod rdm;
 mod rdms;
 pub mod regress;
 pub mod rsa;
+pub mod triplets;

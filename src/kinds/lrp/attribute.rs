@@ -114,7 +114,7 @@ fn noise() -> f32 {
 
 impl Params {
     /// The input column, and the columns that are read besides.
-    fn columns(&self, table: &TableFacts) -> Result<(String, Vec<String>), Complaint> {
+    pub(super) fn columns(&self, table: &TableFacts) -> Result<(String, Vec<String>), Complaint> {
         let input = facts::input_column(table, self.input.as_deref(), "input")?;
         let kept = facts::kept(table, &self.keep)?;
         if let Some(column) = self.target.column() {
@@ -123,7 +123,7 @@ impl Params {
         Ok((input, kept))
     }
 
-    fn all_columns(&self, table: &TableFacts) -> Result<Vec<String>, Complaint> {
+    pub(super) fn all_columns(&self, table: &TableFacts) -> Result<Vec<String>, Complaint> {
         let (input, mut all) = self.columns(table)?;
         for name in [Some(input.as_str()), self.target.column()].into_iter().flatten() {
             if !all.iter().any(|n| n == name) {
@@ -238,14 +238,12 @@ maps:
         let tensor = frame.tensor_f32(&input)?;
         let shape = row_shape(&model, &tensor)?;
         let rows = tensor.rows();
-        let made = compile(params, with_row_shape(model, &shape))?;
+        let made = compile(params, params.target.start(), with_row_shape(model, &shape))?;
         let width = explained_width(&made)?;
         let given = params.target.given(&frame, rows, width)?;
-        let runtime = runtime(io)?;
-        let session = Session::new(runtime, &made.model.to_bytes(), &io.providers, io.threads)?;
-        io.note("execution_provider", session.provider());
-        io.note("onnxruntime", runtime.build());
-        let mut explainer = Explainer { params, made: &made, session, shape: &shape, width };
+        let mut explainer = explainer(params, &made, &shape, io)?;
+        io.note("execution_provider", explainer.session.provider());
+        io.note("onnxruntime", runtime(io)?.build());
         let result = explainer.all(&tensor, given.as_deref(), io)?;
 
         let mut table = Frame::new();
@@ -267,8 +265,19 @@ maps:
     }
 }
 
-/// The graph of forward pass and relevance.
-fn compile(params: &Params, model: Model) -> Result<Attribution, Failure> {
+/// The graph made ready to run.
+pub(super) fn explainer<'a>(
+    params: &'a Params,
+    made: &'a Attribution,
+    shape: &'a [i64],
+    io: &Io,
+) -> Result<Explainer<'a>, Failure> {
+    let session = Session::new(runtime(io)?, &made.model.to_bytes(), &io.providers, io.threads)?;
+    Ok(Explainer { params, made, session, shape, width: explained_width(made)? })
+}
+
+/// The graph of forward pass and relevance, which starts at `start`.
+pub(super) fn compile(params: &Params, start: Start, model: Model) -> Result<Attribution, Failure> {
     let mut composite = params.composite.compiled().map_err(|c| Failure::new(c.message))?;
     composite.unsigned = params.stabiliser == Stabiliser::Unsigned;
     let averaged = params.composite.is("smooth_grad") || params.composite.is("integrated_gradients");
@@ -276,7 +285,7 @@ fn compile(params: &Params, model: Model) -> Result<Attribution, Failure> {
         tensor: params.tensor.clone(),
         at: params.at.clone(),
         // Changed copies of an input are explained for what decided the input itself.
-        start: if averaged { Start::Given } else { params.target.start() },
+        start: if averaged { Start::Given } else { start },
         from_logit: params.start == StartAt::Logit,
         bounds: bounds(params.bounds.as_ref()).map_err(|c| Failure::new(c.message))?,
         zero_bias: params.zero_bias,
@@ -287,7 +296,7 @@ fn compile(params: &Params, model: Model) -> Result<Attribution, Failure> {
 }
 
 /// Values of the explained tensor in one row.
-fn explained_width(made: &Attribution) -> Result<usize, Failure> {
+pub(super) fn explained_width(made: &Attribution) -> Result<usize, Failure> {
     let dims = made.explained_info.dims.as_deref().unwrap_or_default();
     let sizes =
         dims.iter().skip(1).map(|d| if let Dim::Size(s) = d { usize::try_from(*s).ok() } else { None });

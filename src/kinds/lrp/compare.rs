@@ -61,7 +61,7 @@ pub enum Measure {
 }
 
 impl Measure {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Measure::Spearman => "spearman",
             Measure::Cosine => "cosine",
@@ -70,7 +70,7 @@ impl Measure {
         }
     }
 
-    fn of(self, a: &[f32], b: &[f32], layout: Layout, top: f64) -> Option<f64> {
+    pub(super) fn of(self, a: &[f32], b: &[f32], layout: Layout, top: f64) -> Option<f64> {
         match self {
             Measure::Spearman => spearman(a, b),
             Measure::Cosine => cosine(a, b),
@@ -84,7 +84,7 @@ fn measures() -> Vec<Measure> {
     vec![Measure::Spearman, Measure::Cosine, Measure::TopIou, Measure::Ssim]
 }
 
-fn top() -> f64 {
+pub(super) fn top() -> f64 {
     0.1
 }
 

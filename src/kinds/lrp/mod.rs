@@ -8,6 +8,8 @@ mod images;
 pub mod mask;
 mod masking;
 mod models;
+pub mod randomise;
+pub mod regions;
 pub mod render;
 mod samples;
 mod scorer;

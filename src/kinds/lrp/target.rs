@@ -111,6 +111,14 @@ impl Target {
         start
     }
 
+    /// Start relevance that stays with these classes, whatever another model answers.
+    pub fn held(&self, classes: &[i64], width: usize) -> Vec<f32> {
+        let contrast = *self == Target::Named(Named::Contrast);
+        let rest = if contrast { -1.0 / (width.max(2) - 1) as f32 } else { 0.0 };
+        let value = |class: i64, place: usize| if place as i64 == class { 1.0 } else { rest };
+        classes.iter().flat_map(|class| (0..width).map(|place| value(*class, place))).collect()
+    }
+
     /// The class that a row explains: the largest entry of a start vector, or that of the logits.
     pub fn class(&self, logits: &[f32], start: Option<&[f32]>) -> usize {
         match (start, self) {

@@ -23,6 +23,7 @@ use composite::{Composite, STABILISER};
 pub mod composite;
 mod layer;
 mod linear;
+pub mod randomise;
 mod rules;
 mod sign;
 mod walk;

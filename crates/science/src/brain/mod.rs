@@ -14,6 +14,7 @@ pub mod reliability;
 pub mod similarity;
 pub mod stats;
 pub mod tests;
+pub mod triplets;
 mod whiten;
 
 use crate::error::{Error, Result};

@@ -5,5 +5,6 @@ pub mod agreement;
 pub mod contrast;
 pub mod fill;
 pub mod order;
+pub mod regions;
 
 pub use order::Layout;
