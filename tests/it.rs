@@ -21,6 +21,8 @@ mod it {
     mod edits;
     mod faults;
     mod fuzz;
+    #[cfg(feature = "models")]
+    mod hostile_models;
     mod house;
     #[cfg(feature = "tables")]
     mod increments;

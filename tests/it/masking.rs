@@ -158,6 +158,15 @@ stages:
     in: { model: train.model, data: some, maps: agreement.consensus }
     with: { fractions: [0.0, 0.2], resamples: 50 }
   heat: { uses: lrp.render, in: { maps: \"maps[*].table\", data: some }, with: { images: 3 } }
+  sanity:
+    uses: lrp.randomise
+    in: { model: \"train[seed=0].model\", data: some }
+    with: { explain: { composite: epsilon_plus_flat }, resamples: 50 }
+  parts:
+    uses: lrp.regions
+    matrix: train
+    in: { maps: maps.table }
+    with: { landmarks: { eyes: [8, 11], mouth: [18, 11] }, resamples: 50 }
 ";
 
 #[test]
@@ -199,10 +208,33 @@ fn maps_of_three_seeds_are_masked_transferred_compared_and_drawn() {
     assert_eq!(at("most", 0), at("least", 0));
     assert!(at("most", 1) < at("least", 1), "the pixels that matter to all are worth more than the others");
     assert!(project.read("results/study/heat/figure.svg").matches("<image").count() == 12);
+    sane(&table("sanity/similarity"));
+    let parts = table("parts/seed=1/summary");
+    assert_eq!(parts.strings("region").unwrap(), ["eyes", "mouth"]);
+    for column in ["share", "area"] {
+        assert!((parts.f64s(column).unwrap().iter().sum::<f64>() - 1.0).abs() < 1e-9, "{column}");
+    }
     // Only what depends on the fill runs again.
     project.edit("sulcus.yaml", "fill: dataset_mean", "fill: { blur: 2.0 }");
     let again = project.ok(&["run", "--json"]).json();
     assert_eq!(again["executed"], serde_json::json!(["transfer"]));
+}
+
+/// Shuffling the last layer is the first step both ways, and a net without any of its weights looks elsewhere.
+fn sane(table: &sulcus::table::Frame) {
+    let texts = |name: &str| table.strings(name).unwrap();
+    let (orders, steps, measures) = (texts("order"), table.i64s("step").unwrap(), texts("measure"));
+    let value = |order: &str, step: i64, measure: &str| {
+        let here = |r: &usize| orders[*r] == order && steps[*r] == step && measures[*r] == measure;
+        let row = (0..table.rows()).find(here).unwrap();
+        table.f64s("value").unwrap()[row]
+    };
+    let last = *steps.iter().max().unwrap();
+    assert_eq!(table.rows() as i64, last * 4);
+    for measure in ["spearman", "ssim"] {
+        assert_eq!(value("cascading", 1, measure), value("independent", 1, measure));
+        assert!(value("cascading", last, measure) < 0.95, "{measure}");
+    }
 }
 
 #[test]
@@ -226,5 +258,7 @@ fn mistakes_are_found_before_anything_runs() {
         "there are maps of 1 models and 3 models",
     );
     wrong("maps: agreement.consensus", "maps: some", "the table has no column `relevance`");
+    wrong("{ composite: epsilon_plus_flat }", "{ composite: epsilonn }", "did you mean");
+    wrong("landmarks: { eyes: [8, 11], mouth: [18, 11] }, ", "", "regions come from one of three");
     wrong("with: { images: 3 }", "with: { images: 0 }", "there must be 1 to 500 images");
 }

@@ -76,7 +76,7 @@ impl Kind for Triplets {
     const NAME: &'static str = "brain.triplets";
     const REVISION: u32 = 1;
     const ABOUT: &'static str = "\
-An RDM from odd-one-out choices: which of three is not like the others?
+An RDM from odd-one-out choices: the one of three that is not like the others.
 
 The dissimilarity of two things is the share of the triplets with both in which one of them was the odd \
 one (Hebart et al. 2020). `rdm` has the columns of `brain.rdm`; with `by`, that column comes first, and \

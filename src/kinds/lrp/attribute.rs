@@ -298,10 +298,10 @@ pub(super) fn compile(params: &Params, start: Start, model: Model) -> Result<Att
 /// Values of the explained tensor in one row.
 pub(super) fn explained_width(made: &Attribution) -> Result<usize, Failure> {
     let dims = made.explained_info.dims.as_deref().unwrap_or_default();
-    let sizes =
+    let mut sizes =
         dims.iter().skip(1).map(|d| if let Dim::Size(s) = d { usize::try_from(*s).ok() } else { None });
-    match sizes.collect::<Option<Vec<usize>>>() {
-        Some(sizes) if !dims.is_empty() => Ok(sizes.iter().product()),
+    match sizes.try_fold(1_usize, |product, size| product.checked_mul(size?)) {
+        Some(width) if !dims.is_empty() => Ok(width),
         _ => {
             Err(Failure::new(format!("the shape of the explained tensor `{}` is not known", made.explained))
                 .hint("name another one with `tensor`"))

@@ -107,7 +107,9 @@ pub fn check_shape(table: &TableFacts, name: &str, input: &TensorFacts) -> Resul
     let wanted: Option<Vec<u64>> =
         input.shape.iter().skip(1).map(|d| if let Dim::Size(s) = d { Some(*s) } else { None }).collect();
     let Some(wanted) = wanted else { return Ok(()) };
-    if given.iter().product::<u64>() == wanted.iter().product::<u64>() {
+    // A model may say anything of its sizes.
+    let values = |sizes: &[u64]| sizes.iter().try_fold(1_u64, |product, size| product.checked_mul(*size));
+    if values(&given).is_some_and(|count| Some(count) == values(&wanted)) {
         return Ok(());
     }
     Err(Complaint::port(
