@@ -6,6 +6,7 @@ usage: masking.py [IMAGES] [FRACTIONS] [ROUNDS] [THREADS]    (SULCUS names the b
 
 import json
 import os
+import pathlib
 import statistics
 import subprocess
 import sys
@@ -52,7 +53,7 @@ def main():
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        path = f"{folder}/results/masking/net.onnx"
+        path = str(next(pathlib.Path(folder, "results").rglob("*.onnx")))
         x = random.standard_normal((BATCH, 3, 224, 224), dtype=numpy.float32)
 
         def bare():
