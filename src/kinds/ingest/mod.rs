@@ -2,6 +2,7 @@
 
 pub mod arrays;
 mod formats;
+pub mod hdf5;
 pub mod images;
 #[cfg(feature = "models")]
 pub mod model_file;
@@ -14,7 +15,7 @@ const ID: &str = "id";
 
 /// The facts of a generated `id` column: row numbers.
 fn id_facts() -> Column {
-    Column { name: ID.to_owned(), dtype: "int64".to_owned(), shape: None, digest: None }
+    Column::new(ID, "int64")
 }
 
 /// A failure to look at a file before a run, as a complaint about the parameter that names it.
