@@ -47,7 +47,9 @@ pub(super) enum Chosen {
     Renamed(IndexMap<String, String>),
 }
 
-pub(super) fn renamed<'de, D: serde::Deserializer<'de>>(from: D) -> Result<IndexMap<String, String>, D::Error> {
+pub(super) fn renamed<'de, D: serde::Deserializer<'de>>(
+    from: D,
+) -> Result<IndexMap<String, String>, D::Error> {
     Ok(match Chosen::deserialize(from) {
         Ok(Chosen::Names(names)) => names.into_iter().map(|name| (name.clone(), name)).collect(),
         Ok(Chosen::Renamed(columns)) => columns,

@@ -84,9 +84,8 @@ fn whole_group(params: &Params, file: &Hdf5) -> Result<Survey, Failure> {
         };
         lists = Some(Lists { column: wanted.clone(), values, ends });
     } else if let Some(name) = names.iter().find(|n| listed(n)) {
-        return Err(Failure::new(format!("`{name}` has a list in each row")).hint(format!(
-            "`explode: {name}` makes a row of each value; `columns` leaves it out"
-        )));
+        return Err(Failure::new(format!("`{name}` has a list in each row"))
+            .hint(format!("`explode: {name}` makes a row of each value; `columns` leaves it out")));
     }
     arrays.retain(|a| !listed(&a.facts.name) && !ends(&a.facts.name));
     if arrays.is_empty() && lists.is_none() {
@@ -280,7 +279,9 @@ spikes:
         };
         let [path] = paths.as_slice() else {
             let text = format!("the pattern matches {} files, not one", paths.len());
-            return Err(Complaint::param("path", text).hint("a `matrix` over the files makes a table of each"));
+            return Err(
+                Complaint::param("path", text).hint("a `matrix` over the files makes a table of each")
+            );
         };
         let facts = survey(params, path).map_err(|f| complaint("path", f))?.facts();
         Ok(Outputs::from([("table".to_owned(), Facts::Table(facts))]))

@@ -1,6 +1,7 @@
 //! Kinds that bring files of the project in as tables.
 
 pub mod arrays;
+mod bids;
 mod formats;
 pub mod hdf5;
 pub mod images;
