@@ -36,6 +36,8 @@ mod it {
     mod own_kinds;
     #[cfg(feature = "models")]
     mod pipelines;
+    #[cfg(feature = "models")]
+    mod providers;
     mod store;
     mod support;
     #[cfg(feature = "tables")]

@@ -92,7 +92,8 @@ pub fn runtime_report(global: &Global) -> Option<RuntimeReport> {
     match model_host(global).runtime() {
         Ok(runtime) => {
             lines.push(line("build", runtime.build()));
-            let names: Vec<&str> = PROVIDERS.iter().filter(|p| p.is_available()).map(|p| p.name).collect();
+            let names: Vec<&str> =
+                PROVIDERS.iter().filter(|p| runtime.has(p).unwrap_or(false)).map(|p| p.name).collect();
             lines.push(line("providers", names.join(", ")));
             Some(RuntimeReport { lines, broken: None })
         }

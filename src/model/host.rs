@@ -1,10 +1,10 @@
 //! What the rest of the program asks of the runtime: find it, fetch it, name it in keys.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::fetch::{VERSION, fetch};
-use super::library::{Found, Places, find};
+use super::library::{Found, Places, find, plugins};
 use super::{Provider, Runtime};
 use crate::stage::{Digest, Failure, RuntimeHost};
 
@@ -47,11 +47,8 @@ impl Host {
             Some(found) => found,
             None => self.fetch()?,
         };
-        let mut hasher = blake3::Hasher::new();
-        hasher
-            .update_mmap_rayon(&found.path)
-            .map_err(|e| Failure::new(format!("cannot read {}: {e}", found.path.display())))?;
-        let provided = Provided { found, digest: hasher.finalize().into() };
+        let digest = digest(&found.path)?;
+        let provided = Provided { found, digest };
         *known = Some(provided.clone());
         Ok(provided)
     }
@@ -78,22 +75,36 @@ impl Host {
     /// # Errors
     /// If it cannot be found, fetched or loaded.
     pub fn runtime(&self) -> Result<&'static Runtime, Failure> {
-        Runtime::load(&self.provide()?.found.path)
+        let runtime = Runtime::load(&self.provide()?.found.path)?;
+        runtime.offer(plugins(&self.places));
+        Ok(runtime)
     }
+}
+
+/// The digest of a library.
+fn digest(path: &Path) -> Result<Digest, Failure> {
+    let mut hasher = blake3::Hasher::new();
+    let hashed = hasher.update_mmap_rayon(path);
+    hashed.map_err(|e| Failure::new(format!("cannot read {}: {e}", path.display())))?;
+    Ok(hasher.finalize().into())
 }
 
 impl RuntimeHost for Host {
     fn identity(&self, providers: &[String]) -> Result<String, Failure> {
         let provided = self.provide()?;
         // CPU is in every library: no need to load it just to name it.
-        let provider = match providers {
-            [only] if only == "cpu" => "cpu",
-            list => {
-                list.iter().try_for_each(|name| Provider::named(name).map(drop))?;
-                self.runtime()?.choose(list)?.name
-            }
+        let list = match providers {
+            [only] if only == "cpu" => return Ok(format!("onnxruntime {} cpu float32", provided.digest)),
+            list => list,
         };
-        Ok(format!("onnxruntime {} {provider} float32", provided.digest))
+        list.iter().try_for_each(|name| Provider::named(name).map(drop))?;
+        let provider = self.runtime()?.choose(list)?;
+        let plugin = plugins(&self.places).into_iter().find(|(name, _)| *name == provider.name);
+        let plugin = match plugin.filter(|_| !provider.is_compiled_in()) {
+            Some((_, library)) => format!(" {}", digest(&library)?),
+            None => String::new(),
+        };
+        Ok(format!("onnxruntime {} {}{plugin} float32", provided.digest, provider.name))
     }
 
     fn library(&self) -> Result<PathBuf, Failure> {

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use super::providers::{PROVIDERS, Provider};
+
 /// Where to look, in this order. The command line fills it; nothing here reads the environment.
 #[derive(Clone, Debug, Default)]
 pub struct Places {
@@ -46,6 +48,22 @@ pub fn find(places: &Places) -> Option<Found> {
     let below = format!("onnxruntime-node/bin/napi-v6/{platform}/{arch}");
     let node = || places.node.iter().find_map(|n| in_folder(&n.join(&below), "an installed npm package"));
     given.or_else(variable).or_else(cached).or_else(python).or_else(node)
+}
+
+/// The libraries of providers in the Python packages of these places, by provider.
+pub(super) fn plugins(places: &Places) -> Vec<(&'static str, PathBuf)> {
+    let (before, after) = match std::env::consts::OS {
+        "windows" => ("", ".dll"),
+        "macos" => ("lib", ".dylib"),
+        _ => ("lib", ".so"),
+    };
+    let of = |provider: &'static Provider| {
+        let plugin = provider.plugin.as_ref()?;
+        let file = format!("{}/{before}{}{after}", plugin.package, plugin.library);
+        let path = places.python.iter().map(|folder| folder.join(&file)).find(|path| path.is_file())?;
+        Some((provider.name, path.canonicalize().ok()?))
+    };
+    PROVIDERS.iter().filter_map(of).collect()
 }
 
 fn found(path: &Path, from: &'static str) -> Option<Found> {

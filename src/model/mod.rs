@@ -1,5 +1,6 @@
 //! ONNX Runtime: the only module that names `ort`.
 
+mod agreement;
 mod fetch;
 mod host;
 mod library;

@@ -1,5 +1,6 @@
 //! The loaded library: once per process.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -13,6 +14,16 @@ use crate::stage::Failure;
 pub struct Runtime {
     pub(super) environment: Environment,
     path: PathBuf,
+    /// Libraries that bring a provider, by its name.
+    plugins: Mutex<BTreeMap<&'static str, Offered>>,
+}
+
+/// A provider's own library.
+#[derive(Debug)]
+struct Offered {
+    library: PathBuf,
+    /// The number of its devices, once it was loaded; why it could not be otherwise.
+    loaded: Option<Result<usize, String>>,
 }
 
 static LOADED: OnceLock<Runtime> = OnceLock::new();
@@ -35,7 +46,11 @@ impl Runtime {
                 };
                 let builder = ort::init_from(path).map_err(|e| wrong(e.to_string()))?;
                 let environment = builder.with_telemetry(false).build().map_err(|e| wrong(e.to_string()))?;
-                LOADED.get_or_init(|| Runtime { environment, path: path.to_owned() })
+                LOADED.get_or_init(|| Runtime {
+                    environment,
+                    path: path.to_owned(),
+                    plugins: Mutex::default(),
+                })
             }
         };
         if runtime.path != path {
@@ -48,6 +63,52 @@ impl Runtime {
         Ok(runtime)
     }
 
+    /// Names the libraries that bring providers which this one is not compiled with. They are loaded when
+    /// their provider is asked for.
+    pub fn offer(&self, plugins: impl IntoIterator<Item = (&'static str, PathBuf)>) {
+        let mut known = self.plugins.lock().unwrap_or_else(PoisonError::into_inner);
+        for (name, library) in plugins {
+            known.entry(name).or_insert(Offered { library, loaded: None });
+        }
+    }
+
+    /// Does the provider run here: compiled in, or by a library of its own that finds a device?
+    ///
+    /// # Errors
+    /// Why its own library does not work; nothing if there is none.
+    pub fn has(&self, provider: &Provider) -> Result<bool, Failure> {
+        if provider.is_compiled_in() {
+            return Ok(true);
+        }
+        let mut known = self.plugins.lock().unwrap_or_else(PoisonError::into_inner);
+        let (Some(plugin), Some(offered)) = (&provider.plugin, known.get_mut(provider.name)) else {
+            return Ok(false);
+        };
+        let library = &offered.library;
+        let loaded = offered.loaded.get_or_insert_with(|| {
+            let registered = self.environment.register_ep_library(plugin.name, library);
+            registered.map(|()| self.devices(plugin.name).count()).map_err(|e| e.to_string())
+        });
+        match loaded {
+            Ok(0) => Err(Failure::new(format!(
+                "the execution provider `{}` finds no device on this machine ({})",
+                provider.name,
+                library.display()
+            ))),
+            Ok(_) => Ok(true),
+            Err(error) => Err(Failure::new(format!(
+                "the execution provider `{}` cannot be loaded from {}: {error}",
+                provider.name,
+                library.display()
+            ))),
+        }
+    }
+
+    /// The devices of a provider that has a library of its own.
+    pub(super) fn devices(&self, name: &'static str) -> impl Iterator<Item = ort::device::Device<'_>> {
+        self.environment.devices().filter(move |device| device.ep().is_ok_and(|ep| ep == name))
+    }
+
     /// What the library says of its build.
     pub fn build(&self) -> String {
         ort::info().to_owned()
@@ -56,15 +117,21 @@ impl Runtime {
     /// The first of `names` that this library has.
     ///
     /// # Errors
-    /// If it has none of them: what to install.
+    /// If it has none of them: what is missing and what to install.
     pub fn choose(&self, names: &[String]) -> Result<&'static Provider, Failure> {
         let mut missing = Vec::new();
+        let mut broken = None;
         for name in names {
             let provider = Provider::named(name)?;
-            if provider.is_available() {
-                return Ok(provider);
+            match self.has(provider) {
+                Ok(true) => return Ok(provider),
+                Ok(false) => {}
+                Err(failure) => broken = broken.or(Some((provider, failure))),
             }
             missing.push(provider);
+        }
+        if let Some((provider, failure)) = broken {
+            return Err(failure.hint(format!("it needs {}", provider.install)));
         }
         let shown: Vec<&str> = missing.iter().map(|p| p.name).collect();
         let needed = missing.first().map_or("", |p| p.install);

@@ -1,11 +1,13 @@
 //! Running a graph.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{SessionInputValue, SessionInputs};
 use ort::value::{DynValue, Tensor, TensorElementType, ValueType};
 
+use super::agreement::Check;
 use super::providers::Provider;
 use super::runtime::Runtime;
 use crate::stage::Failure;
@@ -14,6 +16,9 @@ use crate::stage::Failure;
 pub struct Session {
     session: ort::session::Session,
     provider: &'static str,
+    runtime: &'static Runtime,
+    /// Of the first run on another provider than the processor.
+    check: Option<Check>,
 }
 
 /// Values of a tensor.
@@ -59,6 +64,13 @@ fn failed(context: &str) -> impl Fn(ort::Error) -> Failure + '_ {
         let shown: String = text.lines().next().unwrap_or_default().chars().take(400).collect();
         Failure::new(format!("{context}: {shown}"))
     }
+}
+
+/// Steps that run beside each other use a device one after the other: the processor serves all at once, but
+/// WebGPU's provider crashes when two threads use it.
+fn alone(provider: &str) -> Option<MutexGuard<'static, ()>> {
+    static DEVICE: Mutex<()> = Mutex::new(());
+    (provider != "cpu").then(|| DEVICE.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// From this size on weights are not packed again for the processor: the packed copies would take as much
@@ -132,20 +144,37 @@ impl Session {
             .map_err(|e| text(&e))?
             .with_deterministic_compute(true)
             .map_err(|e| text(&e))?
+            // What it has to say comes back as an error.
+            .with_log_level(ort::logging::LogLevel::Fatal)
+            .map_err(|e| text(&e))?
             .with_optimization_level(GraphOptimizationLevel::All)
             .map_err(|e| text(&e))?
             .with_memory_pattern(planned)
             .map_err(|e| text(&e))?
             .with_prepacking(model.len() < PACKED_BYTES)
             .map_err(|e| text(&e))?;
-        if let Some(dispatch) = provider.dispatch() {
-            builder = builder.with_execution_providers([dispatch]).map_err(|e| {
-                Failure::new(format!("the execution provider `{}` does not work here: {e}", provider.name))
-                    .hint(format!("it needs {}", provider.install))
-            })?;
+        let broken = |error: &dyn std::fmt::Display| {
+            Failure::new(format!("the execution provider `{}` does not work here: {error}", provider.name))
+                .hint(format!("it needs {}", provider.install))
+        };
+        match &provider.plugin {
+            Some(plugin) if !provider.is_compiled_in() => {
+                let options: Vec<(String, String)> =
+                    plugin.options.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+                let device = runtime.devices(plugin.name).take(1);
+                builder = builder.with_devices(device, Some(&options)).map_err(|e| broken(&e))?;
+            }
+            _ => {
+                if let Some(dispatch) = provider.dispatch() {
+                    builder = builder.with_execution_providers([dispatch]).map_err(|e| broken(&e))?;
+                }
+            }
         }
+        let _alone = alone(provider.name);
         let session = builder.commit_from_memory(model).map_err(wrong)?;
-        Ok(Session { session, provider: provider.name })
+        // A loop of training steps parts from the processor's by chaos; nothing else may.
+        let check = (provider.name != "cpu" && !planned).then(|| Check::new(model, threads));
+        Ok(Session { session, provider: provider.name, runtime, check })
     }
 
     /// The execution provider that was registered.
@@ -167,40 +196,42 @@ impl Session {
         self.session.inputs().iter().map(describe).collect()
     }
 
-    /// Runs the graph once; every output that is a float32 or int64 tensor comes back by name.
+    /// Runs the graph once; every output comes back by name.
     ///
     /// # Errors
-    /// If the inputs do not fit, or an output has another type.
+    /// If the inputs do not fit, or an output is neither float32 nor int64.
     pub fn run(&mut self, inputs: Vec<(String, Array)>) -> Result<BTreeMap<String, Array>, Failure> {
-        let wrong = failed("the graph failed");
-        let mut values: Vec<(String, SessionInputValue)> = Vec::with_capacity(inputs.len());
-        for (name, array) in inputs {
-            values.push((name, Held::new(array)?.0.into()));
-        }
-        let outputs = self.session.run(SessionInputs::from(values)).map_err(&wrong)?;
-        let mut out = BTreeMap::new();
-        for (name, value) in outputs.iter() {
-            out.insert(name.to_owned(), array(name, &value)?);
-        }
-        Ok(out)
+        let held = inputs.into_iter().map(|(name, array)| Ok((name, Held::new(array)?)));
+        let held = held.collect::<Result<Vec<(String, Held)>, Failure>>()?;
+        let inputs: Vec<(&str, &Held)> = held.iter().map(|(name, held)| (name.as_str(), held)).collect();
+        let names = self.outputs();
+        let outputs = self.run_held(&inputs, &names.iter().map(String::as_str).collect::<Vec<_>>())?;
+        names.into_iter().zip(outputs).map(|(name, held)| Ok((name.clone(), held.array(&name)?))).collect()
     }
-}
 
-impl Session {
     /// Runs the graph once on tensors that stay where they are, and leaves the outputs `wanted` there too.
+    /// The first outputs of another provider than the processor are compared with the processor's.
     ///
     /// # Errors
-    /// If the inputs do not fit, or there is no such output.
+    /// If the inputs do not fit, there is no such output, or the provider computes something else.
     pub fn run_held(&mut self, inputs: &[(&str, &Held)], wanted: &[&str]) -> Result<Vec<Held>, Failure> {
         let wrong = failed("the graph failed");
         let values: Vec<(&str, SessionInputValue)> =
             inputs.iter().map(|(name, held)| (*name, SessionInputValue::from(&held.0))).collect();
+        let _alone = alone(self.provider);
         let mut outputs = self.session.run(SessionInputs::from(values)).map_err(wrong)?;
         let take = |name: &&str| {
             let value = outputs.remove(name).map(Held);
             value.ok_or_else(|| Failure::new(format!("the graph has no output `{name}`")))
         };
-        wanted.iter().map(take).collect()
+        let outputs = wanted.iter().map(take).collect::<Result<Vec<Held>, Failure>>()?;
+        if let Some(check) = self.check.take() {
+            let named = wanted.iter().zip(&outputs);
+            let arrays = named.map(|(name, held)| Ok(((*name).to_owned(), held.array(name)?)));
+            let arrays = arrays.collect::<Result<Vec<_>, Failure>>()?;
+            check.compare(self.runtime, self.provider, inputs, &arrays)?;
+        }
+        Ok(outputs)
     }
 }
 

@@ -37,6 +37,15 @@ fn nets() -> Vec<(String, Vec<String>)> {
 
 #[test]
 fn golden_maps_through_a_workflow() {
+    let (project, nets) = golden_project();
+    project.ok(&["run"]);
+    assert_eq!(compared(&project, &nets), nets.len() * COMPOSITES.len());
+    let again = project.sulcus(&["run"]);
+    assert!(again.stderr.contains("0 executed"), "{}", again.stderr);
+}
+
+/// A project that draws the maps of every net with every composite; nets with their stage and file.
+pub fn golden_project() -> (Project, Vec<(String, String, String)>) {
     let mut yaml = String::from("name: golden\nstages:\n");
     let mut files = Vec::new();
     for (net, models) in nets() {
@@ -64,13 +73,18 @@ fn golden_maps_through_a_workflow() {
             std::fs::copy(golden(&name), project.path(&name)).unwrap();
         }
     }
-    let ran = project.sulcus(&["run"]);
-    assert_eq!(ran.code, 0, "{}", ran.stderr);
-    for (net, stage, _) in &files {
+    (project, files)
+}
+
+/// Compares the maps that were drawn with the golden ones, and counts them.
+pub fn compared(project: &Project, nets: &[(String, String, String)]) -> usize {
+    let mut count = 0;
+    for (net, stage, _) in nets {
         let golden = read(&format!("lrp/{net}.npz"));
         for composite in COMPOSITES {
             let path = project.path(&format!("results/golden/{stage}/composite={composite}/table.parquet"));
-            let table = read_path(&path, None).unwrap();
+            let Ok(table) = read_path(&path, None) else { continue };
+            count += 1;
             assert_eq!(table.names(), ["id", "target", "logit", "relevance"], "{stage} {composite}");
             let error = difference(
                 &table.tensor_f32("relevance").unwrap().values,
@@ -86,8 +100,7 @@ fn golden_maps_through_a_workflow() {
             }
         }
     }
-    let again = project.sulcus(&["run"]);
-    assert!(again.stderr.contains("0 executed"), "{}", again.stderr);
+    count
 }
 
 /// A transformer as torch exports it, against the map of AttnLRP's authors.

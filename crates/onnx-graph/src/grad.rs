@@ -128,13 +128,10 @@ impl Walk<'_> {
     /// The sum of all gradients that arrived at a value.
     fn sum(&mut self, value: &str) -> Option<String> {
         let parts = self.sums.get(value)?.clone();
-        let total = match &parts[..] {
-            [only] => only.clone(),
-            parts => {
-                let names: Vec<&str> = parts.iter().map(String::as_str).collect();
-                self.b.node("Sum", &names, [])
-            }
-        };
+        let (first, others) = parts.split_first()?;
+        // `Sum` runs on one thread, `Add` on all.
+        let add = |sum: String, part: &String| self.b.node("Add", &[&sum, part], []);
+        let total = others.iter().fold(first.clone(), add);
         self.sums.insert(value.to_owned(), vec![total.clone()]);
         Some(total)
     }

@@ -1,6 +1,6 @@
 //! `BatchNormalization`, with running statistics or with those of the batch.
 
-use super::{Gradient, Op, Site};
+use super::{Gradient, Op, Site, size};
 use crate::build::Attr;
 use crate::error::{Error, Result};
 use crate::model::{attribute, int_attribute};
@@ -44,47 +44,60 @@ impl Op for BatchNormalization {
         Ok(if training(s.node) { vec![x.clone(), running.clone(), running] } else { vec![x.clone()] })
     }
 
+    // With c = x − mean, σ² = variance + ε, gain = scale / σ and n values of a channel: dscale = Σ dy·c / σ,
+    // dbias = Σ dy, dx = gain · (dy − dbias / n) − c · gain · (dscale / σ) / n. Only c, its product with dy and the
+    // last line are as large as x.
     fn gradient(&self, g: &mut Gradient) -> Result<Vec<Option<String>>> {
-        let rank = g.dims(0)?.len();
-        let channels: Vec<i64> = [1, -1].into_iter().chain((2..rank).map(|_| 1)).collect();
-        let others: Vec<i64> = std::iter::once(0).chain(2..rank as i64).collect();
-        let (channels, others) = (g.b.ints(&channels), g.b.ints(&others));
-        let (mean, variance) = statistics(g, &others);
+        let dims = g.dims(0)?.to_vec();
+        let channels: Vec<i64> = [1, -1].into_iter().chain((2..dims.len()).map(|_| 1)).collect();
+        let channels = g.b.ints(&channels);
+        let (mean, variance) = statistics(g, dims.len());
         let wide = |g: &mut Gradient, value: &str| g.b.node("Reshape", &[value, &channels], []);
         let epsilon = epsilon(g.node);
         let epsilon = g.b.float(epsilon);
         let sum = g.b.node("Add", &[&variance, &epsilon], []);
         let deviation = g.b.node("Sqrt", &[&sum], []);
         let (x, scale) = (g.x(0), g.x(1));
-        let (mean, deviation) = (wide(g, &mean), wide(g, &deviation));
+        let mean = wide(g, &mean);
         let centred = g.b.node("Sub", &[&x, &mean], []);
-        let normal = g.b.node("Div", &[&centred, &deviation], []);
-        let weighted = g.dy_times(&normal);
-        let total = [("keepdims", Attr::Int(0))];
-        let dscale = g.b.node("ReduceSum", &[&weighted, &others], total);
-        let dbias = g.b.node("ReduceSum", &[g.dy, &others], [("keepdims", Attr::Int(0))]);
-        let scale = wide(g, &scale);
+        let weighted = g.dy_times(&centred);
+        let dscale = g.sum_by_channel(&weighted, dims.len());
+        let dscale = g.b.node("Div", &[&dscale, &deviation], []);
+        let dbias = g.sum_by_channel(g.dy, dims.len());
         let gain = g.b.node("Div", &[&scale, &deviation], []);
-        let mut flow = g.dy.to_owned();
-        if training(g.node) {
-            // dx = gain · (dy − mean(dy) − normal · mean(dy · normal))
-            let all = g.b.node("Size", &[&x], []);
-            let kept = g.b.node("Size", &[&dbias], []);
-            let count = g.b.node("Div", &[&all, &kept], []);
-            let count = g.b.node("Cast", &[&count], [("to", Attr::Int(1))]);
-            for (sum, along) in [(&dbias, None), (&dscale, Some(&normal))] {
-                let mean = g.b.node("Div", &[sum, &count], []);
-                let mean = wide(g, &mean);
-                let part = along.map_or(mean.clone(), |normal| g.mul(normal, &mean));
-                flow = g.b.node("Sub", &[&flow, &part], []);
-            }
+        let wide_gain = wide(g, &gain);
+        if !training(g.node) {
+            return Ok(vec![Some(g.dy_times(&wide_gain)), Some(dscale), Some(dbias), None, None]);
         }
-        Ok(vec![Some(g.mul(&flow, &gain)), Some(dscale), Some(dbias), None, None])
+        let count = count(g, &dims, &dbias);
+        let shift = g.b.node("Div", &[&dbias, &count], []);
+        let shift = wide(g, &shift);
+        let flow = g.b.node("Sub", &[g.dy, &shift], []);
+        let flow = g.mul(&flow, &wide_gain);
+        let share = g.b.node("Div", &[&dscale, &deviation], []);
+        let share = g.b.node("Div", &[&share, &count], []);
+        let share = g.mul(&share, &gain);
+        let share = wide(g, &share);
+        let along = g.mul(&centred, &share);
+        Ok(vec![Some(g.b.node("Sub", &[&flow, &along], [])), Some(dscale), Some(dbias), None, None])
     }
 }
 
+/// Values of a channel, a float; `channel` is a value of as many elements as there are channels.
+fn count(g: &mut Gradient, dims: &[Dim], channel: &str) -> String {
+    let others = dims.iter().enumerate().filter(|(i, _)| *i != 1);
+    if let Some(count) = others.map(|(_, d)| size(d)).try_fold(1i64, |n, d| n.checked_mul(d?)) {
+        return g.b.float(count as f32);
+    }
+    let x = g.x(0);
+    let all = g.b.node("Size", &[&x], []);
+    let kept = g.b.node("Size", &[channel], []);
+    let count = g.b.node("Div", &[&all, &kept], []);
+    g.b.node("Cast", &[&count], [("to", Attr::Int(1))])
+}
+
 /// Mean and variance that the forward node used. With momentum 0 the running outputs are the batch's own.
-fn statistics(g: &mut Gradient, others: &str) -> (String, String) {
+fn statistics(g: &mut Gradient, rank: usize) -> (String, String) {
     if !training(g.node) {
         return (g.x(3), g.x(4));
     }
@@ -93,10 +106,12 @@ fn statistics(g: &mut Gradient, others: &str) -> (String, String) {
         return (mean.clone(), variance.clone());
     }
     let x = g.x(0);
-    let wide = g.b.node("ReduceMean", &[&x, others], [("keepdims", Attr::Int(1))]);
+    let others: Vec<i64> = std::iter::once(0).chain(2..rank as i64).collect();
+    let others = g.b.ints(&others);
+    let wide = g.b.node("ReduceMean", &[&x, &others], [("keepdims", Attr::Int(1))]);
     let centred = g.b.node("Sub", &[&x, &wide], []);
     let square = g.b.node("Mul", &[&centred, &centred], []);
-    let variance = g.b.node("ReduceMean", &[&square, others], [("keepdims", Attr::Int(0))]);
+    let variance = g.b.node("ReduceMean", &[&square, &others], [("keepdims", Attr::Int(0))]);
     let flat = g.b.ints(&[-1]);
     (g.b.node("Reshape", &[&wide, &flat], []), variance)
 }

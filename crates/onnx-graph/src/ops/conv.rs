@@ -1,9 +1,9 @@
 //! `Conv` in one, two or three dimensions, with groups.
 
+use super::conv_image::image_gradient;
 use super::conv_weight::weight_gradient;
 use super::window::Window;
 use super::{Gradient, Op, Site};
-use crate::build::Attr;
 use crate::error::{Error, Result};
 use crate::model::int_attribute;
 use crate::shape::{Dim, Info};
@@ -52,34 +52,16 @@ impl Op for Conv {
         Ok(vec![Info::new(x.ty, dims)])
     }
 
-    // dx: the transposed convolution, cut to the input's size.
     fn gradient(&self, g: &mut Gradient) -> Result<Vec<Option<String>>> {
         let kernels = g.dims(1)?.to_vec();
         let window = Window::of(g.node, &kernel_sizes(&kernels)?)?;
         let axes = window.axes(g.dims(0)?.get(2..).unwrap_or_default())?;
         let group = int_attribute(g.node, "group", 1);
-        let back: Vec<(i64, i64)> = axes.iter().map(super::window::Axis::back).collect();
-        let pads: Vec<i64> = axes.iter().map(|a| a.before).chain(back.iter().map(|b| b.0)).collect();
-        let more: Vec<i64> = back.iter().map(|b| b.1).collect();
-        let w = g.x(1);
-        let dx = g.b.node(
-            "ConvTranspose",
-            &[g.dy, &w],
-            [
-                ("strides", Attr::Ints(&window.strides)),
-                ("dilations", Attr::Ints(&window.dilations)),
-                ("pads", Attr::Ints(&pads)),
-                // What a stride leaves over at the end must be given back.
-                ("output_padding", Attr::Ints(&more)),
-                ("group", Attr::Int(group)),
-            ],
-        );
+        let dx = image_gradient(g, &axes, &kernels, group);
         let dw = weight_gradient(g, &axes, &kernels, group)?;
         let mut gradients = vec![Some(dx), Some(dw)];
         if g.has(2) {
-            let others: Vec<i64> = std::iter::once(0).chain(2..kernels.len() as i64).collect();
-            let others = g.b.ints(&others);
-            gradients.push(Some(g.b.node("ReduceSum", &[g.dy, &others], [("keepdims", Attr::Int(0))])));
+            gradients.push(Some(g.sum_by_channel(g.dy, kernels.len())));
         }
         Ok(gradients)
     }

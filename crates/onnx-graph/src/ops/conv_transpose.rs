@@ -72,8 +72,7 @@ impl Op for ConvTranspose {
         let dw = g.b.node("Transpose", &[&dw], [("perm", Attr::Ints(&swap))]);
         let mut gradients = vec![Some(dx), Some(dw)];
         if g.has(2) {
-            let others: Vec<i64> = [0].into_iter().chain(spatial).collect();
-            gradients.push(Some(g.sum(g.dy, &others, false)));
+            gradients.push(Some(g.sum_by_channel(g.dy, rank)));
         }
         Ok(gradients)
     }

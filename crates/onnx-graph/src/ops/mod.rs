@@ -16,6 +16,7 @@ mod choose;
 mod concat;
 mod constant;
 mod conv;
+mod conv_image;
 mod conv_transpose;
 mod conv_weight;
 mod curve;
@@ -184,6 +185,17 @@ impl Gradient<'_> {
     pub fn sum(&mut self, value: &str, axes: &[i64], keep: bool) -> String {
         let axes = self.b.ints(axes);
         self.b.node("ReduceSum", &[value, &axes], [("keepdims", Attr::Int(i64::from(keep)))])
+    }
+
+    /// Emits the sums [C] of `value` [N, C, …]. One axis after the other takes the runtime a third of the time
+    /// that all at once do.
+    pub fn sum_by_channel(&mut self, value: &str, rank: usize) -> String {
+        let mut value = value.to_owned();
+        if rank > 2 {
+            let pixels: Vec<i64> = (2..rank as i64).collect();
+            value = self.sum(&value, &pixels, false);
+        }
+        self.sum(&value, &[0], false)
     }
 
     /// The node as inference sees it.

@@ -96,10 +96,13 @@ fn scattered(g: &mut Gradient, dy: &str, at: usize, size: i64, places: Vec<i64>)
     let zeros = places.len() as i64;
     let row = |p: i64| places.iter().position(|q| *q == p).map_or(zeros, |i| i as i64);
     let rows: Vec<i64> = (0..size).map(row).collect();
-    // One row of zeros is put behind the others.
-    let axes = g.b.ints(&[at as i64]);
-    let pads = g.b.ints(&[0, 1]);
-    let padded = g.b.node("Pad", &[dy, &pads, "", &axes], []);
+    let mut from = dy.to_owned();
+    if rows.contains(&zeros) {
+        // One row of zeros is put behind the others.
+        let axes = g.b.ints(&[at as i64]);
+        let pads = g.b.ints(&[0, 1]);
+        from = g.b.node("Pad", &[dy, &pads, "", &axes], []);
+    }
     let rows = g.b.ints(&rows);
-    g.b.node("Gather", &[&padded, &rows], [("axis", Attr::Int(at as i64))])
+    g.b.node("Gather", &[&from, &rows], [("axis", Attr::Int(at as i64))])
 }

@@ -1,5 +1,6 @@
 //! Passes: rewritings of whole graphs that keep what they compute.
 
+mod batch_last;
 mod canonize;
 mod fold;
 mod fuse;
@@ -7,6 +8,7 @@ mod learn;
 mod normal;
 mod opset;
 
+pub(crate) use batch_last::batch_last;
 pub use canonize::{before_softmax, canonize};
 pub(crate) use fuse::fuse;
 pub use normal::normal;

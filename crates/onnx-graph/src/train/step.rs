@@ -6,9 +6,10 @@ use super::running::Running;
 use super::{Settings, State, parameters};
 use crate::build::{Attr, Builder};
 use crate::error::{Error, Result};
-use crate::grad::backward;
+use crate::grad::{Backward, backward};
 use crate::loss::{Loss, emit, odd_ones, right};
 use crate::model::Model;
+use crate::passes::batch_last;
 use crate::proto::{GraphProto, NodeProto, TensorProto};
 use crate::shape::{Dim, Info, Infos, infer};
 use crate::tensor::DataType;
@@ -62,22 +63,22 @@ impl Step {
         let (input, data) = only_input(model)?;
         let names = parameters::moving(&graph, settings)?;
         let running = Running::switch_on(&mut graph, &names)?;
-        let mut info = data.clone();
-        if let Some(Some(rows)) = info.dims.as_mut().map(|d| d.first_mut()) {
+        let mut fed = data.clone();
+        if let Some(Some(rows)) = fed.dims.as_mut().map(|d| d.first_mut()) {
             *rows = Dim::Size(settings.batch as i64);
         }
-        graph.input = vec![info.value(&input)];
+        graph.input = vec![fed.value(&input)];
         apart(&mut graph, &names)?;
         let input = graph.input.first().and_then(|v| v.name.clone()).unwrap_or(input);
         let infos = infer(&graph)?;
         let output = graph.output.first().and_then(|v| v.name.clone());
         let output = output.ok_or_else(|| Error::new("the model has no output"))?;
         let dims = sizes(&infos, &output)?;
-        let constant = |name: &str| graph.initializer.iter().find(|t| parameters::name(t) == name);
+        let info = Info::new(DataType::Float, dims.iter().map(|d| Dim::Size(*d)).collect());
         let slots = settings.optimizer.slots();
         let mut states = Vec::new();
         for name in &names {
-            states.extend(constant(name).map(|t| parameters::state(t, slots)).transpose()?);
+            states.extend(constant(&graph, name).map(|t| parameters::state(t, slots)).transpose()?);
         }
         let trained = states.len();
 
@@ -106,10 +107,12 @@ impl Step {
         }
         let behind = std::mem::take(&mut b.nodes);
         let wrt: Vec<&str> = names.iter().map(String::as_str).collect();
-        let back = backward(&graph, &[(&output, &seed)], &wrt, Builder::new("g_"))?;
-        nodes.extend(back.forward);
+        let mut back = backward(&graph, &[(&output, &seed)], &wrt, Builder::new("g_"))?;
+        let shapes = shapes(&mut graph, &mut back, (&seed, &info))?;
+        let mut laid = Builder::new("l_");
+        nodes.extend(batch_last(back.forward, &shapes, &mut laid)?);
         nodes.extend(behind);
-        nodes.extend(back.nodes);
+        nodes.extend(batch_last(back.nodes, &shapes, &mut laid)?);
 
         let updates = update(&mut b, &states, &back.gradients, settings);
         let mut carried = Vec::new();
@@ -121,7 +124,7 @@ impl Step {
             }
         }
         for (name, new) in running.update(&mut b, &infos)? {
-            if let Some(tensor) = constant(&name) {
+            if let Some(tensor) = constant(&graph, &name) {
                 let state = parameters::state(tensor, &[])?;
                 carried.push(carry(&state, name, new, &state.value));
                 states.push(state);
@@ -143,6 +146,7 @@ impl Step {
         let mut constants: Vec<TensorProto> = graph.initializer.iter().filter(kept).cloned().collect();
         constants.extend(b.constants);
         constants.extend(back.constants);
+        constants.extend(laid.constants);
         let work = work(&graph, &infos);
         let target = target(settings.loss, &dims);
         Ok(Step {
@@ -159,6 +163,28 @@ impl Step {
             work,
         })
     }
+}
+
+fn constant<'g>(graph: &'g GraphProto, name: &str) -> Option<&'g TensorProto> {
+    graph.initializer.iter().find(|t| parameters::name(t) == name)
+}
+
+/// Types and shapes of the values forward and backward, from the gradient at the output on. Both are as before
+/// afterwards; the constants, which may be large, are lent and not copied.
+fn shapes(graph: &mut GraphProto, back: &mut Backward, seed: (&str, &Info)) -> Result<Infos> {
+    let own = graph.initializer.len();
+    let mut whole = GraphProto {
+        node: back.forward.iter().chain(&back.nodes).cloned().collect(),
+        initializer: std::mem::take(&mut graph.initializer),
+        input: graph.input.clone(),
+        ..GraphProto::default()
+    };
+    whole.initializer.append(&mut back.constants);
+    whole.input.push(seed.1.value(seed.0));
+    let infos = infer(&whole);
+    back.constants = whole.initializer.split_off(own);
+    graph.initializer = whole.initializer;
+    infos
 }
 
 fn carry(state: &State, inner: String, new: String, ports: &(String, String)) -> Carried {
