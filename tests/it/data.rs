@@ -68,12 +68,17 @@ stages:
     with: { path: events.tsv, format: bids, sidecar: events.json }
   counts:
     uses: table.sql
-    in: { spikes: spikes, trials: trials, events: events }
+    in: { spikes: spikes, trials: trials }
     with:
       query: >
-        SELECT s.recording, t.second, COUNT(*) AS spikes, (SELECT COUNT(*) FROM events) AS events FROM spikes s
+        SELECT s.recording, t.second, COUNT(*) AS spikes
+        FROM spikes s
         JOIN trials t ON s.spike_times >= t.start_time AND s.spike_times < t.stop_time
         GROUP BY s.recording, t.second ORDER BY s.recording, t.second
+  answered:
+    uses: table.sql
+    in: { events: events }
+    with: { query: SELECT value, COUNT(response_time) AS answers FROM events WHERE value = '4' GROUP BY value }
 ",
     );
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/hdf5");
@@ -93,6 +98,9 @@ stages:
     };
     assert_eq!(cells(0), ["recording 1", "recording 1", "recording 2", "recording 2"]);
     assert_eq!(cells(2), ["127", "101", "120", "102"]);
+    let answered = project.ok(&["show", "answered", "--json"]).stdout;
+    let rows = &serde_json::from_str::<Value>(&answered).unwrap()["rows"];
+    assert_eq!((rows[0][0].as_str(), rows[0][1].as_str()), (Some("4"), Some("3")));
     // A file that is damaged or names another group is refused before anything runs.
     project.edit("sulcus.yaml", "group: units,", "group: unit,");
     let ran = project.sulcus(&["run"]);
