@@ -78,7 +78,8 @@ stages:
   answered:
     uses: table.sql
     in: { events: events }
-    with: { query: SELECT value, COUNT(response_time) AS answers FROM events WHERE value = '4' GROUP BY value }
+    with:
+      query: SELECT value, COUNT(response_time) AS answers FROM events WHERE value = '4' GROUP BY value
 ",
     );
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/hdf5");
