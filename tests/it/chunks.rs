@@ -41,7 +41,7 @@ fn new_rows_cost_what_they_cost() {
     images(&project, &numbers);
     project.ok(&["run"]);
     let (before, chunks) = (logits(&project), kept(&project));
-    assert!(chunks >= 600 / 256, "{chunks} chunks are kept");
+    assert!(chunks >= 600 / 64, "{chunks} chunks are kept");
 
     // Six rows in the middle: at most the chunks around them are made.
     numbers.splice(300..300, 1000..1006);
@@ -52,7 +52,7 @@ fn new_rows_cost_what_they_cost() {
     let old: Vec<_> = after[..300].iter().chain(&after[306..]).cloned().collect();
     // All but the rows in new company are the same to the bit; there the runtime may add in another order.
     let moved = old.iter().zip(&before).filter(|(a, b)| a != b).count();
-    assert!(moved <= 512, "{moved} of 600 rows have other bits");
+    assert!(moved <= 128, "{moved} of 600 rows have other bits");
 
     // Nothing that was kept is used when the step is forced or verified, and it comes to the same bits.
     let forced = project.ok(&["run", "-f", "answers"]);
@@ -74,5 +74,5 @@ fn a_damaged_chunk_is_made_again() {
     images(&project, &(0..301).collect::<Vec<_>>());
     project.ok(&["run"]);
     let first = (0..300).take_while(|row| logits(&project)[*row] == before[*row]).count();
-    assert!(first >= 16, "the first chunk has other values");
+    assert!(first >= 8, "the first chunk has other values");
 }
