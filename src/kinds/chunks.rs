@@ -12,13 +12,13 @@ use crate::stage::{Digest, Failure, Io};
 use crate::table::{self, Frame};
 
 /// A chunk has at least this many rows, but for the last one.
-const LEAST: usize = 16;
+const LEAST: usize = 8;
 /// And at most this many.
-const MOST: usize = 256;
+const MOST: usize = 64;
 /// A row ends its chunk with this probability: 1 in …
-const ONE_IN: u64 = 64;
+const ONE_IN: u64 = 24;
 /// What takes less time is made again sooner than it is found.
-const WORTH_KEEPING: Duration = Duration::from_millis(20);
+const WORTH_KEEPING: Duration = Duration::from_millis(5);
 
 /// The cuts of rows with these digests.
 fn cut(rows: &[Digest]) -> Vec<Range<usize>> {
