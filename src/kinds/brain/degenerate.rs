@@ -247,7 +247,8 @@ fn a_child_is_compared_with_its_parent_or_the_reason_is_said() {
         frame
     };
     let sound = |i: usize| f64::from(uneven(i, 2));
-    let cases: [(&str, &dyn Fn(usize) -> f64, usize); 5] = [
+    type Score<'a> = &'a dyn Fn(usize) -> f64;
+    let cases: [(&str, Score, usize); 5] = [
         ("the same", &sound, 6),
         ("constant", &|_| 0.5, 6),
         ("NaN", &|i| if i == 2 { f64::NAN } else { 0.5 }, 6),
