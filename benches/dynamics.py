@@ -1,21 +1,28 @@
 """The dynamics of SGD against numpy and torch, all on one thread but the Hessian products.
 
-Regression: steps per second of SGD with 100 features and batches of 16 against a numpy loop, and against numpy
-with 64 chains at once. Moments: seconds of the exact stationary moments. Recording: what it costs `model.train`
+Regression: time of the processor for a step of SGD with 100 features and batches of 16 against a numpy loop, and
+against numpy with 64 chains at once. Moments: seconds of the exact stationary moments. Recording: what it costs `model.train`
 to record lengths and 30 + 30 projections at every step. Hessian: one product on a ResNet-18 (3 × 32 × 32 images)
-against torch's double backward, both with two threads and running statistics.
+against torch's double backward, both with two threads and running statistics. Eigenpairs: the top of the spectrum of
+such a net, by `dynamics.hessian` and by scipy's eigsh on torch's products; `width=16 images=64` makes it smaller.
 
-usage: dynamics.py [ROUNDS] [regression] [moments] [recording] [hessian]
+usage: dynamics.py [ROUNDS] [regression] [moments] [recording] [hessian] [eigenpairs] [width=N] [images=N]
 needs: cargo build --release -p science --example dynamics; -p onnx-graph --example products
 """
 
+import collections
 import json
+import os
 import pathlib
+import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+
+# Before numpy is loaded: one thread.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy
 
@@ -39,38 +46,47 @@ def data():
 
 
 def loop(x, y, steps):
-    """Seconds a step of one chain."""
+    """Seconds of the processor for a step of one chain."""
     random = numpy.random.default_rng(2)
     theta, buffer, start = numpy.zeros(FEATURES), numpy.zeros(FEATURES), numpy.zeros(FEATURES)
-    begun = time.perf_counter()
+    begun = time.process_time()
     for _ in range(steps):
         rows = random.integers(0, ROWS, BATCH)
         own = x[rows]
         buffer = BETA * buffer + own.T @ (own @ theta - y[rows]) / BATCH
         theta = theta - ETA * buffer
     ((theta - start) ** 2).sum()
-    return (time.perf_counter() - begun) / steps
+    return (time.process_time() - begun) / steps
 
 
 def batched(x, y, steps, chains=64):
-    """Seconds a step and chain of many chains at once."""
+    """Seconds of the processor for a step and chain of many chains at once."""
     random = numpy.random.default_rng(2)
     theta, buffer = numpy.zeros((chains, FEATURES)), numpy.zeros((chains, FEATURES))
-    begun = time.perf_counter()
+    begun = time.process_time()
     for _ in range(steps):
         rows = random.integers(0, ROWS, (chains, BATCH))
         own = x[rows]
         wrong = (own @ theta[:, :, None])[:, :, 0] - y[rows]
         buffer = BETA * buffer + (wrong[:, None, :] @ own)[:, 0] / BATCH
         theta = theta - ETA * buffer
-    return (time.perf_counter() - begun) / steps / chains
+    return (time.process_time() - begun) / steps / chains
+
+
+def spent(*arguments):
+    """Seconds of the processor that an example takes."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    example(*arguments)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def regression(rounds):
     x, y = data()
     ours, one, many = [], [], []
     for _ in range(rounds):
-        ours.append(example("dynamics", "simulate", 400_000) / 400_000)
+        # The difference of many and few steps leaves out the making of the data.
+        ours.append((spent("dynamics", "simulate", 1_000_000) - spent("dynamics", "simulate", 100_000)) / 900_000)
         one.append(loop(x, y, 20_000))
         many.append(batched(x, y, 1_000))
     ours = statistics.median(ours) * 1e6
@@ -181,40 +197,124 @@ def hessian(rounds, batch=32, threads=2):
     report(f"Hessian product, ResNet-18, {batch} images", statistics.median(ours[1:]), statistics.median(theirs[1:]), "torch")
 
 
-def resnet(torch):
-    """ResNet-18 with a 3×3 stem and no pooling, as `model.build` makes it for small images."""
+EIGENPAIRS = """\
+stages:
+  data:
+    uses: ingest.arrays
+    with: { arrays: { x: x.npy, label: label.npy } }
+  net:
+    uses: model.build
+    with: { architecture: resnet, depth: 18, width: WIDTH, input: [3, 32, 32], classes: 10, seed: 0 }
+  top:
+    uses: dynamics.hessian
+    threads: 2
+    in: { model: net, data: data }
+    with: { input: x, target: label, largest: PAIRS, tolerance: 1.0e-3, batch_size: 64 }
+"""
+
+
+def eigenpairs(rounds, width=64, images=512, pairs=30, threads=2):
+    """The top of the spectrum of an untrained ResNet-18, once, against scipy's eigsh on torch's products."""
+    import onnx
+    import scipy.sparse.linalg
+    import torch
+
+    random = numpy.random.default_rng(0)
+    x = random.normal(size=(images, 3, 32, 32)).astype(numpy.float32)
+    labels = random.integers(0, 10, images)
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        (folder / ".sulcus").mkdir()
+        numpy.save(folder / "x.npy", x)
+        numpy.save(folder / "label.npy", labels)
+        text = EIGENPAIRS.replace("WIDTH", str(width)).replace("PAIRS", str(pairs))
+        (folder / "sulcus.yaml").write_text(text)
+        events = [json.loads(line) for line in sulcus(folder, "run", "-j", "1", "--json").splitlines()]
+        taken = next(e["seconds"] for e in events if e.get("event") == "executed" and e["step"] == "top")
+        names, values = shown(folder, "top.summary", 1)
+        summary = dict(zip(names, values[0]))
+        names, values = shown(folder, "top.spectrum", pairs)
+        ours = numpy.array([float(row[names.index("eigenvalue")]) for row in values])
+        network = onnx.load(next((folder / "results").rglob("net/model.onnx")))
+    weights = {t.name: torch.tensor(onnx.numpy_helper.to_array(t)) for t in network.graph.initializer}
+
+    torch.set_num_threads(threads)
+    net = resnet(torch, width).eval()
+    net.load_state_dict({name: weights[name] for name in net.state_dict() if not name.endswith("tracked")}, strict=False)
+    parameters = list(net.parameters())
+    batches = list(zip(torch.tensor(x).split(64), torch.tensor(labels).split(64)))
+    seconds = []
+
+    def product(vector):
+        begun = time.perf_counter()
+        flat = torch.tensor(vector.ravel(), dtype=torch.float32)
+        parts = [own.view_as(p) for own, p in zip(flat.split([p.numel() for p in parameters]), parameters)]
+        total = 0
+        for inputs, targets in batches:
+            loss = torch.nn.functional.cross_entropy(net(inputs), targets)
+            gradients = torch.autograd.grad(loss, parameters, create_graph=True)
+            found = torch.autograd.grad(gradients, parameters, grad_outputs=parts)
+            total = total + torch.cat([f.flatten() for f in found]).double() * len(targets) / images
+        seconds.append(time.perf_counter() - begun)
+        return total.numpy()
+
+    size = sum(p.numel() for p in parameters)
+    operator = scipy.sparse.linalg.LinearOperator((size, size), matvec=product, dtype=numpy.float64)
+    theirs = scipy.sparse.linalg.eigsh(operator, k=pairs, which="LA", tol=1e-3, return_eigenvectors=False)[::-1]
+    products = int(summary["products"])
+    apart = numpy.abs(ours / theirs - 1).max()
+    print(f"parameters {size}, images {images}, largest {ours[0]:.4g}, last {ours[-1]:.4g}")
+    print(f"products: ours {products}, eigsh {len(seconds)}; relative residual {float(summary['relative_residual']):.2g}")
+    more = f"eigenvalues at most {100 * apart:.3f} % apart"
+    report(f"product of {pairs} pairs", taken / products, statistics.mean(seconds), "torch", "s", more)
+
+
+def shown(folder, what, rows):
+    """Names of columns and rows of a table."""
+    found = json.loads(sulcus(folder, "show", "sulcus.yaml", what, "-n", str(rows), "--json"))
+    return [c["name"] for c in found["facts"]["table"]["columns"]], found["rows"]
+
+
+def resnet(torch, width=64):
+    """ResNet-18 with a 3×3 stem and no pooling, layers named as `model.build` names them."""
     nn = torch.nn
 
     class Block(nn.Module):
         def __init__(self, inside, outside, stride):
             super().__init__()
-            self.body = nn.Sequential(
-                nn.Conv2d(inside, outside, 3, stride, 1, bias=False),
-                nn.BatchNorm2d(outside),
-                nn.ReLU(),
-                nn.Conv2d(outside, outside, 3, 1, 1, bias=False),
-                nn.BatchNorm2d(outside),
-            )
+            self.conv1 = nn.Conv2d(inside, outside, 3, stride, 1, bias=False)
+            self.bn1 = nn.BatchNorm2d(outside)
+            self.conv2 = nn.Conv2d(outside, outside, 3, 1, 1, bias=False)
+            self.bn2 = nn.BatchNorm2d(outside)
             same = inside == outside and stride == 1
-            self.around = nn.Identity() if same else nn.Sequential(
+            self.downsample = nn.Identity() if same else nn.Sequential(
                 nn.Conv2d(inside, outside, 1, stride, bias=False), nn.BatchNorm2d(outside)
             )
 
         def forward(self, x):
-            return torch.relu(self.body(x) + self.around(x))
+            y = torch.relu(self.bn1(self.conv1(x)))
+            return torch.relu(self.bn2(self.conv2(y)) + self.downsample(x))
 
-    layers = [nn.Conv2d(3, 64, 3, 1, 1, bias=False), nn.BatchNorm2d(64), nn.ReLU()]
-    inside = 64
-    for stage, outside in enumerate((64, 128, 256, 512)):
-        for block in range(2):
-            layers.append(Block(inside, outside, 2 if stage and not block else 1))
-            inside = outside
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 10))
+    layers = {"conv1": nn.Conv2d(3, width, 3, 1, 1, bias=False), "bn1": nn.BatchNorm2d(width), "relu": nn.ReLU()}
+    inside = width
+    for stage, outside in enumerate((width, 2 * width, 4 * width, 8 * width)):
+        stride = 2 if stage else 1
+        layers[f"layer{stage + 1}"] = nn.Sequential(Block(inside, outside, stride), Block(outside, outside, 1))
+        inside = outside
+    layers.update(avgpool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), fc=nn.Linear(inside, 10))
+    return nn.Sequential(collections.OrderedDict(layers))
 
 
 if __name__ == "__main__":
     arguments = sys.argv[1:]
     rounds = int(arguments.pop(0)) if arguments and arguments[0].isdigit() else 3
-    cases = {"regression": regression, "moments": moments, "recording": recording, "hessian": hessian}
-    for case in arguments or cases:
+    sizes = dict(a.split("=") for a in arguments if "=" in a)
+    cases = {
+        "regression": regression,
+        "moments": moments,
+        "recording": recording,
+        "hessian": hessian,
+        "eigenpairs": lambda rounds: eigenpairs(rounds, **{name: int(value) for name, value in sizes.items()}),
+    }
+    for case in [a for a in arguments if "=" not in a] or cases:
         cases[case](rounds)

@@ -18,7 +18,7 @@ const MOST: usize = 64;
 /// A row ends its chunk with this probability: 1 in …
 const ONE_IN: u64 = 24;
 /// What takes less time is made again sooner than it is found.
-const WORTH_KEEPING: Duration = Duration::from_millis(20);
+const WORTH_KEEPING: Duration = Duration::from_millis(5);
 
 /// The cuts of rows with these digests.
 fn cut(rows: &[Digest]) -> Vec<Range<usize>> {

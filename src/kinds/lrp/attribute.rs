@@ -13,11 +13,12 @@ use super::explain::Explainer;
 use super::target::{Named, Target};
 use super::with_row_shape;
 use crate::kinds::artefacts::{put_table, runtime};
+use crate::kinds::chunks::{by_chunks, row_digests};
 use crate::kinds::model::facts;
 use crate::kinds::model::train::row_shape;
 use crate::model::Session;
 use crate::stage::{
-    Column, Complaint, Facts, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads,
+    Column, Complaint, Digest, Facts, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads,
     TableFacts,
 };
 use crate::table::{Frame, Tensor, read};
@@ -153,8 +154,9 @@ impl Params {
 impl Kind for Attribute {
     type Params = Params;
     const NAME: &'static str = "lrp.attribute";
-    const REVISION: u32 = 1;
+    const REVISION: u32 = 2;
     const USES_RUNTIME: bool = true;
+    const ROW_WISE: Option<&'static str> = Some("data");
     const ABOUT: &'static str = "Relevance maps: what each input value contributed to a model's answer, row by row.\n\n\
         Forward pass and relevance are one ONNX graph. The result has the row's `id` (or its number), the columns \
         under `keep`, `target` (the explained class), `logit` (its value), and `relevance`, a tensor of the shape of \
@@ -165,7 +167,9 @@ impl Kind for Attribute {
         flat, norm, product, softmax, layer_norm, pass and gradient. Layers that none matches: norm for sums and means, pass for activations, the \
         gradient for pooling and reshaping.\n\n`attn_lrp` explains transformers (Achtibat et al. 2024): the variables of \
         a product share evenly, softmax by its Taylor expansion, layer normalisation with a constant deviation; \
-        decomposed layer normalisation and GELU are recognised.";
+        decomposed layer normalisation and GELU are recognised.\n\nRows are worked on in chunks that are kept: \
+        when the table gets new rows, wherever they stand, only the chunks around them run, and a run that was \
+        killed goes on.";
     const EXAMPLE: &'static str = "\
 maps:
   uses: lrp.attribute
@@ -244,7 +248,22 @@ maps:
         let mut explainer = explainer(params, &made, &shape, io)?;
         io.note("execution_provider", explainer.session.provider());
         io.note("onnxruntime", runtime(io)?.build());
-        let result = explainer.all(&tensor, given.as_deref(), io)?;
+        let each = tensor.row_size().max(1);
+        let lines = made.lines.len() * 4;
+        let maps = by_chunks(io, &read_of_rows(params, &tensor, given.as_deref(), width), |chunk| {
+            let values = tensor.values[chunk.start * each..chunk.end * each].to_vec();
+            let part = Tensor { row_shape: tensor.row_shape.clone(), values };
+            let start = given.as_deref().map(|g| &g[chunk.start * width..chunk.end * width]);
+            let result = explainer.all(&part, start, chunk.start, io)?;
+            let mut frame = Frame::new();
+            frame.push_i64s("target", result.targets)?;
+            frame.push_f64s("logit", result.logits)?;
+            frame.push_tensor_f32("relevance", summed(result.maps, params.sum_channels))?;
+            if params.conservation {
+                frame.push_tensor_f32("counts", Tensor { row_shape: vec![lines], values: result.counts })?;
+            }
+            Ok(frame)
+        })?;
 
         let mut table = Frame::new();
         if !kept.iter().any(|n| n == "id") {
@@ -253,16 +272,36 @@ maps:
         for name in &kept {
             table.push_column_of(&frame, name)?;
         }
-        table.push_i64s("target", result.targets)?;
-        table.push_f64s("logit", result.logits)?;
-        table.push_tensor_f32("relevance", summed(result.maps, params.sum_channels))?;
+        for name in ["target", "logit", "relevance"] {
+            table.push_column_of(&maps, name)?;
+        }
         put_table(io, "table", table)?;
         if params.conservation {
-            let table = conservation(&made, &result.counts, rows)?;
+            let table = conservation(&made, &maps.tensor_f32("counts")?.values, rows)?;
             put_table(io, "conservation", table)?;
         }
         Ok(())
     }
+}
+
+/// Digests of all that is read of each row: its input, the start relevance that it gives, and, where noise is
+/// drawn by the number of the row, that number.
+fn read_of_rows(params: &Params, tensor: &Tensor<f32>, given: Option<&[f32]>, width: usize) -> Vec<Digest> {
+    let mut rows = row_digests(tensor);
+    let noisy = params.composite.is("smooth_grad");
+    if given.is_none() && !noisy {
+        return rows;
+    }
+    for (number, row) in rows.iter_mut().enumerate() {
+        let start = given.map_or(&[][..], |g| &g[number * width..][..width]);
+        let mut bytes = row.bytes().to_vec();
+        bytes.extend(start.iter().flat_map(|v| v.to_le_bytes()));
+        if noisy {
+            bytes.extend((number as u64).to_le_bytes());
+        }
+        *row = Digest::of(&bytes);
+    }
+    rows
 }
 
 /// The graph made ready to run.
@@ -322,7 +361,11 @@ fn summed(maps: Tensor<f32>, channels: bool) -> Tensor<f32> {
 }
 
 /// Means over rows of what each layer passed on.
-fn conservation(made: &Attribution, counts: &[f64], rows: usize) -> Result<Frame, Failure> {
+fn conservation(made: &Attribution, counts: &[f32], rows: usize) -> Result<Frame, Failure> {
+    let mut sums = vec![0.0; made.lines.len() * 4];
+    for row in counts.chunks_exact(sums.len().max(1)) {
+        sums.iter_mut().zip(row).for_each(|(sum, v)| *sum += f64::from(*v));
+    }
     let mut frame = Frame::new();
     let text =
         |pick: fn(&onnx_graph::relevance::Line) -> &String| made.lines.iter().map(pick).collect::<Vec<_>>();
@@ -332,7 +375,7 @@ fn conservation(made: &Attribution, counts: &[f64], rows: usize) -> Result<Frame
     frame.push_strings("rule", &text(|l| &l.rule))?;
     let names = ["relevance_out", "relevance_in", "absorbed_by_bias", "absorbed_by_stabiliser"];
     for (k, name) in names.into_iter().enumerate() {
-        let column = counts.chunks_exact(4).map(|line| line[k] / rows.max(1) as f64).collect();
+        let column = sums.chunks_exact(4).map(|line| line[k] / rows.max(1) as f64).collect();
         frame.push_f64s(name, column)?;
     }
     Ok(frame)

@@ -28,12 +28,13 @@ pub struct Explained {
     pub targets: Vec<i64>,
     pub logits: Vec<f64>,
     pub maps: Tensor<f32>,
-    /// Sums over rows of the conservation table, layer by layer.
-    pub counts: Vec<f64>,
+    /// The conservation table of each row, layer by layer.
+    pub counts: Vec<f32>,
 }
 
 impl Explainer<'_> {
-    /// Explains every row; `given` holds the start relevance where the rows give it, `width` values each.
+    /// Explains rows, the first of which has the number `number` in the table; `given` holds the start relevance
+    /// where the rows give it, `width` values each.
     ///
     /// # Errors
     /// If the graph fails, or a map holds values that are no numbers.
@@ -41,6 +42,7 @@ impl Explainer<'_> {
         &mut self,
         tensor: &Tensor<f32>,
         given: Option<&[f32]>,
+        number: usize,
         io: &Io,
     ) -> Result<Explained, Failure> {
         let (each, rows) = (tensor.row_size(), tensor.rows());
@@ -54,7 +56,7 @@ impl Explainer<'_> {
                 row_shape: tensor.row_shape.clone(),
                 values: Vec::with_capacity(tensor.values.len()),
             },
-            counts: vec![0.0; self.made.lines.len() * 4],
+            counts: Vec::new(),
         };
         for (index, chunk) in tensor.values.chunks(batch * each).enumerate() {
             let (first, count) = (index * batch, chunk.len() / each.max(1));
@@ -69,7 +71,7 @@ impl Explainer<'_> {
             }
             let mut total: Option<Call> = None;
             for copy in 0..samples.count() {
-                let changed = samples.copy(chunk, each, first, copy, self.params.seed);
+                let changed = samples.copy(chunk, each, number + first, copy, self.params.seed);
                 let call = self.call(&changed, start.clone())?;
                 match &mut total {
                     None => total = Some(call),
@@ -85,7 +87,6 @@ impl Explainer<'_> {
                 total.logits = logits;
             }
             self.take(&mut result, total, start.as_deref(), count);
-            io.progress.advance("rows", (first + count) as u64, Some(rows as u64));
         }
         Ok(result)
     }
@@ -106,9 +107,7 @@ impl Explainer<'_> {
             result.maps.row_shape = call.map_shape;
         }
         result.maps.values.extend(call.map);
-        for image in call.counts.chunks_exact(result.counts.len().max(1)) {
-            result.counts.iter_mut().zip(image).for_each(|(total, v)| *total += f64::from(*v));
-        }
+        result.counts.extend(call.counts);
     }
 
     /// One call into the runtime.

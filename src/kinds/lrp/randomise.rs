@@ -105,7 +105,7 @@ impl Rows<'_> {
         let made = attribute::compile(self.params, start, model)?;
         let width = attribute::explained_width(&made)?;
         let mut explainer = attribute::explainer(self.params, &made, &self.shape, io)?;
-        Ok((explainer.all(&self.tensor, self.start.as_deref(), io)?, width))
+        Ok((explainer.all(&self.tensor, self.start.as_deref(), 0, io)?, width))
     }
 
     /// Maps summed over channels.
@@ -238,9 +238,9 @@ impl Similarity {
         frame.push_i64s("step", self.steps)?;
         frame.push_strings("weights", &weights)?;
         frame.push_strings("measure", &measures)?;
-        frame.push_f64s("value", value)?;
-        frame.push_f64s("low", low)?;
-        frame.push_f64s("high", high)?;
+        frame.push_known_f64s("value", value)?;
+        frame.push_known_f64s("low", low)?;
+        frame.push_known_f64s("high", high)?;
         frame.push_i64s("images", self.images)?;
         Ok(frame)
     }

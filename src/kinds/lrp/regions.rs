@@ -155,7 +155,7 @@ impl Kind for Regions {
         its `density`: share ÷ share of the pixels, more than 1 where the model looks more than by chance.\n\n\
         `summary` has for each region the mean `share` over images with a 95 % bootstrap interval, beside its share \
         of the pixels, `area`; p is from flipping the signs of the differences between the two. Maps that are zero \
-        are left out of it.";
+        have no share, and are left out of it.";
     const EXAMPLE: &'static str = "\
 parts:
   uses: lrp.regions
@@ -250,8 +250,8 @@ fn each(ids: &[String], names: &[String], found: &[Vec<Held>]) -> Result<Frame, 
     frame.push_strings("region", &regions)?;
     frame.push_i64s("pixels", found.iter().flatten().map(|h| h.pixels as i64).collect())?;
     frame.push_f64s("relevance", numbers(&|h| h.relevance))?;
-    frame.push_f64s("share", numbers(&|h| h.share))?;
-    frame.push_f64s("density", numbers(&|h| h.share / h.area))?;
+    frame.push_known_f64s("share", numbers(&|h| h.share))?;
+    frame.push_known_f64s("density", numbers(&|h| h.share / h.area))?;
     Ok(frame)
 }
 
@@ -273,7 +273,7 @@ fn summary(names: &[String], found: &[Vec<Held>], draws: Draws) -> Result<Frame,
     frame.push_strings("region", names)?;
     frame.push_i64s("images", images)?;
     for (name, column) in ["area", "share", "low", "high", "p"].into_iter().zip(columns) {
-        frame.push_f64s(name, column)?;
+        frame.push_known_f64s(name, column)?;
     }
     Ok(frame)
 }

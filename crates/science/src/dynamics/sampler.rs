@@ -60,25 +60,17 @@ impl Batches {
         Batches { sampler, batch_size, random, order, next: rows }
     }
 
-    /// A number below `bound`. The bias of this quick way is below bound / 2³².
-    fn below(&mut self, bound: usize) -> usize {
-        ((u64::from(self.random.next_u32()) * bound as u64) >> 32) as usize
-    }
-
     /// Draws the next batch into `batch`.
     pub fn draw(&mut self, batch: &mut Vec<u32>) {
         let rows = self.order.len();
         batch.clear();
         match self.sampler {
             Sampler::Replacement => {
-                for _ in 0..self.batch_size {
-                    let row = self.below(rows) as u32;
-                    batch.push(row);
-                }
+                batch.extend((0..self.batch_size).map(|_| below(&mut self.random, rows) as u32));
             }
             Sampler::Subset => {
                 for place in 0..self.batch_size {
-                    let other = place + self.below(rows - place);
+                    let other = place + below(&mut self.random, rows - place);
                     self.order.swap(place, other);
                 }
                 batch.extend_from_slice(&self.order[..self.batch_size]);
@@ -86,7 +78,7 @@ impl Batches {
             Sampler::Epoch => {
                 if self.next + self.batch_size > rows {
                     for place in (1..rows).rev() {
-                        let other = self.below(place + 1);
+                        let other = below(&mut self.random, place + 1);
                         self.order.swap(place, other);
                     }
                     self.next = 0;
@@ -96,6 +88,11 @@ impl Batches {
             }
         }
     }
+}
+
+/// A number below `bound`. The bias of this quick way is below bound / 2³².
+fn below(random: &mut Xoshiro256PlusPlus, bound: usize) -> usize {
+    ((u64::from(random.next_u32()) * bound as u64) >> 32) as usize
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use rand_xoshiro::rand_core::SeedableRng;
 use rayon::prelude::*;
 
 use super::Sgd;
+use super::chain::{Chain, Rows};
 use super::regression::Regression;
 use super::sampler::{Batches, Sampler};
 use crate::error::{Error, Result};
@@ -107,69 +108,13 @@ pub fn replay(problem: &Regression, sgd: &Sgd, start: &[f64], batches: &[Vec<u32
         return Err(Error::new(format!("a batch asks for a row beyond {}", problem.rows())));
     }
     let rows = Rows::of(problem);
-    let mut chain = Chain::new(&problem.to_modes(start));
+    let mut chain = Chain::new(&rows, &problem.to_modes(start));
     let mut all = Vec::with_capacity(batches.len());
     for batch in batches {
         chain.step(&rows, sgd, batch);
-        all.push(problem.from_modes(&chain.theta));
+        all.push(problem.from_modes(chain.theta()));
     }
     Ok(all)
-}
-
-/// The data row by row, in the eigenbasis.
-struct Rows {
-    x: Vec<f64>,
-    y: Vec<f64>,
-    d: usize,
-}
-
-impl Rows {
-    fn of(p: &Regression) -> Self {
-        let d = p.features();
-        let x = (0..p.rows()).flat_map(|i| (0..d).map(move |j| (i, j))).map(|at| p.x[at]).collect();
-        Rows { x, y: p.y.clone(), d }
-    }
-}
-
-struct Chain {
-    theta: Vec<f64>,
-    buffer: Vec<f64>,
-    gradient: Vec<f64>,
-}
-
-impl Chain {
-    fn new(start: &[f64]) -> Self {
-        Chain { theta: start.to_vec(), buffer: vec![0.0; start.len()], gradient: vec![0.0; start.len()] }
-    }
-
-    fn step(&mut self, rows: &Rows, sgd: &Sgd, batch: &[u32]) {
-        self.gradient.fill(0.0);
-        for row in batch {
-            let x = &rows.x[*row as usize * rows.d..][..rows.d];
-            let error = dot(x, &self.theta) - rows.y[*row as usize];
-            self.gradient.iter_mut().zip(x).for_each(|(g, x)| *g += error * x);
-        }
-        let share = 1.0 / batch.len() as f64;
-        let each = self.theta.iter_mut().zip(&mut self.buffer).zip(&self.gradient);
-        for ((theta, buffer), gradient) in each {
-            *buffer = sgd.momentum * *buffer + gradient * share + sgd.weight_decay * *theta;
-            *theta -= sgd.learning_rate * *buffer;
-        }
-    }
-}
-
-/// Four running sums keep the units of the processor busy.
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    let (mut sums, n) = ([0.0; 4], a.len().min(b.len()));
-    let (a, b) = (&a[..n], &b[..n]);
-    for (x, y) in a.chunks_exact(4).zip(b.chunks_exact(4)) {
-        for lane in 0..4 {
-            sums[lane] += x[lane] * y[lane];
-        }
-    }
-    let rest: f64 =
-        a.chunks_exact(4).remainder().iter().zip(b.chunks_exact(4).remainder()).map(|(x, y)| x * y).sum();
-    (sums[0] + sums[1]) + (sums[2] + sums[3]) + rest
 }
 
 fn run(ensemble: &Ensemble, rows: &Rows, start: &[f64], number: usize) -> Result<Vec<Record>> {
@@ -179,7 +124,7 @@ fn run(ensemble: &Ensemble, rows: &Rows, start: &[f64], number: usize) -> Result
     );
     random.jump();
     let mut batches = Batches::new(ensemble.sampler, ensemble.problem.rows(), sgd.batch_size, random);
-    let mut chain = Chain::new(start);
+    let mut chain = Chain::new(rows, start);
     let (mut batch, mut origin) = (Vec::with_capacity(sgd.batch_size), start.to_vec());
     let mut records = Vec::with_capacity(ensemble.record.len());
     let mut step = 0u64;
@@ -189,20 +134,20 @@ fn run(ensemble: &Ensemble, rows: &Rows, start: &[f64], number: usize) -> Result
             chain.step(rows, sgd, &batch);
             step += 1;
         }
-        if chain.theta.iter().any(|v| !v.is_finite()) {
+        let (theta, buffer) = (chain.theta(), chain.buffer());
+        if theta.iter().any(|v| !v.is_finite()) {
             return Err(Error::new(format!(
                 "chain {number} left all bounds before step {step}: lower the learning rate"
             )));
         }
         if index == 0 && ensemble.from_first_record {
-            origin.clone_from(&chain.theta);
+            origin.copy_from_slice(theta);
         }
         let square = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>();
-        let displacement = square(&mut chain.theta.iter().zip(&origin).map(|(t, o)| t - o));
-        let squared_step = square(&mut chain.buffer.iter().map(|b| sgd.learning_rate * b));
-        let positions =
-            ensemble.modes.iter().map(|m| chain.theta[*m] - ensemble.problem.minimum[*m]).collect();
-        let velocities = ensemble.modes.iter().map(|m| -chain.buffer[*m]).collect();
+        let displacement = square(&mut theta.iter().zip(&origin).map(|(t, o)| t - o));
+        let squared_step = square(&mut buffer.iter().map(|b| sgd.learning_rate * b));
+        let positions = ensemble.modes.iter().map(|m| theta[*m] - ensemble.problem.minimum[*m]).collect();
+        let velocities = ensemble.modes.iter().map(|m| -buffer[*m]).collect();
         records.push(Record { step, displacement, squared_step, positions, velocities });
     }
     Ok(records)
