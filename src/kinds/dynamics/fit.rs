@@ -96,7 +96,7 @@ impl Params {
 impl Kind for Fit {
     type Params = Params;
     const NAME: &'static str = "dynamics.fit";
-    const REVISION: u32 = 2;
+    const REVISION: u32 = 3;
     const ABOUT: &'static str = "What a displacement curve says: exponent, drift and spread, and the model behind it.\n\n\
         The exponent c of D(t) = A tᶜ is the slope of log mean displacement on log time. Its 95 % interval leaves out one \
         chain at a time (of a single chain of positions, one of 8 blocks), never the residuals of the line: points of one \
