@@ -377,4 +377,22 @@ mod tests {
         uneven = uneven.take(&(0..101).collect::<Vec<usize>>()).unwrap();
         assert!(text(json!({}), uneven).contains("different times"));
     }
+
+    #[test]
+    fn curves_that_say_nothing_are_named() {
+        let with = |values: fn(f64) -> f64| {
+            let whole = table(4, 50);
+            let mut frame = Frame::new();
+            for name in ["chain", "step"] {
+                frame.push_column_of(&whole, name).unwrap();
+            }
+            let steps = whole.f64s("step").unwrap();
+            frame.push_f64s("displacement", steps.iter().map(|t| values(*t)).collect()).unwrap();
+            run_tables(&Fit, json!({}), &[("table", frame, &[])]).map(|_| ()).unwrap_err()
+        };
+        assert_eq!(with(|_| 0.0), "nothing has moved at time 1");
+        let wanted = "squared displacement must be a number of 0 or more";
+        assert_eq!(with(|t| if t == 7.0 { f64::NAN } else { t }), wanted);
+        assert_eq!(with(|t| if t == 7.0 { -1.0 } else { t }), wanted);
+    }
 }
