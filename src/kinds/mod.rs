@@ -90,6 +90,8 @@ pub static KINDS: &[&dyn Stage] = &[
     #[cfg(feature = "tables")]
     &ingest::arrays::Arrays,
     #[cfg(feature = "tables")]
+    &ingest::hdf5::IngestHdf5,
+    #[cfg(feature = "tables")]
     &ingest::images::Images,
     #[cfg(feature = "models")]
     &ingest::model_file::IngestModel,

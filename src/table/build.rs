@@ -40,6 +40,15 @@ impl Frame {
         self.push(Series::new(name.into(), values))
     }
 
+    /// Appends a column of 64-bit floats in which a NaN stands for a missing value, and becomes one.
+    ///
+    /// # Errors
+    /// If the name is taken or the number of rows differs.
+    pub fn push_known_f64s(&mut self, name: &str, values: Vec<f64>) -> Result<(), Failure> {
+        let known: Vec<Option<f64>> = values.into_iter().map(|v| (!v.is_nan()).then_some(v)).collect();
+        self.push(Series::new(name.into(), known))
+    }
+
     /// Appends a column of 32-bit floats.
     ///
     /// # Errors

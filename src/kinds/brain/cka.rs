@@ -28,6 +28,8 @@ pub enum Measure {
     Cca,
     /// Of the leading directions with 99 % of the variance.
     Svcca,
+    /// Share of the variance of the first that a linear map of the second explains, on the same stimuli.
+    LinearRegression,
     /// Angle that the best rotation leaves, in radians: 0 for equal shapes.
     ProcrustesAngular,
     /// Mean correlation of each channel of the first with its best of the second.
@@ -46,6 +48,7 @@ impl Measure {
             Measure::CkaRbf => "cka:rbf-biased:median-distance",
             Measure::Cca => "cca:mean",
             Measure::Svcca => "svcca:mean:0.99-of-variance",
+            Measure::LinearRegression => "linear-regression:r2:second-to-first",
             Measure::ProcrustesAngular => "procrustes:angular-radians",
             Measure::SemiMatch => "semi-match:pearson:first-to-second",
             Measure::HardMatch => "hard-match:pearson:mean-of-pairs",
@@ -61,6 +64,7 @@ impl Measure {
             Measure::CkaRbf => cka::rbf(x, y, 1.0)?,
             Measure::Cca => cca::cca_mean(x, y)?,
             Measure::Svcca => cca::svcca(x, y, 0.99)?.mean,
+            Measure::LinearRegression => shape::explained(x, y)?,
             Measure::ProcrustesAngular => shape::procrustes(x, y)?.angular,
             Measure::SemiMatch => matching::semi_match(matching::correlations(x, y)?.as_ref()),
             Measure::HardMatch => {

@@ -1,12 +1,8 @@
 //! `brain.encode`
 
 use schemars::JsonSchema;
-use science::brain::encode::folds::{by_label, contiguous, without};
-use science::brain::encode::nested::nested;
-use science::brain::encode::pls::Pls;
-use science::brain::encode::project::{Pca, sparse};
-use science::brain::encode::ridge::Ridge;
-use science::linalg::{Mat, product, with_threads};
+use science::brain::encode::folds::{by_label, contiguous};
+use science::linalg::with_threads;
 use serde::{Deserialize, Serialize};
 
 use super::held_out::{Data, ceilings, choices, refuse_trained, scores, summary};
@@ -27,6 +23,30 @@ pub enum Method {
     Ridge,
     /// Partial least squares with `components` components.
     Pls,
+    /// Ridge regression in which every column of features is a band with a penalty of its own.
+    Banded,
+}
+
+/// How penalties are chosen on the training rows of each outer fold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Choose {
+    /// By `encode:r2/test-mean` over `inner` folds.
+    #[default]
+    Folds,
+    /// By the squared error of every row left out once.
+    LeaveOneOut,
+}
+
+/// The precision of the linear map.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// 64 bits.
+    #[default]
+    Float64,
+    /// 32 bits: about twice as fast, half the memory.
+    Float32,
 }
 
 /// Fewer features, fitted on training rows alone.
@@ -58,6 +78,16 @@ pub struct Params {
     /// Penalties to choose from.
     #[serde(default = "alphas")]
     pub alphas: Vec<f64>,
+    /// How penalties are chosen.
+    #[serde(default)]
+    pub choose: Choose,
+    /// `banded`: penalties of the bands relative to each other, in the order of `features`, to choose from. Left
+    /// out, every combination of 1 and 100.
+    #[serde(default)]
+    pub ratios: Vec<Vec<f64>>,
+    /// `ridge`: the precision of the map.
+    #[serde(default)]
+    pub precision: Precision,
     /// Components of PLS.
     #[serde(default = "components")]
     pub components: usize,
@@ -125,9 +155,8 @@ const SCORES: &[(&str, &str)] = &[
 ];
 const FOLDS: &[(&str, &str)] = &[("id", "string"), ("fold", "int64")];
 const CHOICES: &[(&str, &str)] = &[("target", "string"), ("fold", "int64"), ("alpha", "float64")];
-
-/// Predictions for every row, and the penalty of every fold and target.
-type Answer = (Mat<f64>, Option<Mat<f64>>);
+const BANDS: &[(&str, &str)] =
+    &[("target", "string"), ("fold", "int64"), ("band", "string"), ("alpha", "float64")];
 
 impl Params {
     fn check(&self, features: &TableFacts, responses: &TableFacts) -> Result<[Vec<String>; 2], Complaint> {
@@ -137,6 +166,7 @@ impl Params {
             columns::exists(responses, fold, "fold")?;
         }
         let x = columns::chosen(features, &self.features, "features")?;
+        self.check_bands(x.len())?;
         Ok([x, columns::chosen(responses, &self.targets, "targets")?])
     }
 
@@ -163,67 +193,20 @@ impl Params {
             Some(fold) => by_label(&responses.i64s(fold)?),
             None => contiguous(&all, self.folds),
         };
+        let facts = features.facts();
+        let width = |name: &String| {
+            facts.column(name).and_then(|c| c.shape.as_ref()).map_or(1, |s| s.iter().product())
+        };
+        let band = own.iter().enumerate().flat_map(|(b, name)| std::iter::repeat_n(b, width(name))).collect();
         Ok(Data {
             x: columns::matrix(&features.take(&rows)?, &own)?,
+            band,
+            bands: own,
             y: columns::matrix(&responses, &targets)?,
             targets: columns::names(&responses, &targets),
             folds: folds.map_err(wrong)?,
             ids,
         })
-    }
-
-    /// Predictions for all rows, each from fits that never saw its fold.
-    fn predict(&self, data: &Data) -> science::error::Result<Answer> {
-        let projected = match self.reduce {
-            Some(Reduce::Sparse(count)) => {
-                let projection = sparse(data.x.ncols(), count, self.seed)?;
-                Some(product(data.x.as_ref(), projection.as_ref()))
-            }
-            _ => None,
-        };
-        let x = projected.as_ref().unwrap_or(&data.x);
-        let pca = match self.reduce {
-            Some(Reduce::Pca(count)) => Some(count),
-            _ => None,
-        };
-        if self.method == Method::Ridge && pca.is_none() {
-            let ridge = Ridge::new(x.as_ref(), data.y.as_ref())?;
-            let found = nested(&ridge, &data.folds, self.inner, &self.alphas)?;
-            return Ok((found.predictions, Some(found.alphas)));
-        }
-        let mut predictions = Mat::zeros(data.y.nrows(), data.y.ncols());
-        let mut alphas = Mat::zeros(data.folds.len(), data.y.ncols());
-        let all: Vec<usize> = (0..data.y.nrows()).collect();
-        for (fold, held) in data.folds.iter().enumerate() {
-            let train = without(&all, held);
-            let take =
-                |m: &Mat<f64>, rows: &[usize]| Mat::from_fn(rows.len(), m.ncols(), |i, j| m[(rows[i], j)]);
-            let (mut own, mut other) = (take(x, &train), take(x, held));
-            if let Some(count) = pca {
-                let components = Pca::fit(own.as_ref(), count)?;
-                (own, other) = (components.apply(own.as_ref())?, components.apply(other.as_ref())?);
-            }
-            let y = take(&data.y, &train);
-            let found = match self.method {
-                Method::Pls => {
-                    Pls::fit(own.as_ref(), y.as_ref(), self.components, true)?.predict(other.as_ref())?
-                }
-                Method::Ridge => {
-                    let rows: Vec<usize> = (0..train.len()).collect();
-                    let ridge = Ridge::new(own.as_ref(), y.as_ref())?;
-                    let inner = contiguous(&rows, self.inner)?;
-                    let scores = ridge.cross_validate(&rows, &inner, &self.alphas)?;
-                    let chosen = science::brain::encode::ridge::best(scores.as_ref());
-                    let chosen: Vec<f64> = chosen.into_iter().map(|i| self.alphas[i]).collect();
-                    chosen.iter().enumerate().for_each(|(j, a)| alphas[(fold, j)] = *a);
-                    ridge.fit(&rows, &chosen)?.predict(other.as_ref())
-                }
-            };
-            for (i, row) in held.iter().enumerate() {
-                (0..found.ncols()).for_each(|j| predictions[(*row, j)] = found[(i, j)]);
-            }
-        }
-        Ok((predictions, (self.method == Method::Ridge).then_some(alphas)))
     }
 }
 
@@ -236,8 +219,10 @@ impl Kind for Encode {
 Predicts responses from features by a linear map and judges it on stimuli that were held out.
 
 Rows are joined by their id. For each outer fold the penalty of every target is chosen by inner folds of \
-the training rows alone, and reductions of the features are fitted on them alone. Features are not \
-standardised; the intercept is free of the penalty.
+the training rows alone (or, with `choose: leave_one_out`, by leaving out one of them after the other), and \
+reductions of the features are fitted on them alone. Features are not standardised; the intercept is free of \
+the penalty. With `method: banded` each column of `features` has a penalty of its own, chosen from `ratios` \
+times `alphas` for every target.
 
 `scores` has one row a target, metric and outer fold: `encode:r:fold` is Pearson's correlation, \
 `encode:r2/test-mean:fold` is \
@@ -274,7 +259,11 @@ encode:
                 Port::new("draws", PortType::Table, "The rows of every bootstrap draw."),
                 Port::new("predictions", PortType::Table, "Held-out predictions: a tensor a row."),
                 Port::new("folds", PortType::Table, "The fold of every row."),
-                Port::new("choices", PortType::Table, "The penalty of every target and fold; empty for PLS."),
+                Port::new(
+                    "choices",
+                    PortType::Table,
+                    "The penalty of every target and fold (and band); empty for PLS.",
+                ),
             ],
             ..Ports::default()
         }
@@ -295,6 +284,7 @@ encode:
         if let Some((param, value, least)) = few.into_iter().find(|(_, value, least)| value < least) {
             return Err(Complaint::param(param, format!("{value} is fewer than {least}")));
         }
+        params.check_method()?;
         for input in context.inputs.get("trained").into_iter().flatten() {
             if let Some(table) = input.facts.table() {
                 columns::exists(table, &params.id, "id")?;
@@ -308,7 +298,7 @@ encode:
             ("summary", SUMMARY),
             ("draws", DRAWS),
             ("folds", FOLDS),
-            ("choices", CHOICES),
+            ("choices", if params.method == Method::Banded { BANDS } else { CHOICES }),
         ];
         Ok(outputs.into_iter().map(|(port, columns)| (port.to_owned(), columns::facts(columns))).collect())
     }
@@ -317,7 +307,7 @@ encode:
         let data = params.read(io)?;
         refuse_trained(io, &params.id, &data.ids)?;
         let found = with_threads(io.threads, || params.predict(&data)).and_then(|answer| answer);
-        let (predictions, alphas) = found.map_err(wrong)?;
+        let (predictions, penalties) = found.map_err(wrong)?;
         put_table(io, "scores", scores(&data, &predictions, &ceilings(io, &data.targets)?)?)?;
         let (summary, draws) = summary((params.draws, params.level, params.seed), &data, &predictions)?;
         put_table(io, "summary", summary)?;
@@ -338,98 +328,9 @@ encode:
         put_table(io, "predictions", table)?;
         put_table(io, "folds", folds)?;
 
-        put_table(io, "choices", choices(&data, alphas.as_ref())?)
+        put_table(io, "choices", choices(&data, &penalties, params.method == Method::Banded)?)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::kinds::testing::{Input, Run, run_tables};
-
-    fn value(i: i64) -> f64 {
-        ((i * 37) % 23) as f64 / 23.0
-    }
-
-    fn features(rows: std::ops::Range<i64>) -> Frame {
-        let mut frame = Frame::new();
-        frame.push_i64s("id", rows.clone().collect()).unwrap();
-        frame.push_f64s("a", rows.clone().map(value).collect()).unwrap();
-        frame.push_f64s("b", rows.map(|i| value(i * i + 5)).collect()).unwrap();
-        frame
-    }
-
-    fn responses(of: impl Fn(i64) -> f64) -> Frame {
-        let mut frame = Frame::new();
-        frame.push_i64s("id", (0..60).rev().collect()).unwrap();
-        frame.push_f64s("voxel", (0..60).rev().map(of).collect()).unwrap();
-        frame
-    }
-
-    fn run(with: &[(&str, serde_json::Value)], y: Frame, more: &[Input]) -> Result<Run, String> {
-        let mut params = json!({"features": ["a", "b"], "targets": ["voxel"], "draws": 50});
-        with.iter().for_each(|(name, value)| params[*name] = value.clone());
-        let mut inputs = vec![("features", features(0..60), &[][..]), ("responses", y, &[][..])];
-        inputs.extend(more.iter().cloned());
-        run_tables(&Encode, params, &inputs)
-    }
-
-    fn linear(i: i64) -> f64 {
-        2.0 * value(i) - value(i * i + 5)
-    }
-
-    #[test]
-    fn a_linear_response_is_predicted_by_every_method() {
-        for with in [
-            vec![],
-            vec![("method", json!("pls")), ("components", json!(2))],
-            vec![("reduce", json!({"pca": 2}))],
-        ] {
-            let run = run(&with, responses(linear), &[]).unwrap();
-            assert!(run.table("summary").f64s("value").unwrap()[0] > 0.99, "{with:?}");
-            for port in ["scores", "summary", "draws", "folds", "choices"] {
-                assert_eq!(run.inferred(port).columns, run.table(port).facts().columns, "{port}");
-            }
-        }
-    }
-
-    #[test]
-    fn scores_are_normalised_by_the_reliability_where_there_is_one() {
-        let ceiling = |value: f64| {
-            let mut frame = Frame::new();
-            frame.push_strings("target", &["voxel"]).unwrap();
-            frame.push_strings("benchmark", &["key"]).unwrap();
-            frame.push_strings("metric", &["sb:mean-of-splits"]).unwrap();
-            frame.push_f64s("value", vec![value]).unwrap();
-            frame
-        };
-        let scores = |value| {
-            let run = run(&[], responses(linear), &[("ceiling", ceiling(value), &[])]).unwrap();
-            run.table("scores").f64s("value").unwrap()
-        };
-        let found = scores(0.25);
-        assert_eq!(found.len(), 15);
-        assert!((0..5).all(|f| (found[10 + f] - found[f] / 0.5).abs() < 1e-12), "{found:?}");
-        assert_eq!(scores(0.0).len(), 10);
-    }
-
-    #[test]
-    fn rows_that_entered_training_are_named() {
-        let leak = [("trained", features(57..70), &[][..])];
-        let text = run(&[], responses(linear), &leak).err().unwrap();
-        assert!(text.starts_with("3 rows entered training and cannot be scored: 59, 58, 57"), "{text}");
-        assert!(run(&[], responses(linear), &[("trained", features(60..70), &[])]).is_ok());
-    }
-
-    #[test]
-    fn what_cannot_be_scored_is_named() {
-        let text = run(&[], responses(|i| f64::from(u8::from(i < 12)).max(0.5)), &[]).err().unwrap();
-        assert!(text.contains("constant"), "{text}");
-        let text = run(&[("alphas", json!([1.0, 0.0]))], responses(linear), &[]).err().unwrap();
-        assert!(text.starts_with("0 is not a positive number"), "{text}");
-        let text = run(&[], responses(|i| if i == 3 { f64::NAN } else { 1.0 }), &[]).err().unwrap();
-        assert!(text.starts_with("column `voxel`, row 56: NaN"), "{text}");
-    }
-}
+mod tests;

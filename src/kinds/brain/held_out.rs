@@ -17,6 +17,9 @@ use crate::table::{self, Frame};
 pub(super) struct Data {
     pub(super) ids: Vec<String>,
     pub(super) x: Mat<f64>,
+    /// The band of every column of `x`, and the bands' names.
+    pub(super) band: Vec<usize>,
+    pub(super) bands: Vec<String>,
     pub(super) y: Mat<f64>,
     pub(super) targets: Vec<String>,
     pub(super) folds: Vec<Vec<usize>>,
@@ -165,16 +168,19 @@ pub(super) fn refuse_trained(io: &Io, id: &str, ids: &[String]) -> Result<(), Fa
     Ok(())
 }
 
-/// The penalty of every target and outer fold; no rows without penalties.
-pub(super) fn choices(data: &Data, alphas: Option<&Mat<f64>>) -> Result<Frame, Failure> {
-    let placed: Vec<(usize, usize)> = alphas
-        .into_iter()
-        .flat_map(|a| (0..a.ncols()).flat_map(|j| (0..a.nrows()).map(move |f| (f, j))))
-        .collect();
+/// The penalty of every target and outer fold, and of every band if asked; no rows without penalties.
+pub(super) fn choices(data: &Data, penalties: &[Mat<f64>], bands: bool) -> Result<Frame, Failure> {
+    let first = penalties.first();
+    let (folds, targets) = first.map_or((0, 0), |p| (p.nrows(), p.ncols()));
+    let placed = (0..targets).flat_map(|j| (0..folds).map(move |f| (f, j)));
+    let rows: Vec<(usize, (usize, usize))> =
+        placed.flat_map(|at| (0..penalties.len()).map(move |band| (band, at))).collect();
     let mut choices = Frame::new();
-    choices.push_strings("target", &placed.iter().map(|(_, j)| &data.targets[*j]).collect::<Vec<_>>())?;
-    choices.push_i64s("fold", placed.iter().map(|(f, _)| *f as i64).collect())?;
-    let chosen = |a: &Mat<f64>| placed.iter().map(|at| a[*at]).collect();
-    choices.push_f64s("alpha", alphas.map(chosen).unwrap_or_default())?;
+    choices.push_strings("target", &rows.iter().map(|(_, at)| &data.targets[at.1]).collect::<Vec<_>>())?;
+    choices.push_i64s("fold", rows.iter().map(|(_, at)| at.0 as i64).collect())?;
+    if bands {
+        choices.push_strings("band", &rows.iter().map(|(band, _)| &data.bands[*band]).collect::<Vec<_>>())?;
+    }
+    choices.push_f64s("alpha", rows.iter().map(|(band, at)| penalties[*band][*at]).collect())?;
     Ok(choices)
 }

@@ -69,14 +69,14 @@ impl Kind for Leaderboard {
     type Params = Params;
 
     const NAME: &'static str = "brain.leaderboard";
-    const REVISION: u32 = 1;
+    const REVISION: u32 = 2;
     const ABOUT: &'static str = "\
 Puts models in the order of their scores, one list for every metric and benchmark.
 
 A benchmark is known by its key, a digest of data, split, metric, ceiling and code: scores with different \
 keys are never ranked against each other, so a changed formula or a changed split makes new lists beside \
 the old. Within a list every model stands once. Intervals and ceilings are carried over where a table has \
-them, NaN elsewhere; equal scores share a rank.";
+them, and missing elsewhere; equal scores share a rank.";
     const EXAMPLE: &'static str = "\
 board:
   uses: brain.leaderboard
@@ -148,7 +148,7 @@ board:
         out.push_i64s("rank", ranks)?;
         out.push_strings("model", &texts[2])?;
         for (name, values) in ["value"].into_iter().chain(CARRIED).zip(numbers) {
-            out.push_f64s(name, values)?;
+            out.push_known_f64s(name, values)?;
         }
         put_table(io, "board", out)
     }

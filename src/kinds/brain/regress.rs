@@ -140,14 +140,15 @@ impl Kind for Regress {
     type Params = Params;
 
     const NAME: &'static str = "brain.regress";
-    const REVISION: u32 = 1;
+    const REVISION: u32 = 2;
     const ABOUT: &'static str = "\
 Compares a child model with its parent on every benchmark that the parent was scored on.
 
 `verdicts` has one row a benchmark: both mean scores, the mean paired difference (child − parent) over \
 units with its interval by Student's t, two-sided `p` and `q` (adjusted for the false discovery rate over \
 benchmarks), and a `verdict`: `lost` if the whole interval is below 0, `won` if it is above, `no \
-difference`, `one unit` where there is nothing to pair, or `missing` if the child has no score. With \
+difference`, `one unit` where there is nothing to pair, or `missing` if the child has no score; what \
+cannot be computed is missing. With \
 `refuse_losses` a lost or missing benchmark fails the step.";
     const EXAMPLE: &'static str = "\
 regression:
@@ -212,12 +213,12 @@ regression:
         out.push_strings("benchmark", &rows.iter().map(|r| &r.benchmark).collect::<Vec<_>>())?;
         out.push_strings("verdict", &rows.iter().map(|r| r.verdict).collect::<Vec<_>>())?;
         out.push_f64s("parent", numbers(&|r| r.means[0]))?;
-        out.push_f64s("child", numbers(&|r| r.means[1]))?;
-        out.push_f64s("difference", numbers(&|r| r.means[1] - r.means[0]))?;
-        out.push_f64s("low", numbers(&|r| r.interval.0))?;
-        out.push_f64s("high", numbers(&|r| r.interval.1))?;
-        out.push_f64s("p", numbers(&|r| r.p))?;
-        out.push_f64s("q", q)?;
+        out.push_known_f64s("child", numbers(&|r| r.means[1]))?;
+        out.push_known_f64s("difference", numbers(&|r| r.means[1] - r.means[0]))?;
+        out.push_known_f64s("low", numbers(&|r| r.interval.0))?;
+        out.push_known_f64s("high", numbers(&|r| r.interval.1))?;
+        out.push_known_f64s("p", numbers(&|r| r.p))?;
+        out.push_known_f64s("q", q)?;
         out.push_i64s("units", rows.iter().map(|r| r.units as i64).collect())?;
         put_table(io, "verdicts", out)
     }

@@ -1,13 +1,14 @@
 //! `design.loop`
 
 use schemars::JsonSchema;
-use science::design::disagree::Separation;
-use science::design::recover::{Response, drawn, information, next, posterior};
+use science::design::answers::Answers;
+use science::design::recover::{Given, next, posterior};
+use science::design::respond::{Graded, Respond};
 use science::design::sample;
 use science::linalg::with_threads;
 use serde::{Deserialize, Serialize};
 
-use super::predictions::{self, Link, Predictions};
+use super::predictions::{self, Link, Predictions, width};
 use crate::kinds::artefacts::put_table;
 use crate::kinds::table::draw::uniform;
 use crate::kinds::wrong;
@@ -15,7 +16,7 @@ use crate::kinds::{columns, words};
 use crate::stage::{
     Column, Complaint, Facts, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports,
 };
-use crate::table::{self, Frame};
+use crate::table::{self, ArrayFacts, Element, Frame};
 
 /// `design.loop`: one round of an experiment that goes by the answers so far.
 pub struct Loop;
@@ -46,15 +47,20 @@ pub struct Params {
     /// The column that names the stimulus in all tables.
     #[serde(default = "id")]
     pub id: String,
-    /// The column of `responses` with the class that was answered, counted from 0.
+    /// The column of `responses` with the class that was answered, counted from 0, or with the response that was
+    /// measured.
     #[serde(default = "response")]
     pub response: String,
     /// How outputs become probabilities.
     #[serde(default)]
     pub link: Link,
-    /// The share of answers that are expected to be blind.
-    #[serde(default = "lapse")]
-    pub lapse: f64,
+    /// The share of answers that are expected to be blind; 0.02 if not given.
+    #[serde(default)]
+    pub lapse: Option<f64>,
+    /// Where outputs are predicted responses and not classes: the standard deviation of a measured response
+    /// around them.
+    #[serde(default)]
+    pub noise: Option<f64>,
     /// Answer this round's stimuli too, as a simulated subject that is this model: its matrix cell, such as
     /// `lenet/0`.
     #[serde(default)]
@@ -72,15 +78,68 @@ fn response() -> String {
     "response".to_owned()
 }
 
-fn lapse() -> f64 {
-    0.02
-}
-
 const BELIEFS: &[(&str, &str)] = &[("round", "int64"), ("model", "string"), ("probability", "float64")];
 
-/// The responses of the earlier rounds, as rows of the pool and classes.
-fn earlier(params: &Params, io: &Io, predictions: &Predictions) -> Result<Vec<Response>, Failure> {
-    let mut responses = Vec::new();
+/// Reads and writes responses of one kind.
+trait Responses: Respond {
+    /// The responses in a column of a table.
+    fn read(&self, frame: &Frame, column: &str, width: usize)
+    -> Result<Vec<Option<Self::Response>>, Failure>;
+
+    /// What a response can be, for errors.
+    fn possible(&self, width: usize) -> String;
+
+    /// Appends responses to a table.
+    fn write(frame: &mut Frame, column: &str, responses: &[Self::Response]) -> Result<(), Failure>;
+}
+
+impl Responses for Answers {
+    fn read(&self, frame: &Frame, column: &str, width: usize) -> Result<Vec<Option<usize>>, Failure> {
+        let class = |c: i64| usize::try_from(c).ok().filter(|c| *c < width);
+        Ok(frame.i64s(column)?.into_iter().map(class).collect())
+    }
+
+    fn possible(&self, width: usize) -> String {
+        format!("none of the classes 0 to {}", width - 1)
+    }
+
+    fn write(frame: &mut Frame, column: &str, responses: &[usize]) -> Result<(), Failure> {
+        frame.push_i64s(column, responses.iter().map(|class| *class as i64).collect())
+    }
+}
+
+impl Responses for Graded {
+    fn read(&self, frame: &Frame, column: &str, width: usize) -> Result<Vec<Option<Vec<f64>>>, Failure> {
+        let tensor = frame.tensor_f64(column)?;
+        if tensor.row_size() != width {
+            let text = format!("a response has {} numbers, and a prediction {width}", tensor.row_size());
+            return Err(Failure::new(text));
+        }
+        let finite = |row: &[f64]| row.iter().all(|v| v.is_finite()).then(|| row.to_vec());
+        Ok(tensor.values.chunks_exact(width).map(finite).collect())
+    }
+
+    fn possible(&self, _width: usize) -> String {
+        "no finite number".to_owned()
+    }
+
+    fn write(frame: &mut Frame, column: &str, responses: &[Vec<f64>]) -> Result<(), Failure> {
+        let width = responses.first().map_or(1, Vec::len);
+        let shape = if width == 1 { vec![responses.len()] } else { vec![responses.len(), width] };
+        let facts = ArrayFacts { name: column.to_owned(), element: Element::F64, shape };
+        let bytes: Vec<u8> = responses.iter().flatten().flat_map(|v| v.to_le_bytes()).collect();
+        frame.push_array(column, &facts, &bytes)
+    }
+}
+
+/// The responses of the earlier rounds, with their rows of the pool.
+fn earlier<R: Responses>(
+    params: &Params,
+    io: &Io,
+    predictions: &Predictions,
+    models: &R,
+) -> Result<Vec<Given<R>>, Failure> {
+    let mut given = Vec::new();
     for (round, bound) in io.many("responses").iter().enumerate() {
         let frame = table::read(bound, None)?;
         let context = |f: Failure| f.context(format!("responses of round {}", round + 1));
@@ -89,25 +148,18 @@ fn earlier(params: &Params, io: &Io, predictions: &Predictions) -> Result<Vec<Re
                 "fill them in for the stimuli of that round, or leave this round out until they are there";
             return Err(context(Failure::new("there are none yet").hint(hint)));
         }
-        let (ids, classes) = (frame.strings(&params.id), frame.i64s(&params.response));
-        for (id, class) in ids.map_err(context)?.iter().zip(classes.map_err(context)?) {
-            let stimulus = predictions.ids.iter().position(|own| own == id);
-            let class = usize::try_from(class).ok().filter(|c| *c < predictions.width);
+        let ids = frame.strings(&params.id).map_err(context)?;
+        let responses = models.read(&frame, &params.response, predictions.width).map_err(context)?;
+        for (id, response) in ids.iter().zip(responses) {
             let wrong = |text: String| context(Failure::new(text));
+            let stimulus = predictions.ids.iter().position(|own| own == id);
             let stimulus =
                 stimulus.ok_or_else(|| wrong(format!("no model has a prediction for stimulus {id}")))?;
-            responses.push((
-                stimulus,
-                class.ok_or_else(|| {
-                    wrong(format!(
-                        "the response to stimulus {id} is none of the classes 0 to {}",
-                        predictions.width - 1
-                    ))
-                })?,
-            ));
+            let what = || format!("the response to stimulus {id} is {}", models.possible(predictions.width));
+            given.push((stimulus, response.ok_or_else(|| wrong(what()))?));
         }
     }
-    Ok(responses)
+    Ok(given)
 }
 
 impl Kind for Loop {
@@ -125,8 +177,12 @@ or from `simulate`, which adds the output `responses`. A round whose earlier res
 and so is every later one; no earlier one is. A table of responses without rows is an error: the round waits for \
 them.
 
+With `noise`, outputs are predicted responses and `responses` has what was measured: a number, or a tensor of \
+as many as a prediction. The noise is taken to be Gaussian and independent.
+
 `stimuli` has the round's number (one more than the tables of responses), `id`, `rank` from 1 and \
-`information`, the bits that the answer to this stimulus alone is expected to tell about which model is right. \
+`information`, the bits that the answer to this stimulus alone is expected to tell about which model is right \
+(with `noise`, a lower bound of them by Kolchinsky and Tracey 2017). \
 Stimuli that were shown come again only when all were. `beliefs` has the probability of every model before this \
 round, by Bayes' rule from equal ones.";
     const EXAMPLE: &'static str = "\
@@ -160,10 +216,7 @@ round_2:
         if params.n == 0 {
             return Err(Complaint::param("n", "no stimulus is asked for"));
         }
-        if !(0.0..1.0).contains(&params.lapse) {
-            let text = format!("a lapse rate of {} is not between 0 and 1", params.lapse);
-            return Err(Complaint::param("lapse", text));
-        }
+        predictions::check_responses(params.noise, params.lapse, params.link)?;
         let why = "an experiment tells models apart";
         predictions::check(context, params.outputs.as_deref(), &params.id, 2, why)?;
         for table in context.inputs.get("responses").into_iter().flatten().filter_map(|t| t.facts.table()) {
@@ -188,7 +241,15 @@ round_2:
             let columns = vec![round.clone(), id.clone(), rank, Column::new("information", "float64")];
             outputs.insert("stimuli".to_owned(), Facts::columns(columns));
             if params.simulate.is_some() {
-                let columns = vec![round, id, Column::new(&params.response, "int64")];
+                let response = match (params.noise, first.and_then(|t| width(t, params.outputs.as_deref()))) {
+                    (None, _) => Column::new(&params.response, "int64"),
+                    (Some(_), None | Some(1)) => Column::new(&params.response, "float64"),
+                    (Some(_), Some(width)) => Column {
+                        shape: Some(vec![width]),
+                        ..Column::new(&params.response, "tensor(float64)")
+                    },
+                };
+                let columns = vec![round, id, response];
                 outputs.insert("responses".to_owned(), Facts::columns(columns));
             }
         }
@@ -197,140 +258,78 @@ round_2:
 
     fn run(params: &Params, io: &mut Io) -> Result<(), Failure> {
         let bounds = io.many("predictions");
-        let first = bounds.first().ok_or_else(|| Failure::new("there are no predictions"))?;
-        let names = table::read(first, Some(&[&params.id]))?;
         let predictions = Predictions::read(bounds, params.outputs.as_deref(), &params.id, None)?;
-        let answers = predictions.answers(params.link)?;
-        answers.check_distributions().map_err(|e| predictions.named(e))?;
-        let answers = answers.lapsing(params.lapse).map_err(wrong)?;
-        let responses = earlier(params, io, &predictions)?;
-        let round = io.many("responses").len() as i64 + 1;
-        let beliefs = posterior(&answers, &responses).map_err(wrong)?;
-        let pool = answers.stimuli();
-        let mut shown = vec![false; pool];
-        responses.iter().for_each(|(stimulus, _)| shown[*stimulus] = true);
-        if shown.iter().all(|s| *s) {
-            shown.fill(false);
+        match params.noise {
+            None => round(params, io, &predictions, &predictions.lapsing(params.link, params.lapse)?),
+            Some(noise) => round(params, io, &predictions, &predictions.graded(noise)?),
         }
-        let free: Vec<usize> = (0..pool).filter(|i| !shown[*i]).collect();
-        if params.n > free.len() {
-            let text = format!("{} stimuli for a round, and {} of {pool} are left", params.n, free.len());
-            return Err(Failure::new(text).hint("make `n` smaller, or the pool larger"));
-        }
-        let chosen = match params.method {
-            Method::Random => sample::random(&free, params.n, params.seed, round as u64).map_err(wrong)?,
-            Method::Adaptive => {
-                let prior = vec![1.0 / answers.models() as f64; answers.models()];
-                let mut separation = Separation::new(&answers, &prior).map_err(|e| predictions.named(e))?;
-                with_threads(io.threads, || next(&mut separation, &beliefs, params.n, &shown))
-                    .map_err(wrong)?
-            }
-        };
-        let ids = names.take(&chosen)?;
-        let mut stimuli = Frame::new();
-        stimuli.push_i64s("round", vec![round; chosen.len()])?;
-        stimuli.push_column_of(&ids, &params.id)?;
-        stimuli.push_i64s("rank", (1..=chosen.len() as i64).collect())?;
-        let bits = chosen.iter().map(|stimulus| information(&answers, &beliefs, *stimulus)).collect();
-        stimuli.push_f64s("information", bits)?;
-        put_table(io, "stimuli", stimuli)?;
-        let mut table = Frame::new();
-        table.push_i64s("round", vec![round; beliefs.len()])?;
-        table.push_strings("model", &predictions.names)?;
-        table.push_f64s("probability", beliefs)?;
-        put_table(io, "beliefs", table)?;
-        let Some(model) =
-            params.simulate.as_ref().and_then(|m| predictions.names.iter().position(|n| n == m))
-        else {
-            return Ok(());
-        };
-        let answer = |stimulus: &usize| {
-            let key = format!("{round} {}", predictions.ids[*stimulus]);
-            drawn(answers.of(model, *stimulus), uniform(params.seed, Loop::NAME, key.as_bytes())) as i64
-        };
-        let mut table = Frame::new();
-        table.push_i64s("round", vec![round; chosen.len()])?;
-        table.push_column_of(&ids, &params.id)?;
-        table.push_i64s(&params.response, chosen.iter().map(answer).collect())?;
-        put_table(io, "responses", table)
     }
+}
+
+/// One round with these models.
+fn round<R: Responses>(
+    params: &Params,
+    io: &mut Io,
+    predictions: &Predictions,
+    models: &R,
+) -> Result<(), Failure> {
+    let first = io.many("predictions").first().ok_or_else(|| Failure::new("there are no predictions"))?;
+    let names = table::read(first, Some(&[&params.id]))?;
+    let responses = earlier(params, io, predictions, models)?;
+    let round = io.many("responses").len() as i64 + 1;
+    let beliefs = posterior(models, &responses).map_err(wrong)?;
+    let pool = models.stimuli();
+    let mut shown = vec![false; pool];
+    responses.iter().for_each(|(stimulus, _)| shown[*stimulus] = true);
+    if shown.iter().all(|s| *s) {
+        shown.fill(false);
+    }
+    let free: Vec<usize> = (0..pool).filter(|i| !shown[*i]).collect();
+    if params.n > free.len() {
+        let text = format!("{} stimuli for a round, and {} of {pool} are left", params.n, free.len());
+        return Err(Failure::new(text).hint("make `n` smaller, or the pool larger"));
+    }
+    let chosen = match params.method {
+        Method::Random => sample::random(&free, params.n, params.seed, round as u64).map_err(wrong)?,
+        Method::Adaptive => {
+            let prior = vec![1.0 / models.models() as f64; models.models()];
+            let mut separation = models.separation(&prior).map_err(|e| predictions.named(e))?;
+            with_threads(io.threads, || next(&mut separation, &beliefs, params.n, &shown)).map_err(wrong)?
+        }
+    };
+    let ids = names.take(&chosen)?;
+    let mut stimuli = Frame::new();
+    stimuli.push_i64s("round", vec![round; chosen.len()])?;
+    stimuli.push_column_of(&ids, &params.id)?;
+    stimuli.push_i64s("rank", (1..=chosen.len() as i64).collect())?;
+    let bits = chosen.iter().map(|stimulus| models.information(&beliefs, *stimulus)).collect();
+    stimuli.push_f64s("information", bits)?;
+    put_table(io, "stimuli", stimuli)?;
+    let mut table = Frame::new();
+    table.push_i64s("round", vec![round; beliefs.len()])?;
+    table.push_strings("model", &predictions.names)?;
+    table.push_f64s("probability", beliefs)?;
+    put_table(io, "beliefs", table)?;
+    let Some(model) = params.simulate.as_ref().and_then(|m| predictions.names.iter().position(|n| n == m))
+    else {
+        return Ok(());
+    };
+    let respond = |stimulus: &usize| {
+        let mut drawn = 0;
+        let mut number = || {
+            let more = if drawn == 0 { String::new() } else { format!(" {drawn}") };
+            drawn += 1;
+            let key = format!("{round} {}{more}", predictions.ids[*stimulus]);
+            uniform(params.seed, Loop::NAME, key.as_bytes())
+        };
+        models.draw(model, *stimulus, &mut number)
+    };
+    let mut table = Frame::new();
+    table.push_i64s("round", vec![round; chosen.len()])?;
+    table.push_column_of(&ids, &params.id)?;
+    R::write(&mut table, &params.response, &chosen.iter().map(respond).collect::<Vec<_>>())?;
+    put_table(io, "responses", table)
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-    use crate::kinds::design::select::tests::{answers, table};
-    use crate::kinds::testing::{Input, Run, run_tables};
-
-    fn round(with: Value, responses: &[Frame]) -> Result<Run, String> {
-        let cells: Vec<[(&str, Value); 1]> = ["a", "b", "c"].map(|n| [("net", json!(n))]).to_vec();
-        let mut inputs: Vec<Input> =
-            cells.iter().zip(0..).map(|(cell, m)| ("predictions", answers(m), &cell[..])).collect();
-        inputs.extend(responses.iter().map(|r| ("responses", r.clone(), &[][..])));
-        run_tables(&Loop, with, &inputs)
-    }
-
-    #[test]
-    fn rounds_lead_to_the_model_that_answers() {
-        let with = json!({"n": 4, "simulate": "b", "seed": 1});
-        let mut responses: Vec<Frame> = Vec::new();
-        let mut shown: Vec<i64> = Vec::new();
-        let mut belief = Vec::new();
-        for number in 1..=4 {
-            let made = round(with.clone(), &responses).unwrap();
-            for port in ["stimuli", "beliefs", "responses"] {
-                assert_eq!(made.inferred(port).columns, made.table(port).facts().columns);
-            }
-            assert_eq!(made.table("stimuli").i64s("round").unwrap(), [number; 4]);
-            shown.extend(made.table("stimuli").i64s("id").unwrap());
-            assert_eq!(made.table("beliefs").strings("model").unwrap(), ["a", "b", "c"]);
-            belief.push(made.table("beliefs").f64s("probability").unwrap()[1]);
-            let again = round(with.clone(), &responses).unwrap();
-            assert_eq!(again.bytes("responses"), made.bytes("responses"));
-            responses.push(made.table("responses"));
-        }
-        assert!((belief[0] - 1.0 / 3.0).abs() < 1e-12 && belief[3] > 0.95, "{belief:?}");
-        assert_eq!(shown[0], 117);
-        let mut different = shown.clone();
-        different.sort_unstable();
-        different.dedup();
-        assert_eq!(different.len(), 16, "no stimulus is shown twice: {shown:?}");
-    }
-
-    #[test]
-    fn people_may_answer_in_any_order_and_mistakes_are_named() {
-        let given = |ids: &[i64], classes: &[i64]| {
-            let mut frame = table(ids, "unused", 1, |_, _| 0.0);
-            frame.push_i64s("response", classes.to_vec()).unwrap();
-            frame
-        };
-        let beliefs = |first: Frame| {
-            round(json!({"n": 2}), &[first]).unwrap().table("beliefs").f64s("probability").unwrap()
-        };
-        let (one, other) = (beliefs(given(&[117, 104], &[2, 0])), beliefs(given(&[104, 117], &[0, 2])));
-        assert!(one.iter().zip(&other).all(|(a, b)| (a - b).abs() < 1e-12));
-        assert!(one[2] > 0.9, "{one:?}");
-        let text = |with: Value, responses: &[Frame]| round(with, responses).err().unwrap();
-        let class = text(json!({"n": 2}), &[given(&[117], &[1]), given(&[104], &[4])]);
-        assert!(
-            class.starts_with("responses of round 2: the response to stimulus 104 is none of"),
-            "{class}"
-        );
-        assert!(
-            text(json!({"n": 2}), &[given(&[7], &[1])]).contains("no model has a prediction for stimulus 7")
-        );
-        assert!(text(json!({"n": 31}), &[]).starts_with("31 stimuli for a round, and 30 of 30 are left"));
-        assert!(
-            text(json!({"n": 1, "simulate": "d"}), &[])
-                .starts_with("no model is called `d` (they are a, b, c")
-        );
-        assert!(text(json!({"n": 0}), &[]).starts_with("no stimulus"));
-        let bare = table(&[117], "unused", 1, |_, _| 0.0);
-        assert!(text(json!({"n": 1}), &[bare]).contains("no column `response`"));
-        assert!(
-            text(json!({"n": 1}), &[given(&[], &[])]).starts_with("responses of round 1: there are none yet")
-        );
-    }
-}
+mod tests;

@@ -1,5 +1,7 @@
 //! Kinds that plan the next experiment.
 
+#[cfg(test)]
+mod degenerate;
 #[cfg(feature = "models")]
 mod goal;
 pub mod r#loop;

@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use science::design::answers::{self, Answers};
+use science::design::respond::Graded;
 use serde::{Deserialize, Serialize};
 
 use crate::kinds::columns::{by_id, exists};
@@ -61,6 +62,37 @@ fn column(table: &TableFacts, named: Option<&str>) -> Result<String, Complaint> 
         }
     }
 }
+
+/// Numbers that a table of predictions holds for a stimulus.
+pub fn width(table: &TableFacts, outputs: Option<&str>) -> Option<usize> {
+    let found = table.column(&column(table, outputs).ok()?)?;
+    Some(found.shape.as_ref().map_or(1, |shape| shape.iter().product()))
+}
+
+/// Checks how responses are expected to differ from predictions.
+///
+/// # Errors
+/// If noise or lapses are impossible, or parameters of classes stand beside those of numbers.
+pub fn check_responses(noise: Option<f64>, lapse: Option<f64>, link: Link) -> Result<(), Complaint> {
+    if let Some(lapse) = lapse.filter(|lapse| !(0.0..1.0).contains(lapse)) {
+        return Err(Complaint::param("lapse", format!("a lapse rate of {lapse} is not between 0 and 1")));
+    }
+    match noise {
+        None => Ok(()),
+        Some(noise) if !(noise > 0.0 && noise.is_finite()) => {
+            Err(Complaint::param("noise", "the noise must be more than 0"))
+        }
+        Some(_) if lapse.is_some() || link != Link::default() => {
+            let param = if lapse.is_some() { "lapse" } else { "link" };
+            Err(Complaint::param(param, format!("`{param}` is for classes, `noise` for predicted numbers"))
+                .hint("leave one of them out"))
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+/// The share of answers that subjects give blindly, if none is stated.
+pub const LAPSE: f64 = 0.02;
 
 /// Checks the tables of predictions, of which there must be `least` for what `why` says.
 ///
@@ -149,6 +181,25 @@ impl Predictions {
     pub fn answers(&self, link: Link) -> Result<Answers, Failure> {
         let models: Vec<&[f64]> = self.values.iter().map(Vec::as_slice).collect();
         Answers::new(&models, self.width, link.plain(), 1.0).map_err(|e| self.named(e))
+    }
+
+    /// As probabilities of the classes that subjects answer with, a share of them blindly.
+    ///
+    /// # Errors
+    /// As [`Predictions::answers`], and if the classes of an answer do not sum to 1.
+    pub fn lapsing(&self, link: Link, lapse: Option<f64>) -> Result<Answers, Failure> {
+        let answers = self.answers(link)?;
+        answers.check_distributions().map_err(|e| self.named(e))?;
+        answers.lapsing(lapse.unwrap_or(LAPSE)).map_err(wrong)
+    }
+
+    /// As numbers that are measured with noise of this standard deviation.
+    ///
+    /// # Errors
+    /// If there are fewer than two models, or two are alike.
+    pub fn graded(&self, noise: f64) -> Result<Graded, Failure> {
+        let models: Vec<&[f64]> = self.values.iter().map(Vec::as_slice).collect();
+        Graded::new(&models, self.width, noise).map_err(|e| self.named(e))
     }
 
     /// An error of the analysis, with the names of models beside their numbers.

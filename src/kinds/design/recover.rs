@@ -2,12 +2,12 @@
 
 use schemars::JsonSchema;
 use science::design::recover::{Order, Settings, Subject, share_fewer, simulate};
+use science::design::respond::Respond;
 use science::linalg::with_threads;
 use serde::{Deserialize, Serialize};
 
 use super::predictions::{self, Link, Predictions};
 use crate::kinds::artefacts::put_table;
-use crate::kinds::wrong;
 use crate::kinds::{columns, interval, words};
 use crate::stage::{Complaint, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports};
 use crate::table::{self, Frame};
@@ -40,9 +40,13 @@ pub struct Params {
     /// The posterior probability at which a model is recognised.
     #[serde(default = "interval::level")]
     pub level: f64,
-    /// The share of answers that subjects give blindly.
-    #[serde(default = "lapse")]
-    pub lapse: f64,
+    /// The share of answers that subjects give blindly; 0.02 if not given.
+    #[serde(default)]
+    pub lapse: Option<f64>,
+    /// Where outputs are predicted responses and not classes: the standard deviation of a measured response
+    /// around them.
+    #[serde(default)]
+    pub noise: Option<f64>,
     /// Another seed gives other subjects.
     #[serde(default)]
     pub seed: u64,
@@ -62,10 +66,6 @@ fn subjects() -> usize {
 
 fn trials() -> usize {
     200
-}
-
-fn lapse() -> f64 {
-    0.02
 }
 
 /// Most answers in one simulation.
@@ -98,10 +98,7 @@ impl Params {
             let text = format!("{} subjects with {} trials are too many", self.subjects, self.trials);
             return Err(Complaint::param("trials", text));
         }
-        if !(0.0..1.0).contains(&self.lapse) {
-            let text = format!("a lapse rate of {} is not between 0 and 1", self.lapse);
-            return Err(Complaint::param("lapse", text));
-        }
+        predictions::check_responses(self.noise, self.lapse, self.link)?;
         interval::check(self.level)
     }
 }
@@ -139,7 +136,8 @@ Simulates subjects that are one of the models, and counts the trials until they 
 
 In each trial a subject sees a stimulus and answers with a class drawn from its model's probabilities, or \
 blindly with the probability `lapse`; after it every model's posterior probability follows by Bayes' rule from \
-equal ones. Methods: `random`, the whole pool in random order; `adaptive`, each time the stimulus that makes \
+equal ones. With `noise`, outputs are predicted responses (of a neuron, a voxel, a rating), and a subject \
+responds with its model's numbers and independent Gaussian noise. Methods: `random`, the whole pool in random order; `adaptive`, each time the stimulus that makes \
 the bound on naming a wrong model smallest; and each table of `selections` under the name of its matrix cell, \
 its stimuli by rank, again and again.
 
@@ -191,9 +189,6 @@ recovery:
     fn run(params: &Params, io: &mut Io) -> Result<(), Failure> {
         let bounds = io.many("predictions");
         let predictions = Predictions::read(bounds, params.outputs.as_deref(), &params.id, None)?;
-        let answers = predictions.answers(params.link)?;
-        answers.check_distributions().map_err(|e| predictions.named(e))?;
-        let answers = answers.lapsing(params.lapse).map_err(wrong)?;
         let mut methods = vec![("random".to_owned(), Order::Random)];
         if params.adaptive {
             methods.push(("adaptive".to_owned(), Order::Adaptive));
@@ -203,22 +198,39 @@ recovery:
             let list = listed(&table::read(bound, None)?, &params.id, &predictions.ids);
             methods.push((name.clone(), Order::Listed(list.map_err(|f| f.context(format!("`{name}`")))?)));
         }
-        let settings = Settings {
-            subjects: params.subjects,
-            trials: params.trials,
-            level: params.level,
-            seed: params.seed,
+        let found = match params.noise {
+            None => simulated(
+                params,
+                io,
+                &predictions,
+                &predictions.lapsing(params.link, params.lapse)?,
+                methods,
+            )?,
+            Some(noise) => simulated(params, io, &predictions, &predictions.graded(noise)?, methods)?,
         };
-        let mut found: Vec<(String, Vec<Subject>)> = Vec::new();
-        for (name, order) in methods {
-            io.check_cancelled()?;
-            let subjects = with_threads(io.threads, || simulate(&answers, &order, &settings)).and_then(|s| s);
-            found.push((name, subjects.map_err(|e| predictions.named(e))?));
-        }
         put_table(io, "trials", trials_table(&found, &predictions.names)?)?;
         put_table(io, "curve", curve_table(&found, params.trials)?)?;
         put_table(io, "summary", summary_table(&found, params.trials)?)
     }
+}
+
+/// The subjects of every method.
+fn simulated<R: Respond>(
+    params: &Params,
+    io: &Io,
+    predictions: &Predictions,
+    models: &R,
+    methods: Vec<(String, Order)>,
+) -> Result<Vec<(String, Vec<Subject>)>, Failure> {
+    let settings =
+        Settings { subjects: params.subjects, trials: params.trials, level: params.level, seed: params.seed };
+    let mut found = Vec::new();
+    for (name, order) in methods {
+        io.check_cancelled()?;
+        let subjects = with_threads(io.threads, || simulate(models, &order, &settings)).and_then(|s| s);
+        found.push((name, subjects.map_err(|e| predictions.named(e))?));
+    }
+    Ok(found)
 }
 
 fn trials_table(found: &[(String, Vec<Subject>)], names: &[String]) -> Result<Frame, Failure> {
@@ -311,10 +323,25 @@ mod tests {
     }
 
     #[test]
+    fn graded_responses_recognise_a_subject_too() {
+        let with = json!({"subjects": 60, "trials": 80, "noise": 2.0});
+        let summary = run(with, &[]).unwrap().table("summary");
+        let median = summary.f64s("median_trials").unwrap();
+        assert!(median[1] < median[0], "{median:?}");
+        assert!(summary.f64s("right").unwrap()[1] > 0.9);
+        // Hardly any noise: the stimulus that parts all models decides at once.
+        let sure = run(json!({"subjects": 60, "trials": 80, "noise": 0.01}), &[]).unwrap().table("summary");
+        assert_eq!(sure.f64s("median_trials").unwrap()[1], 1.0);
+    }
+
+    #[test]
     fn mistakes_are_named() {
         let text = |with: Value| run(with, &[]).err().unwrap();
         assert!(text(json!({"subjects": 0})).contains("needs a subject"));
         assert!(text(json!({"lapse": 1.0})).contains("lapse rate"));
+        assert!(text(json!({"noise": 0.0})).contains("more than 0"));
+        assert!(text(json!({"noise": 1.0, "lapse": 0.1})).contains("`lapse` is for classes"));
+        assert!(text(json!({"noise": 1.0, "link": "none"})).contains("`link` is for classes"));
         assert!(text(json!({"level": 0.2})).contains("at once or never"));
         assert!(text(json!({"link": "none"})).contains("is no probability"));
         assert!(text(json!({"link": "sigmoid"})).contains("take a softmax"));

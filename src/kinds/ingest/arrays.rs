@@ -40,14 +40,16 @@ pub struct Params {
 /// How `columns` may be written.
 #[derive(Deserialize, JsonSchema)]
 #[serde(untagged)]
-enum Chosen {
+pub(super) enum Chosen {
     /// Arrays that keep their names.
     Names(Vec<String>),
     /// Column → array.
     Renamed(IndexMap<String, String>),
 }
 
-fn renamed<'de, D: serde::Deserializer<'de>>(from: D) -> Result<IndexMap<String, String>, D::Error> {
+pub(super) fn renamed<'de, D: serde::Deserializer<'de>>(
+    from: D,
+) -> Result<IndexMap<String, String>, D::Error> {
     Ok(match Chosen::deserialize(from) {
         Ok(Chosen::Names(names)) => names.into_iter().map(|name| (name.clone(), name)).collect(),
         Ok(Chosen::Renamed(columns)) => columns,

@@ -1,7 +1,9 @@
 //! Kinds that bring files of the project in as tables.
 
 pub mod arrays;
+mod bids;
 mod formats;
+pub mod hdf5;
 pub mod images;
 #[cfg(feature = "models")]
 pub mod model_file;
@@ -14,7 +16,7 @@ const ID: &str = "id";
 
 /// The facts of a generated `id` column: row numbers.
 fn id_facts() -> Column {
-    Column { name: ID.to_owned(), dtype: "int64".to_owned(), shape: None, digest: None }
+    Column::new(ID, "int64")
 }
 
 /// A failure to look at a file before a run, as a complaint about the parameter that names it.

@@ -8,6 +8,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::bids::{self, Levels};
 use super::{ID, complaint};
 use crate::fs::Context;
 use crate::kinds::artefacts::put_table;
@@ -35,6 +36,8 @@ pub enum Format {
     Csv,
     /// Text, cells separated by tabs.
     Tsv,
+    /// A table of BIDS, such as `events.tsv`: cells separated by tabs, missing ones `n/a`.
+    Bids,
     /// An array of objects.
     Json,
     /// An object a line.
@@ -76,6 +79,9 @@ pub struct Params {
     /// Text: cells that stand for a missing value.
     #[serde(default = "null_values")]
     pub null_values: Vec<String>,
+    /// BIDS: the JSON file that describes the columns. Those with `Levels` are text, and hold nothing else.
+    #[serde(default)]
+    pub sidecar: Option<String>,
     /// CSV: the character between two cells. Left out, the commonest of comma, tab and semicolon in the
     /// first line.
     #[serde(default)]
@@ -106,18 +112,22 @@ fn yes() -> bool {
 }
 
 impl Params {
-    fn text_options(&self) -> TextOptions {
-        TextOptions {
-            dtypes: self.dtypes.clone(),
-            infer_rows: self.infer_rows.max(1),
-            null_values: self.null_values.clone(),
+    fn text_options(&self, levels: Option<&Levels>) -> TextOptions {
+        let mut dtypes = self.dtypes.clone();
+        for column in levels.into_iter().flat_map(Levels::columns) {
+            dtypes.entry(column.to_owned()).or_insert_with(|| "string".to_owned());
         }
+        let null_values = match self.format {
+            Format::Bids => vec![bids::MISSING.to_owned()],
+            _ => self.null_values.clone(),
+        };
+        TextOptions { dtypes, infer_rows: self.infer_rows.max(1), null_values }
     }
 
     fn csv_options(&self, format: Format, head: &[u8]) -> Result<CsvOptions, Complaint> {
         let delimiter = match (&self.delimiter, format) {
             (Some(text), _) => one_byte("delimiter", text)?,
-            (None, Format::Tsv) => b'\t',
+            (None, Format::Tsv | Format::Bids) => b'\t',
             (None, _) => text::sniff_delimiter(head),
         };
         let quote = match self.quote.as_str() {
@@ -157,19 +167,30 @@ fn look(params: &Params, path: &Path) -> Result<(Format, Vec<u8>), Failure> {
 }
 
 /// Reads the files, or for a schema alone at most `limit` rows of text. Gives also the rows of each file.
-fn read(params: &Params, files: &[FileIn], limit: Option<usize>) -> Result<(Frame, Vec<usize>), Failure> {
+fn read(
+    params: &Params,
+    files: &[FileIn],
+    sidecar: Option<&Path>,
+    limit: Option<usize>,
+) -> Result<(Frame, Vec<usize>), Failure> {
     let Some(first) = files.first() else {
         return Err(Failure::new("there is no file to read"));
     };
     let (format, head) = look(params, &first.path)?;
     let sources: Vec<Source> = files.iter().map(|f| Source { name: &f.name, path: &f.path }).collect();
     match format {
-        Format::Auto | Format::Csv | Format::Tsv => {
+        Format::Auto | Format::Csv | Format::Tsv | Format::Bids => {
             let csv = params.csv_options(format, &head).map_err(|c| Failure::new(c.message))?;
-            text::read_csv(&sources, &csv, &params.text_options(), limit)
+            let levels = sidecar.map(Levels::read).transpose()?;
+            let (frame, counts) =
+                text::read_csv(&sources, &csv, &params.text_options(levels.as_ref()), limit)?;
+            if let Some(levels) = levels {
+                levels.check(&frame).map_err(|f| f.context(&first.name))?;
+            }
+            Ok((frame, counts))
         }
         Format::Json | Format::Ndjson => {
-            let (frame, counts) = text::read_json(&sources, &params.text_options(), limit)?;
+            let (frame, counts) = text::read_json(&sources, &params.text_options(None), limit)?;
             Ok((keep(&frame, params)?, counts))
         }
         Format::Parquet | Format::Arrow => {
@@ -241,6 +262,9 @@ downstream; whole numbers with leading zeros stay text. A cell that does not fit
 and line. Nested JSON objects become columns such as `a.b`; lists of numbers of one shape become tensor \
 columns, other lists text.
 
+`format: bids` reads the tables of the Brain Imaging Data Structure, such as `sub-01_task-rest_events.tsv`, \
+by their rules; with their `sidecar` a cell that is none of its column's levels is an error.
+
 Rows are identified by a column `id`: the column named by `id`, else a column of that name, else the \
 row's number.";
     const EXAMPLE: &'static str = "\
@@ -268,11 +292,21 @@ penguins:
             form: FileForm::FileOrGlob,
             names_matter: params.file_column.is_some(),
         };
-        params.path.iter().map(named).collect()
+        let beside = |path: &String| FileParam {
+            param: "sidecar".to_owned(),
+            path: path.clone(),
+            form: FileForm::FileOrGlob,
+            names_matter: false,
+        };
+        params.path.iter().map(named).chain(params.sidecar.iter().map(beside)).collect()
     }
 
     fn infer(params: &Params, context: &InferContext) -> Result<Outputs, Complaint> {
         params.csv_options(params.format, b"")?;
+        if params.sidecar.is_some() && params.format != Format::Bids {
+            return Err(Complaint::param("sidecar", "only tables of BIDS have a sidecar")
+                .hint("write `format: bids`"));
+        }
         match (&params.path, context.inputs.contains_key("file")) {
             (None, false) => {
                 return Err(Complaint::param("path", "there is nothing to read")
@@ -292,6 +326,7 @@ penguins:
         };
         let files: Vec<FileIn> = paths.iter().map(named).collect();
         let failed = |failure| complaint("path", failure);
+        let sidecar = context.files.get("sidecar").and_then(|s| s.first()).map(PathBuf::as_path);
         if let Some(first) = paths.first() {
             let size = std::fs::metadata(first).map_or(0, |m| m.len());
             let format = look(params, first).map_err(failed)?.0;
@@ -299,7 +334,7 @@ penguins:
                 return Ok(Outputs::new());
             }
         }
-        let (frame, counts) = read(params, &files, Some(0)).map_err(failed)?;
+        let (frame, counts) = read(params, &files, sidecar, Some(0)).map_err(failed)?;
         let mut facts = complete(params, &frame, &files, &counts).map_err(failed)?.facts();
         facts.rows = None;
         Ok(Outputs::from([("table".to_owned(), Facts::Table(facts))]))
@@ -308,7 +343,9 @@ penguins:
     fn run(params: &Params, io: &mut Io) -> Result<(), Failure> {
         let bound = io.optional("file").map(|b| FileIn { name: "file".to_owned(), path: b.path.clone() });
         let files = bound.map_or_else(|| io.files("path").to_vec(), |file| vec![file]);
-        let (frame, counts) = read(params, &files, None)?;
+        let sidecar =
+            params.sidecar.iter().flat_map(|_| io.files("sidecar")).next().map(|f| f.path.as_path());
+        let (frame, counts) = read(params, &files, sidecar, None)?;
         let frame = complete(params, &frame, &files, &counts)?;
         let rows = frame.rows() as u64;
         io.progress.advance("rows", rows, Some(rows));
@@ -319,91 +356,4 @@ penguins:
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::kinds::testing::{Run, run_files};
-
-    const PLAIN: &str = "name,mass,year\nada,3750.5,2007\n\"o\"\"k\",NA,2008\n";
-
-    fn ingest(with: serde_json::Value, files: &[(&str, &str)]) -> Result<Run, String> {
-        let files: Vec<(&str, &[u8])> = files.iter().map(|(n, text)| (*n, text.as_bytes())).collect();
-        run_files(&Table, with, &files)
-    }
-
-    fn schema(run: &Run) -> Vec<(String, String)> {
-        run.inferred("table").columns.into_iter().map(|c| (c.name, c.dtype)).collect()
-    }
-
-    #[test]
-    fn the_plan_knows_the_schema_and_rows_have_an_id() {
-        let run = ingest(json!({"path": "a.csv", "dtypes": {"year": "int16"}}), &[("a.csv", PLAIN)]).unwrap();
-        let words = [("id", "int64"), ("name", "string"), ("mass", "float64"), ("year", "int16")];
-        assert_eq!(schema(&run), words.map(|(n, d)| (n.to_owned(), d.to_owned())));
-        let frame = run.table("table");
-        assert_eq!(frame.facts().columns, run.inferred("table").columns);
-        assert_eq!(frame.strings("name").unwrap(), ["ada", "o\"k"]);
-        assert_eq!(frame.i64s("id").unwrap(), [0, 1]);
-    }
-
-    #[test]
-    fn quotes_and_delimiters_and_line_ends_do_not_change_the_digests() {
-        let digests = |file: &str| {
-            let run = ingest(json!({"path": "a.csv"}), &[("a.csv", file)]).unwrap();
-            run.made("table").columns
-        };
-        let plain = digests(PLAIN);
-        assert!(plain.iter().all(|c| c.digest.is_some()));
-        let quoted =
-            "\"name\",\"mass\",\"year\"\r\n\"ada\",\"3750.5\",\"2007\"\r\n\"o\"\"k\",\"NA\",\"2008\"\r\n";
-        assert_eq!(plain, digests(quoted));
-        assert_eq!(plain, digests("name;mass;year\nada;3750.5;2007\n\"o\"\"k\";NA;2008"));
-        assert_ne!(plain, digests(&PLAIN.replace("2008", "2009")));
-    }
-
-    #[test]
-    fn a_glob_is_stacked_with_the_names_of_the_files() {
-        let files = [("d/a.tsv", "k\tv\nx\t1\n"), ("d/b.tsv", "v\tk\n2\ty\n3\tz\n")];
-        let run = ingest(json!({"path": "d/*.tsv", "id": "k", "file_column": "file"}), &files).unwrap();
-        let frame = run.table("table");
-        assert_eq!(frame.names(), ["id", "v", "file"]);
-        assert_eq!(frame.strings("id").unwrap(), ["x", "y", "z"]);
-        assert_eq!(frame.i64s("v").unwrap(), [1, 2, 3]);
-        assert_eq!(frame.strings("file").unwrap(), ["d/a.tsv", "d/b.tsv", "d/b.tsv"]);
-    }
-
-    #[test]
-    fn parquet_and_json_are_told_by_their_bytes() {
-        let csv = ingest(json!({"path": "a.csv"}), &[("a.csv", PLAIN)]).unwrap();
-        let parquet = csv.bytes("table");
-        let with = || json!({"path": "a.data", "columns": ["id", "name"]});
-        let again = run_files(&Table, with(), &[("a.data", &parquet)]).unwrap();
-        assert_eq!(again.table("table").names(), ["id", "name"]);
-        assert_eq!(again.made("table").columns[..], csv.made("table").columns[..2]);
-        let json = r#"[{"id": 7, "name": "ada", "extra": null}]"#;
-        let run = ingest(with(), &[("a.data", json)]).unwrap();
-        assert_eq!(run.table("table").i64s("id").unwrap(), [7]);
-        assert_eq!(schema(&run).len(), 2);
-        let cut = &parquet[..parquet.len() / 2];
-        let text = run_files(&Table, with(), &[("a.data", cut)]).err().unwrap();
-        assert!(text.contains("a.data as Parquet"), "{text}");
-    }
-
-    #[test]
-    fn mistakes_are_named() {
-        let text = |with, file: &str| ingest(with, &[("a.csv", file)]).err().unwrap();
-        let ragged = text(json!({"path": "a.csv"}), "a,b\n1,2\n3\n");
-        assert!(ragged.starts_with("a.csv:3: 1 cells where the first line has 2"), "{ragged}");
-        let id = text(json!({"path": "a.csv", "id": "nam"}), PLAIN);
-        assert_eq!(id, "there is no column `nam` (did you mean `name`?)");
-        let columns = text(json!({"path": "a.csv", "columns": ["name", "mas"]}), PLAIN);
-        assert_eq!(columns, "a.csv: `columns` names `mas`, which is no column (did you mean `mass`?)");
-        let delimiter = text(json!({"path": "a.csv", "delimiter": "ab"}), PLAIN);
-        assert_eq!(delimiter, "`ab` is not one ASCII character");
-        let word = text(json!({"path": "a.csv", "dtypes": {"mass": "float"}}), PLAIN);
-        assert!(word.starts_with("`dtypes.mass`: `float` is not a type"), "{word}");
-        let late = text(json!({"path": "a.csv", "infer_rows": 1}), "a\n1\nx\n");
-        assert!(late.starts_with("a.csv:3: column `a`: `x` is not int64"), "{late}");
-    }
-}
+mod tests;

@@ -13,6 +13,7 @@ pub mod drive;
 pub mod image;
 pub mod optimal;
 pub mod recover;
+pub mod respond;
 pub mod sample;
 pub mod search;
 

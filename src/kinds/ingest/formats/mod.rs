@@ -1,6 +1,7 @@
 //! Files of numeric arrays: what they hold, and its bytes. A header is believed only as far as the
 //! file can hold what it promises, and nothing is allocated before that is checked.
 
+pub mod hdf5;
 mod idx;
 mod npy;
 mod npz;
@@ -46,6 +47,9 @@ fn format(path: &Path) -> Result<Format, Failure> {
         [0x1f, 0x8b, ..] => Ok(Format::IdxGz),
         [0, 0, 8..=0x0e, axes, ..] if *axes > 0 => Ok(Format::Idx),
         [.., b'{'] if length == head.len() => Ok(Format::SafeTensors),
+        [0x89, b'H', b'D', b'F', ..] => {
+            Err(Failure::new(format!("{} is an HDF5 file", path.display())).hint("`ingest.hdf5` reads it"))
+        }
         [0x80, 2..=5, ..] => Err(Failure::new(format!("{} is a pickle", path.display()))
             .hint("a pickle can run code when it is read; save the arrays with numpy.savez")),
         _ => Err(Failure::new(format!("{} is none of npy, npz, idx and safetensors", path.display()))),

@@ -7,6 +7,7 @@ use science::design::disagree::{Separation, jensen_shannon};
 use science::design::drive::Drive;
 use science::design::optimal::{Aim, Learning};
 use science::design::recover::{Order, Settings, posterior, simulate};
+use science::design::respond::{Graded, Respond};
 use science::design::sample::random;
 use science::design::search::best;
 use science::error::Result;
@@ -93,6 +94,26 @@ fn models_that_cannot_be_told_apart() {
     assert!(text(posterior(&sure, &[(0, 0), (0, 1)])).contains("allow for lapses"));
     assert!(text(posterior(&sure, &[(0, 2)])).contains("classes 0 to 1"));
     assert!(posterior(&sure.lapsing(0.1).unwrap(), &[(0, 0), (0, 1)]).is_ok());
+}
+
+#[test]
+fn graded_models_that_cannot_be() {
+    let new = |models: &[&[f64]], width, noise| Graded::new(models, width, noise);
+    assert!(text(new(&[&[1.0, 2.0]], 1, 1.0)).contains("two models or more"));
+    assert!(text(new(&[&[1.0, 2.0], &[1.0]], 1, 1.0)).contains("same numbers"));
+    assert!(text(new(&[&[1.0, 2.0], &[1.0, f64::NAN]], 1, 1.0)).contains("model 1 holds NaN"));
+    assert!(text(new(&[&[1.0, 2.0], &[1.0, 2.0]], 1, 1.0)).contains("nothing tells them apart"));
+    for noise in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        assert!(text(new(&[&[1.0, 2.0], &[1.0, 3.0]], 1, noise)).contains("is not positive"));
+    }
+    let models = new(&[&[1.0, 2.0], &[1.0, 3.0]], 1, 1e-3).unwrap();
+    assert!(text(posterior(&models, &[(0, vec![f64::NAN])])).contains("response to stimulus 0 holds NaN"));
+    assert!(text(posterior(&models, &[(2, vec![0.0])])).contains("there are 2 stimuli"));
+    assert!(text(posterior(&models, &[(0, vec![0.0, 1.0])])).contains("2 numbers in response"));
+    // Responses that no model comes near still make probabilities, and stimulus 0 tells nothing.
+    let far = posterior(&models, &[(0, vec![1e6]), (1, vec![1e6])]).unwrap();
+    assert!(far.iter().all(|p| p.is_finite()) && far[1] == 1.0, "{far:?}");
+    assert_eq!(models.information(&[0.5, 0.5], 0), 0.0);
 }
 
 #[test]

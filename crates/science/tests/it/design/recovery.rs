@@ -1,9 +1,8 @@
 //! Simulated subjects: beliefs are calibrated, and model-based choice recognises them sooner.
 
 use science::design::disagree::{Additive, Separation, jensen_shannon};
-use science::design::recover::{
-    Order, Settings, Subject, information, next, posterior, share_fewer, simulate,
-};
+use science::design::recover::{Order, Settings, Subject, next, posterior, share_fewer, simulate};
+use science::design::respond::{Graded, Respond};
 use science::design::search::{Criterion, best};
 
 use super::similar_models;
@@ -77,13 +76,13 @@ fn information_is_what_is_gained_on_average() {
             let sum: f64 = joint.iter().sum();
             left += sum * entropy(&joint.iter().map(|p| p / sum).collect::<Vec<_>>());
         }
-        assert!((information(&answers, &beliefs, s) - (entropy(&beliefs) - left)).abs() < 1e-12);
+        assert!((answers.information(&beliefs, s) - (entropy(&beliefs) - left)).abs() < 1e-12);
     }
     // With two equally likely models it is their Jensen–Shannon divergence.
     let two = similar_models(2, 10, 4, 5);
     let jsd = jensen_shannon(&two).unwrap();
     for (s, value) in jsd[0].iter().enumerate() {
-        assert!((information(&two, &[0.5, 0.5], s) - value).abs() < 1e-12);
+        assert!((two.information(&[0.5, 0.5], s) - value).abs() < 1e-12);
     }
 }
 
@@ -155,4 +154,84 @@ fn the_bound_for_predicted_numbers_is_a_bound() {
     assert!(text(&[rows[0], rows[0]], 1.0).contains("models 0 and 1 predict the same"));
     assert!(text(&rows[..1], 1.0).contains("two models"));
     assert!(text(&[rows[0], &[f64::NAN; 4]], 1.0).contains("model 1 holds NaN"));
+}
+
+/// A response to each of 300 stimuli by four models that agree on most and differ on a tenth, as `similar_models`.
+fn graded(noise: f64) -> Graded {
+    let value = |m: usize, s: usize| {
+        let odd = super::pattern(m * 300 + s, 8) < 0.1;
+        let own = super::pattern(m * 300 + s, 98) - 0.5;
+        6.0 * super::pattern(s, 1) + if odd { 6.0 * own } else { 0.4 * own }
+    };
+    let models: Vec<Vec<f64>> = (0..4).map(|m| (0..300).map(|s| value(m, s)).collect()).collect();
+    let rows: Vec<&[f64]> = models.iter().map(Vec::as_slice).collect();
+    Graded::new(&rows, 1, noise).unwrap()
+}
+
+/// The same bar as for choices, where responses are numbers with noise.
+#[test]
+fn graded_responses_recognise_a_subject_sooner_when_stimuli_are_chosen() {
+    let models = graded(1.5);
+    let random = simulate(&models, &Order::Random, &SETTINGS).unwrap();
+    let adaptive = simulate(&models, &Order::Adaptive, &SETTINGS).unwrap();
+    let separation = models.separation(&[0.25; 4]).unwrap();
+    let listed = Order::Listed(best(&separation, 20, &[], &[]).unwrap());
+    let listed = simulate(&models, &listed, &SETTINGS).unwrap();
+    let (share, fixed) = (share_fewer(&adaptive, &random), share_fewer(&listed, &random));
+    println!(
+        "graded: adaptive {share} and listed {fixed} with fewer trials than random; medians {} {} {}",
+        median(&adaptive),
+        median(&listed),
+        median(&random)
+    );
+    assert!(share >= 0.95 && fixed >= 0.95, "{share} {fixed}");
+    let right = adaptive.iter().filter(|s| s.named == Some(s.model)).count();
+    assert!(right >= 185, "{right} of 200");
+}
+
+#[test]
+fn graded_beliefs_are_calibrated_and_follow_bayes_rule() {
+    let models = graded(1.0);
+    let settings = Settings { subjects: 3000, trials: 200, level: 0.9, seed: 5 };
+    let subjects = simulate(&models, &Order::Adaptive, &settings).unwrap();
+    let named = subjects.iter().filter(|s| s.named.is_some()).count() as f64;
+    let right = subjects.iter().filter(|s| s.named == Some(s.model)).count() as f64 / named;
+    assert!(named > 2950.0 && right >= 0.9 - 3.0 * (0.09 / named).sqrt(), "{right} of {named}");
+    // The density of a normal distribution, written out.
+    let two = Graded::new(&[&[0.0, 1.0], &[0.5, -1.0]], 1, 0.8).unwrap();
+    let density = |x: f64, mean: f64| (-0.5 * ((x - mean) / 0.8).powi(2)).exp();
+    let given = [(0, vec![0.3]), (1, vec![0.1]), (0, vec![-0.2])];
+    let product = |means: [f64; 2]| given.iter().map(|(s, y)| density(y[0], means[*s])).product::<f64>();
+    let (first, second) = (product([0.0, 1.0]), product([0.5, -1.0]));
+    let found = posterior(&two, &given).unwrap();
+    assert!((found[0] - first / (first + second)).abs() < 1e-12, "{found:?}");
+}
+
+/// The bound on the information of a graded response lies below the integral that defines it, and meets it where
+/// models are alike or far apart.
+#[test]
+fn graded_information_is_a_bound_from_below() {
+    let beliefs = [0.6, 0.4];
+    let integral = |gap: f64| {
+        let density = |x: f64, mean: f64| (-0.5 * (x - mean).powi(2)).exp() / std::f64::consts::TAU.sqrt();
+        let bits = |x: f64| {
+            let parts = [density(x, 0.0), density(x, gap)];
+            let mixed: f64 = parts.iter().zip(beliefs).map(|(p, b)| p * b).sum();
+            parts
+                .iter()
+                .zip(beliefs)
+                .map(|(p, b)| if *p > 0.0 { b * p * (p / mixed).log2() } else { 0.0 })
+                .sum::<f64>()
+        };
+        (0..80_000).map(|i| bits(-15.0 + 6e-4 * f64::from(i)) * 6e-4).sum::<f64>()
+    };
+    for gap in [0.01, 0.5, 1.0, 2.0, 4.0, 12.0] {
+        let models = Graded::new(&[&[0.0], &[gap]], 1, 1.0).unwrap();
+        let (bound, exact) = (models.information(&beliefs, 0), integral(gap));
+        assert!(bound > 0.0 && bound <= exact + 1e-9, "{gap}: {bound} above {exact}");
+        assert!(bound >= 0.2 * exact, "{gap}: {bound} of {exact}");
+        if gap > 10.0 {
+            assert!((bound - exact).abs() < 1e-6, "{bound} {exact}");
+        }
+    }
 }

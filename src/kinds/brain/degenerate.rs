@@ -1,0 +1,264 @@
+//! Degenerate input through every kind: an error that says what is wrong, or numbers that are none of NaN and ∞.
+
+use serde_json::{Value, json};
+
+use super::{ceiling, cka, effect, encode, rdm, regress, rsa};
+use crate::kinds::testing::{Input, run_tables};
+use crate::stage::Stage;
+use crate::table::{Frame, Tensor};
+
+/// Uneven numbers between 0 and 1.
+fn uneven(i: usize, j: usize) -> f32 {
+    ((i * 7919 + j * 104_729 + i * j * 31 + i * i * 13) % 1009) as f32 / 1009.0
+}
+
+/// Rows with an id, a repeat, a run, a group, features `x` and responses `y`.
+fn table(rows: usize, width: usize, of: impl Fn(usize, usize) -> f32) -> Frame {
+    let numbers = |of: &dyn Fn(usize) -> i64| (0..rows).map(of).collect::<Vec<i64>>();
+    let groups: Vec<&str> = (0..rows).map(|i| if i % 2 == 0 { "a" } else { "b" }).collect();
+    let mut frame = Frame::new();
+    frame.push_i64s("id", numbers(&|i| i as i64)).unwrap();
+    frame.push_i64s("stimulus", numbers(&|i| (i / 2) as i64)).unwrap();
+    frame.push_i64s("repeat", numbers(&|i| (i % 2) as i64)).unwrap();
+    frame.push_strings("group", &groups).unwrap();
+    let values = (0..rows * width).map(|at| of(at / width, at % width)).collect();
+    frame.push_tensor_f32("x", Tensor { row_shape: vec![width], values }).unwrap();
+    let values = (0..rows * 2).map(|at| of(at / 2, at % 2) + 0.1 * uneven(at, 5)).collect();
+    frame.push_tensor_f32("y", Tensor { row_shape: vec![2], values }).unwrap();
+    frame
+}
+
+fn inputs() -> Vec<(&'static str, Frame)> {
+    vec![
+        ("sound", table(24, 4, uneven)),
+        ("a constant feature", table(24, 4, |i, j| if j == 1 { 0.5 } else { uneven(i, j) })),
+        ("constant rows", table(24, 4, |i, j| if i < 12 { 0.5 } else { uneven(i, j) })),
+        ("all the same", table(24, 4, |_, _| 0.5)),
+        ("zeros", table(24, 4, |_, _| 0.0)),
+        ("NaN", table(24, 4, |i, j| if (i, j) == (7, 1) { f32::NAN } else { uneven(i, j) })),
+        ("infinity", table(24, 4, |i, j| if (i, j) == (7, 1) { f32::INFINITY } else { uneven(i, j) })),
+        ("no stimulus", table(0, 4, uneven)),
+        ("one stimulus", table(1, 4, uneven)),
+        ("two stimuli", table(2, 4, uneven)),
+        ("three stimuli", table(3, 4, uneven)),
+        ("one channel", table(24, 1, uneven)),
+        ("fewer stimuli than features", table(8, 40, uneven)),
+        ("duplicated rows", table(24, 4, |i, j| uneven(i / 2, j))),
+        ("duplicated features", table(24, 4, |i, _| uneven(i, 0))),
+        ("huge", table(24, 4, |i, j| 1e30 * uneven(i, j))),
+        ("tiny", table(24, 4, |i, j| 1e-30 * uneven(i, j))),
+        ("negative", table(24, 4, |i, j| -uneven(i, j))),
+    ]
+}
+
+/// The columns with a NaN or an infinite number in a table.
+fn undefined(frame: &Frame) -> Vec<String> {
+    let numbers = |name: &&str| {
+        let cells = frame.strings(name).unwrap();
+        cells.iter().any(|cell| ["NaN", "inf", "-inf"].iter().any(|bad| cell.split(' ').any(|c| c == *bad)))
+    };
+    frame.names().into_iter().filter(numbers).map(str::to_owned).collect()
+}
+
+/// Runs a kind; what went wrong, if anything.
+fn outcome(stage: &dyn Stage, with: &Value, tables: &[Input], ports: &[&str]) -> Result<(), String> {
+    let tables: Vec<Input> = tables.iter().map(|(port, frame, axes)| (*port, frame.clone(), *axes)).collect();
+    let run = run_tables(stage, with.clone(), &tables)?;
+    for port in ports {
+        let bad = undefined(&run.table(port));
+        assert!(bad.is_empty(), "`{}` {with}: port `{port}`: {bad:?} hold what is no number", stage.name());
+    }
+    Ok(())
+}
+
+/// Words that say what is wrong with the data.
+const WORDS: [&str; 30] = [
+    "constant",
+    "the same",
+    "same in all",
+    "NaN",
+    "inf",
+    "no finite",
+    "no number",
+    "folds of",
+    "needs",
+    "too few",
+    "fewer",
+    "no rows",
+    "empty",
+    "one ",
+    "there are",
+    "lacks",
+    "negative",
+    "alike",
+    "components",
+    "undefined",
+    "zero",
+    "condition",
+    "stimuli",
+    "not positive",
+    "variance",
+    "converge",
+    "too large",
+    "draw",
+    "overflow",
+    "is not",
+];
+
+fn check(kind: &str, what: &str, result: Result<(), String>) -> bool {
+    match result {
+        Ok(()) => true,
+        Err(text) => {
+            assert!(text.len() > 15 && WORDS.iter().any(|w| text.contains(w)), "{kind}, {what}: {text}");
+            false
+        }
+    }
+}
+
+#[test]
+fn every_kind_answers_or_says_what_is_wrong() {
+    let mut defined = 0;
+    for (what, frame) in inputs() {
+        let one = |port| [(port, frame.clone(), &[][..])];
+        let two = |a, b| [(a, frame.clone(), &[][..]), (b, frame.clone(), &[][..])];
+        for measure in ["correlation", "euclidean", "poisson"] {
+            let with = json!({"measure": measure, "columns": ["x"]});
+            let found = outcome(&rdm::Rdm, &with, &one("table"), &["rdm"]);
+            defined += usize::from(check(&format!("brain.rdm {measure}"), what, found));
+        }
+        for measure in ["crossnobis", "poisson_cv"] {
+            let with =
+                json!({"measure": measure, "columns": ["x"], "condition": "stimulus", "run": "repeat"});
+            let found = outcome(&rdm::Rdm, &with, &one("table"), &["rdm"]);
+            defined += usize::from(check(&format!("brain.rdm {measure}"), what, found));
+        }
+        for more in [
+            json!({}),
+            json!({"method": "pls", "components": 2}),
+            json!({"method": "banded"}),
+            json!({"choose": "leave_one_out"}),
+            json!({"precision": "float32"}),
+            json!({"reduce": {"pca": 2}}),
+            json!({"reduce": {"sparse": 3}}),
+        ] {
+            let mut with = json!({"features": ["x"], "targets": ["y"], "folds": 3, "inner": 2, "draws": 20});
+            with.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            let ports = ["scores", "summary", "predictions", "choices"];
+            let found = outcome(&encode::Encode, &with, &two("features", "responses"), &ports);
+            defined += usize::from(check(&format!("brain.encode {more}"), what, found));
+        }
+        for measure in [
+            "cka",
+            "cka-debiased",
+            "cka-rbf",
+            "cca",
+            "svcca",
+            "linear-regression",
+            "procrustes-angular",
+            "semi-match",
+            "hard-match",
+            "soft-match",
+        ] {
+            let with = json!({"columns": ["x"], "measures": [measure]});
+            let found = outcome(&cka::Cka, &with, &two("tables", "tables"), &["similarity"]);
+            defined += usize::from(check(&format!("brain.cka {measure}"), what, found));
+        }
+        let with = json!({"columns": ["x"], "id": "stimulus", "repeat": "repeat", "splits": 4});
+        let found = outcome(&ceiling::Ceiling, &with, &one("table"), &["ceiling"]);
+        defined += usize::from(check("brain.ceiling repeats", what, found));
+        let with = json!({"columns": ["x"], "id": "stimulus", "subject": "repeat", "splits": 4});
+        let found = outcome(&ceiling::Ceiling, &with, &one("table"), &["ceiling"]);
+        defined += usize::from(check("brain.ceiling subjects", what, found));
+        for size in ["cohens_d", "difference", "selectivity"] {
+            let with =
+                json!({"columns": ["x"], "group": "group", "order": ["a", "b"], "draws": 50, "size": size});
+            let found = outcome(&effect::Effect, &with, &one("tables"), &["effects"]);
+            defined += usize::from(check(&format!("brain.effect {size}"), what, found));
+        }
+    }
+    assert!(defined > 150, "only {defined} are defined");
+}
+
+/// RDMs of one model or subject over four conditions.
+fn rdms(column: &str, names: &[&str], of: impl Fn(usize, usize) -> f64) -> Frame {
+    let pairs: Vec<(usize, usize)> = (0..4).flat_map(|i| (i + 1..4).map(move |j| (i, j))).collect();
+    let all = || {
+        names.iter().enumerate().flat_map(|(n, name)| pairs.iter().enumerate().map(move |p| (n, *name, p)))
+    };
+    let mut frame = Frame::new();
+    frame.push_strings(column, &all().map(|(_, name, _)| name).collect::<Vec<_>>()).unwrap();
+    frame
+        .push_strings("first", &all().map(|(_, _, (_, (i, _)))| format!("c{i}")).collect::<Vec<_>>())
+        .unwrap();
+    frame
+        .push_strings("second", &all().map(|(_, _, (_, (_, j)))| format!("c{j}")).collect::<Vec<_>>())
+        .unwrap();
+    frame.push_f64s("dissimilarity", all().map(|(n, _, (at, _))| of(n, at)).collect()).unwrap();
+    frame
+}
+
+#[test]
+fn every_comparison_of_rdms_answers_or_says_what_is_wrong() {
+    let sound = |n: usize, at: usize| f64::from(uneven(at + 3, n + 1));
+    let subjects = || rdms("subject", &["s", "t", "u"], sound);
+    type Dissimilarity = Box<dyn Fn(usize, usize) -> f64>;
+    let cases: Vec<(&str, Dissimilarity)> = vec![
+        ("sound", Box::new(sound)),
+        ("constant", Box::new(|_, _| 1.0)),
+        ("zero", Box::new(|_, _| 0.0)),
+        ("NaN", Box::new(|_, at| if at == 2 { f64::NAN } else { 0.5 + at as f64 })),
+        ("infinite", Box::new(|_, at| if at == 2 { f64::INFINITY } else { 0.5 + at as f64 })),
+        ("negative eigenvalues", Box::new(|_, at| if at == 0 { 100.0 } else { 0.01 * at as f64 })),
+        ("negative", Box::new(move |n, at| -sound(n, at))),
+        ("alike", Box::new(move |_, at| sound(0, at))),
+    ];
+    for (what, of) in &cases {
+        for measure in [
+            "cosine",
+            "correlation",
+            "spearman",
+            "tau-b",
+            "tau-a",
+            "rho-a",
+            "whitened-cosine",
+            "whitened-correlation",
+        ] {
+            let with = json!({"measures": [measure], "model": "model", "subject": "subject", "draws": 30});
+            let ports = ["scores", "pairs", "subjects"];
+            let models = rdms("model", &["m", "n"], of);
+            let tables = [("models", models, &[][..]), ("subjects", subjects(), &[][..])];
+            let found = outcome(&rsa::Rsa, &with, &tables, &ports);
+            check(&format!("brain.rsa {measure}, models"), what, found);
+            let people = rdms("subject", &["s", "t", "u"], of);
+            let tables = [("models", rdms("model", &["m"], sound), &[][..]), ("subjects", people, &[][..])];
+            let found = outcome(&rsa::Rsa, &with, &tables, &ports);
+            check(&format!("brain.rsa {measure}, subjects"), what, found);
+        }
+    }
+}
+
+#[test]
+fn a_child_is_compared_with_its_parent_or_the_reason_is_said() {
+    let scores = |of: &dyn Fn(usize) -> f64, count: usize| {
+        let mut frame = Frame::new();
+        frame.push_strings("benchmark", &vec!["b"; count]).unwrap();
+        frame.push_i64s("target", (0..count as i64).collect()).unwrap();
+        frame.push_f64s("value", (0..count).map(of).collect()).unwrap();
+        frame
+    };
+    let sound = |i: usize| f64::from(uneven(i, 2));
+    type Score<'a> = &'a dyn Fn(usize) -> f64;
+    let cases: [(&str, Score, usize); 5] = [
+        ("the same", &sound, 6),
+        ("constant", &|_| 0.5, 6),
+        ("NaN", &|i| if i == 2 { f64::NAN } else { 0.5 }, 6),
+        ("one unit", &|_| 0.4, 1),
+        ("nothing", &|_| 0.4, 0),
+    ];
+    for (what, of, count) in cases {
+        let tables = [("parent", scores(&sound, count), &[][..]), ("child", scores(of, count), &[][..])];
+        let with = json!({"benchmark": ["benchmark"], "units": ["target"]});
+        let found = outcome(&regress::Regress, &with, &tables, &["verdicts"]);
+        check("brain.regress", what, found);
+    }
+}

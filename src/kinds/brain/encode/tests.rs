@@ -1,0 +1,131 @@
+//! Linear maps and their scores.
+
+use serde_json::json;
+
+use super::*;
+use crate::kinds::testing::{Input, Run, run_tables};
+
+fn value(i: i64) -> f64 {
+    ((i * 37) % 23) as f64 / 23.0
+}
+
+fn features(rows: std::ops::Range<i64>) -> Frame {
+    let mut frame = Frame::new();
+    frame.push_i64s("id", rows.clone().collect()).unwrap();
+    frame.push_f64s("a", rows.clone().map(value).collect()).unwrap();
+    frame.push_f64s("b", rows.map(|i| value(i * i + 5)).collect()).unwrap();
+    frame
+}
+
+fn responses(of: impl Fn(i64) -> f64) -> Frame {
+    let mut frame = Frame::new();
+    frame.push_i64s("id", (0..60).rev().collect()).unwrap();
+    frame.push_f64s("voxel", (0..60).rev().map(of).collect()).unwrap();
+    frame
+}
+
+fn run(with: &[(&str, serde_json::Value)], y: Frame, more: &[Input]) -> Result<Run, String> {
+    let mut params = json!({"features": ["a", "b"], "targets": ["voxel"], "draws": 50});
+    with.iter().for_each(|(name, value)| params[*name] = value.clone());
+    let mut inputs = vec![("features", features(0..60), &[][..]), ("responses", y, &[][..])];
+    inputs.extend(more.iter().cloned());
+    run_tables(&Encode, params, &inputs)
+}
+
+fn linear(i: i64) -> f64 {
+    2.0 * value(i) - value(i * i + 5)
+}
+
+#[test]
+fn a_linear_response_is_predicted_by_every_method() {
+    for with in [
+        vec![],
+        vec![("method", json!("pls")), ("components", json!(2))],
+        vec![("reduce", json!({"pca": 2}))],
+        vec![("choose", json!("leave_one_out"))],
+        vec![("precision", json!("float32"))],
+        vec![("method", json!("banded"))],
+    ] {
+        let run = run(&with, responses(linear), &[]).unwrap();
+        assert!(run.table("summary").f64s("value").unwrap()[0] > 0.99, "{with:?}");
+        for port in ["scores", "summary", "draws", "folds", "choices"] {
+            assert_eq!(run.inferred(port).columns, run.table(port).facts().columns, "{port}");
+        }
+    }
+}
+
+#[test]
+fn scores_are_normalised_by_the_reliability_where_there_is_one() {
+    let ceiling = |value: f64| {
+        let mut frame = Frame::new();
+        frame.push_strings("target", &["voxel"]).unwrap();
+        frame.push_strings("benchmark", &["key"]).unwrap();
+        frame.push_strings("metric", &["sb:mean-of-splits"]).unwrap();
+        frame.push_f64s("value", vec![value]).unwrap();
+        frame
+    };
+    let scores = |value| {
+        let run = run(&[], responses(linear), &[("ceiling", ceiling(value), &[])]).unwrap();
+        run.table("scores").f64s("value").unwrap()
+    };
+    let found = scores(0.25);
+    assert_eq!(found.len(), 15);
+    assert!((0..5).all(|f| (found[10 + f] - found[f] / 0.5).abs() < 1e-12), "{found:?}");
+    assert_eq!(scores(0.0).len(), 10);
+}
+
+#[test]
+fn rows_that_entered_training_are_named() {
+    let leak = [("trained", features(57..70), &[][..])];
+    let text = run(&[], responses(linear), &leak).err().unwrap();
+    assert!(text.starts_with("3 rows entered training and cannot be scored: 59, 58, 57"), "{text}");
+    assert!(run(&[], responses(linear), &[("trained", features(60..70), &[])]).is_ok());
+}
+
+#[test]
+fn what_cannot_be_scored_is_named() {
+    let text = run(&[], responses(|i| f64::from(u8::from(i < 12)).max(0.5)), &[]).err().unwrap();
+    assert!(text.contains("constant"), "{text}");
+    let text = run(&[("alphas", json!([1.0, 0.0]))], responses(linear), &[]).err().unwrap();
+    assert!(text.starts_with("0 is not a positive number"), "{text}");
+    let text = run(&[], responses(|i| if i == 3 { f64::NAN } else { 1.0 }), &[]).err().unwrap();
+    assert!(text.starts_with("column `voxel`, row 56: NaN"), "{text}");
+}
+
+/// Responses are made by the first of two columns alone: its band gets the smaller penalty, and with ratios that are
+/// all 1 banded ridge is ridge.
+#[test]
+fn bands_have_penalties_of_their_own() {
+    let banded = |ratios: serde_json::Value| {
+        run(
+            &[("method", json!("banded")), ("ratios", ratios)],
+            responses(|i| value(i) + 0.2 * value(i * 7 + 3)),
+            &[],
+        )
+    };
+    let found = banded(json!([[1, 100], [100, 1]])).unwrap();
+    let choices = found.table("choices");
+    assert_eq!(found.inferred("choices").columns, choices.facts().columns);
+    assert_eq!(choices.strings("band").unwrap()[..2], ["a", "b"]);
+    let alpha = choices.f64s("alpha").unwrap();
+    assert!(alpha.chunks(2).all(|pair| (pair[1] / pair[0] - 100.0).abs() < 1e-9), "{alpha:?}");
+    let plain =
+        run(&[], responses(linear), &[]).unwrap().table("predictions").tensor_f32("prediction").unwrap();
+    let equal =
+        run(&[("method", json!("banded")), ("ratios", json!([[1, 1]]))], responses(linear), &[]).unwrap();
+    let equal = equal.table("predictions").tensor_f32("prediction").unwrap();
+    assert!(plain.values.iter().zip(&equal.values).all(|(a, b)| (a - b).abs() < 1e-5));
+    assert!(banded(json!([[1, 2, 3]])).err().unwrap().contains("3 penalties for 2 bands"));
+    assert!(banded(json!([[1, 0]])).err().unwrap().contains("not a positive number"));
+    let text = |with: &[(&str, serde_json::Value)]| run(with, responses(linear), &[]).err().unwrap();
+    assert!(text(&[("ratios", json!([[1, 1]]))]).starts_with("only `method: banded` has ratios"));
+    let reduced = [("method", json!("banded")), ("reduce", json!({"pca": 2}))];
+    assert!(text(&reduced).starts_with("bands are not reduced"));
+    assert!(
+        text(&[("method", json!("pls")), ("choose", json!("leave_one_out"))])
+            .contains("only `method: ridge`")
+    );
+    assert!(
+        text(&[("method", json!("pls")), ("precision", json!("float32"))]).contains("only `method: ridge`")
+    );
+}
