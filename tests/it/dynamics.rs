@@ -224,3 +224,58 @@ fn what_the_phase_plane_needs_is_asked_for_before_a_run() {
         assert!(ran.stderr.contains(wanted), "{}", ran.stderr);
     }
 }
+
+/// A residual network: every convolution has a batch normalisation behind it.
+const NORMALISED: &str = r#"
+name: norm
+stages:
+  digits:
+    uses: ingest.arrays
+    with: { arrays: { image: data/digits/images.npy, label: data/digits/labels.npy } }
+  data:
+    uses: table.sql
+    in: { digits: digits }
+    with: { query: "SELECT * FROM digits WHERE id < 128" }
+  net:
+    uses: model.build
+    with: { architecture: resnet, width: 2, input: [1, 8, 8], classes: 10, activation: tanh, scale: 0.0625 }
+  begun:
+    uses: model.train
+    in: { model: net, data: data }
+    with: { target: label, epochs: 2, learning_rate: 0.05, momentum: 0.9 }
+  curvature:
+    uses: dynamics.hessian
+    matrix: { mode: [batch, running] }
+    in: { model: begun.model, data: data }
+    with: { largest: 2, tolerance: 1.0e-3, batch_norm: "${matrix.mode}" }
+  descent:
+    uses: model.train
+    in: { model: begun.model, data: data, directions: "curvature[mode=batch].pairs" }
+    with: { target: label, batch_size: all, steps: 2, learning_rate: 0.0005, record: { every: 1 } }
+"#;
+
+#[test]
+fn descent_of_a_normalised_network_slows_as_its_hessian_by_batches_says() {
+    let project = network(NORMALISED);
+    project.ok(&["run"]);
+    let table = |name: &str| read_path(&project.path(&format!("results/norm/{name}.parquet")), None).unwrap();
+    let path = table("descent/trajectory");
+    let (by_batch, running) =
+        (table("curvature/mode=batch/summary"), table("curvature/mode=running/summary"));
+    let number = |frame: &sulcus::table::Frame, column: &str| frame.f64s(column).unwrap()[0];
+    // Training normalises by batches too, and begins at the same loss with the same gradient.
+    assert!((number(&by_batch, "loss") / number(&path, "loss") - 1.0).abs() < 1e-5);
+    let squared = number(&by_batch, "gradient_norm").powi(2);
+    assert!((squared / number(&path, "gradient_squared") - 1.0).abs() < 1e-4);
+    assert!((number(&running, "loss") / number(&path, "loss") - 1.0).abs() > 1e-3);
+    // Along an eigenvector each step of descent is 1 − η ρ times the last.
+    let position = path.tensor_f64("position").unwrap().values;
+    let values = |mode: &str| table(&format!("curvature/mode={mode}/pairs")).f64s("eigenvalue").unwrap();
+    let other = values("running");
+    for (mode, rho) in values("batch").into_iter().enumerate() {
+        let (first, both) = (position[mode], position[2 + mode]);
+        let seen = (1.0 - (both - first) / first) / 0.0005;
+        assert!((seen / rho - 1.0).abs() < 0.02, "mode {mode}: {seen} against {rho}");
+        assert!((other[mode] / rho - 1.0).abs() > 0.2, "mode {mode}: {} is not {rho}", other[mode]);
+    }
+}

@@ -96,7 +96,7 @@ impl Params {
 impl Kind for Fit {
     type Params = Params;
     const NAME: &'static str = "dynamics.fit";
-    const REVISION: u32 = 2;
+    const REVISION: u32 = 3;
     const ABOUT: &'static str = "What a displacement curve says: exponent, drift and spread, and the model behind it.\n\n\
         The exponent c of D(t) = A tᶜ is the slope of log mean displacement on log time. Its 95 % interval leaves out one \
         chain at a time (of a single chain of positions, one of 8 blocks), never the residuals of the line: points of one \
@@ -376,5 +376,23 @@ mod tests {
         let mut uneven = table(2, 50);
         uneven = uneven.take(&(0..101).collect::<Vec<usize>>()).unwrap();
         assert!(text(json!({}), uneven).contains("different times"));
+    }
+
+    #[test]
+    fn curves_that_say_nothing_are_named() {
+        let with = |values: fn(f64) -> f64| {
+            let whole = table(4, 50);
+            let mut frame = Frame::new();
+            for name in ["chain", "step"] {
+                frame.push_column_of(&whole, name).unwrap();
+            }
+            let steps = whole.f64s("step").unwrap();
+            frame.push_f64s("displacement", steps.iter().map(|t| values(*t)).collect()).unwrap();
+            run_tables(&Fit, json!({}), &[("table", frame, &[])]).map(|_| ()).unwrap_err()
+        };
+        assert_eq!(with(|_| 0.0), "nothing has moved at time 1");
+        let wanted = "squared displacement must be a number of 0 or more";
+        assert_eq!(with(|t| if t == 7.0 { f64::NAN } else { t }), wanted);
+        assert_eq!(with(|t| if t == 7.0 { -1.0 } else { t }), wanted);
     }
 }

@@ -17,12 +17,18 @@ impl Modes {
     /// Of a table with eigenvalues and one-sample noise.
     ///
     /// # Errors
-    /// If the learning rate is beyond the stability of a mode.
+    /// If the learning rate is beyond the stability of a mode, or a number is none.
     pub fn of(frame: &Frame, sgd: &Sgd, factor: f64) -> Result<Self, Failure> {
         let (values, noise) = (frame.f64s("eigenvalue")?, frame.f64s("noise")?);
         let ranks = if frame.has("mode") { frame.i64s("mode")? } else { (0..values.len() as i64).collect() };
         let mut rows = Vec::with_capacity(values.len());
         for ((rank, value), noise) in ranks.into_iter().zip(values).zip(noise) {
+            if !value.is_finite() || !noise.is_finite() || noise < 0.0 {
+                return Err(Failure::new(format!(
+                    "the mode {rank} has the eigenvalue {value} and the noise {noise}, which is no variance"
+                ))
+                .hint("bind tables of `dynamics.hessian` with `noise: true`"));
+            }
             let mode = Mode::new(sgd, value + sgd.weight_decay);
             if mode.curvature > 0.0 && !mode.is_stable() {
                 return Err(Failure::new(format!(
@@ -67,7 +73,7 @@ impl Orbits {
     /// Reads every table at the port `trajectory`.
     ///
     /// # Errors
-    /// If records are not even, chains differ in theirs, or there are other than `count` directions.
+    /// If records are not even, chains differ in theirs, there are other than `count` directions, or a number is none.
     pub fn read(io: &Io, columns: &[&str], burn_in: i64, count: usize) -> Result<Self, Failure> {
         let mut orbits = Orbits { spacing: 1, steps: Vec::new(), chains: Vec::new(), local: Vec::new() };
         for (index, bound) in io.many("trajectory").iter().enumerate() {
@@ -103,7 +109,14 @@ impl Orbits {
             let mean = |name: &str| {
                 let all = frame.f64s(name)?;
                 let late = all.get(first..).unwrap_or_default();
-                Ok::<f64, Failure>(late.iter().sum::<f64>() / late.len() as f64)
+                if let Some(row) = late.iter().position(|v| !v.is_finite()) {
+                    let step = steps.get(first + row).copied().unwrap_or_default();
+                    return Err(Failure::new(format!(
+                        "`{name}` of chain {index} is no number at step {step}"
+                    ))
+                    .hint("the chain left all bounds: train with a lower `learning_rate`"));
+                }
+                Ok(late.iter().sum::<f64>() / late.len() as f64)
             };
             orbits.local.push((mean("step_squared")?, mean("loss")?));
         }

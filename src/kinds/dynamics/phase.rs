@@ -73,7 +73,7 @@ fn needs(port: &str, table: &TableFacts, columns: &[&str], hint: &str) -> Result
 impl Kind for Phase {
     type Params = Params;
     const NAME: &'static str = "dynamics.phase";
-    const REVISION: u32 = 1;
+    const REVISION: u32 = 2;
     const ABOUT: &'static str = "Chains of `model.train` in the phase plane of eigendirections, against theory.\n\n\
         Along an eigenvector of the Hessian with eigenvalue ρ, h = ρ + λ and noise c (the measured variance of one-sample \
         gradients), positions and velocities of SGD are predicted in discrete time with nothing calibrated: κ η f c / (2 (1 \
@@ -162,5 +162,88 @@ phase:
             put_table(io, port, frame)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::kinds::testing::{Run, run_tables};
+    use crate::table::{Frame, Tensor};
+
+    /// `(eigenvalue, noise)` of two directions, squared steps, and the scale of positions.
+    struct Given {
+        pairs: [(f64, f64); 2],
+        step_squared: f64,
+        position: f64,
+    }
+
+    const USUAL: Given = Given { pairs: [(1.0, 2.0), (0.5, 1.0)], step_squared: 1.0, position: 1.0 };
+
+    fn phase(given: &Given, learning_rate: f64, batch_size: usize) -> Result<Run, String> {
+        let number = |k: usize| (k as f64 * 2.4).sin();
+        let plane = |scale: f64| {
+            let values = (0..80).map(|k| (scale * number(k)) as f32).collect();
+            Tensor { values, row_shape: vec![2] }
+        };
+        let mut chain = Frame::new();
+        chain.push_i64s("step", (1..=40).collect()).unwrap();
+        chain.push_f64s("loss", vec![1.0; 40]).unwrap();
+        chain.push_f64s("step_squared", vec![given.step_squared; 40]).unwrap();
+        chain.push_tensor_f32("position", plane(given.position)).unwrap();
+        chain.push_tensor_f32("momentum", plane(1.0)).unwrap();
+        let mut pairs = Frame::new();
+        pairs.push_i64s("mode", vec![0, 1]).unwrap();
+        pairs.push_f64s("eigenvalue", given.pairs.iter().map(|p| p.0).collect()).unwrap();
+        pairs.push_f64s("noise", given.pairs.iter().map(|p| p.1).collect()).unwrap();
+        let mut summary = Frame::new();
+        summary.push_i64s("rows", vec![100]).unwrap();
+        summary.push_f64s("noise_trace", vec![given.pairs.iter().map(|p| p.1).sum::<f64>()]).unwrap();
+        run_tables(
+            &Phase,
+            json!({"learning_rate": learning_rate, "batch_size": batch_size, "momentum": 0.5}),
+            &[
+                ("trajectory", chain, &[]),
+                ("directions", pairs.clone(), &[]),
+                ("spectrum", pairs, &[]),
+                ("summary", summary, &[]),
+            ],
+        )
+    }
+
+    #[test]
+    fn without_noise_theory_stands_still_and_there_is_no_ratio() {
+        let run = phase(&Given { pairs: [(1.0, 0.0), (0.5, 0.0)], ..USUAL }, 0.1, 8).unwrap();
+        let modes = run.table("modes");
+        for name in ["position_variance", "velocity_variance", "area_rate"] {
+            assert_eq!(modes.f64s(&format!("{name}_theory")).unwrap(), [0.0, 0.0]);
+            assert!(modes.f64s(&format!("{name}_ratio")).unwrap().iter().all(|r| r.is_nan()));
+        }
+    }
+
+    #[test]
+    fn a_flat_direction_has_no_stationary_state_and_its_noise_still_makes_steps() {
+        let run = phase(&Given { pairs: [(1.0, 2.0), (0.0, 1.0)], ..USUAL }, 0.1, 8).unwrap();
+        let theory = run.table("modes").f64s("position_variance_theory").unwrap();
+        assert!(theory[0].is_finite() && theory[1].is_nan());
+        // η² f Σ κ c / (1 − β²), with κ = 1 / (1 − η h / (2 (1 + β))).
+        let wanted = 0.01 / 8.0 * (2.0 / (1.0 - 0.1 / 3.0) + 1.0) / 0.75;
+        let found = run.table("local").f64s("step_squared_theory").unwrap()[0];
+        assert!((found / wanted - 1.0).abs() < 1e-12, "{found} against {wanted}");
+    }
+
+    #[test]
+    fn what_is_impossible_is_named() {
+        let said = |given: &Given, rate, size| phase(given, rate, size).map(|_| ()).unwrap_err();
+        assert!(said(&USUAL, 3.0, 8).contains("limit of stability 3.0"));
+        assert!(said(&USUAL, 0.1, 101).contains("a batch of 101 does not fit 100 rows"));
+        let nan = Given { pairs: [(1.0, f64::NAN), (0.5, 1.0)], ..USUAL };
+        assert!(said(&nan, 0.1, 8).contains("the mode 0 has the eigenvalue 1 and the noise NaN"));
+        let nan = Given { step_squared: f64::NAN, ..USUAL };
+        assert!(said(&nan, 0.1, 8).contains("`step_squared` of chain 0 is no number at step 1"));
+        let nan = Given { position: f64::NAN, ..USUAL };
+        assert!(said(&nan, 0.1, 8).contains("no number"));
     }
 }

@@ -66,7 +66,7 @@ impl Phase<'_> {
                 theory(&|mode, noise| mode.area_rate(noise, spacing)),
             ),
         ] {
-            let ratio = value.iter().zip(&by_theory).map(|(v, t)| v / t).collect();
+            let ratio = value.iter().zip(&by_theory).map(|(v, t)| ratio(*v, *t)).collect();
             frame.push_f64s(&format!("{name}_measured"), value)?;
             frame.push_f64s(&format!("{name}_error"), error)?;
             frame.push_f64s(&format!("{name}_theory"), by_theory)?;
@@ -95,7 +95,7 @@ impl Phase<'_> {
         frame.push_f64s("step_squared_measured", vec![step])?;
         frame.push_f64s("step_squared_error", vec![(square / (n - 1.0) / n).sqrt()])?;
         frame.push_f64s("step_squared_theory", vec![self.step_theory])?;
-        frame.push_f64s("step_squared_ratio", vec![step / self.step_theory])?;
+        frame.push_f64s("step_squared_ratio", vec![ratio(step, self.step_theory)])?;
         frame.push_f64s("loss", vec![mean(|l| l.1)])?;
         frame.push_i64s("chains", vec![n as i64])?;
         frame.push_strings("assumed_sampler", &[self.sampler()])?;
@@ -119,7 +119,8 @@ impl Phase<'_> {
                 positions.push(position - a);
                 velocities.push(velocity - u);
             }
-            if !mode.is_stable() {
+            // Without noise the ellipse is a point.
+            if !mode.is_stable() || *noise == 0.0 {
                 continue;
             }
             // The root of the covariance [[a, c], [c, u]] turns a circle into the ellipse.
@@ -145,4 +146,9 @@ impl Phase<'_> {
         frame.push_f64s("velocity", velocities)?;
         Ok(frame)
     }
+}
+
+/// Measured over theory; no number where theory says that nothing moves.
+fn ratio(measured: f64, theory: f64) -> f64 {
+    if theory == 0.0 { f64::NAN } else { measured / theory }
 }

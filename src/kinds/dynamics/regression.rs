@@ -232,7 +232,7 @@ impl Params {
 impl Kind for Regression {
     type Params = Params;
     const NAME: &'static str = "dynamics.regression";
-    const REVISION: u32 = 1;
+    const REVISION: u32 = 2;
     const ABOUT: &'static str = "Ensembles of SGD on linear regression beside the exact theory.\n\n\
         L(θ) = 1/(2N) Σ (x·θ − y)² + λ/2 |θ|²; the update is torch's SGD. Each chain draws its own batches. The theory \
         is exact in discrete time with the true noise of batches, which depends on the state; beside it stands the \
@@ -369,4 +369,44 @@ fn data(params: &Params, io: &Io) -> Result<(Mat<f64>, Vec<f64>), Failure> {
     let tensor = frame.tensor_f64(&x)?;
     let width = tensor.row_size().max(1);
     Ok((Mat::from_fn(frame.rows(), width, |i, j| tensor.values[i * width + j]), frame.f64s(&y)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::kinds::testing::{Run, run_tables};
+    use crate::table::Frame;
+
+    fn runs(y: Vec<f64>, x: Vec<f64>) -> Result<Run, String> {
+        let mut data = Frame::new();
+        data.push_f64s("x", x).unwrap();
+        data.push_f64s("y", y).unwrap();
+        let with = json!({
+            "learning_rate": 0.1, "momentum": 0.5, "batch_size": 2, "steps": 400, "start": "zero", "modes": [0],
+        });
+        run_tables(&Regression, with, &[("data", data, &[])])
+    }
+
+    #[test]
+    fn without_noise_chains_come_to_rest_at_the_minimum() {
+        let x: Vec<f64> = (1..=8).map(|k| f64::from(k) / 4.0).collect();
+        let run = runs(x.iter().map(|x| 3.0 * x).collect(), x).unwrap();
+        // From 0 to 3, and there they stay.
+        let displacement = run.table("displacement");
+        for name in ["measured", "exact"] {
+            let last = *displacement.f64s(name).unwrap().last().unwrap();
+            assert!((last - 9.0).abs() < 1e-9, "{name} {last}");
+        }
+        assert!(run.table("modes").f64s("position_variance_exact").unwrap()[0].abs() < 1e-20);
+    }
+
+    #[test]
+    fn data_without_a_minimum_is_named() {
+        let said = |y, x| runs(y, x).map(|_| ()).unwrap_err();
+        assert!(said(vec![1.0, 2.0], vec![0.0, 0.0]).contains("the Hessian is singular"));
+        assert!(said(vec![1.0, f64::NAN], vec![1.0, 2.0]).contains("values that are no numbers"));
+        assert!(said(vec![1.0], vec![1.0]).contains("a batch of 2 does not fit 1 rows"));
+    }
 }

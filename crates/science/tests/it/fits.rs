@@ -168,6 +168,21 @@ fn unusable_curves_are_refused_by_name() {
 }
 
 #[test]
+fn chains_that_are_all_alike_weigh_every_lag_the_same() {
+    let lags: Vec<f64> = (0..8).map(|k| 1.7f64.powi(k)).collect();
+    // The sum of six of these over six is not always the same number: rounding is no scatter.
+    let chain: Vec<f64> = lags.iter().map(|t| 0.3 * t.powf(0.7) * (1.0 + 0.1 * t.sin())).collect();
+    let alike = Curves { lags: lags.clone(), chains: vec![chain.clone(); 6] };
+    assert_ne!(alike.mean(), chain);
+    let alone = select(&alone(lags, chain), &candidates(None)).unwrap();
+    for ranked in select(&alike, &candidates(None)).unwrap() {
+        let single = alone.iter().find(|r| r.fit.model == ranked.fit.model).unwrap();
+        let (a, b) = (ranked.fit.chi_squared, single.fit.chi_squared);
+        assert!((a - b).abs() <= 1e-6 * b, "{}: {a} against {b}", ranked.fit.model.name());
+    }
+}
+
+#[test]
 fn one_chain_is_cut_into_blocks() {
     let chain: Vec<f64> = (0..=80).map(f64::from).collect();
     let paths = Paths::new(chain.clone(), 1, vec![chain]).unwrap();

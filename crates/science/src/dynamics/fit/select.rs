@@ -5,6 +5,9 @@ use super::paths::Curves;
 use crate::error::{Error, Result};
 use crate::linalg::{Mat, solve_positive};
 
+/// Relative rounding of displacements and their logarithms: below it no fit is better than another.
+const ROUNDING: f64 = 8.0 * f64::EPSILON;
+
 /// A fitted model among its rivals.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ranked {
@@ -51,8 +54,7 @@ pub fn select(curves: &Curves, models: &[Model]) -> Result<Vec<Ranked>> {
             continue;
         }
         let fit = fit(model, &curves.lags, &mean, &weights)?;
-        // Rounding of logarithms: below it no fit is better than another.
-        let floor = count * (8.0 * f64::EPSILON).powi(2);
+        let floor = count * ROUNDING.powi(2);
         let misfit = if chains > 1.0 {
             chains * (fit.chi_squared / (chains - 1.0)).ln_1p()
         } else {
@@ -87,7 +89,8 @@ fn weights(curves: &Curves, mean: &[f64]) -> Result<Mat<f64>> {
         (0..chains).map(|r| relative(r, i) * relative(r, j)).sum::<f64>() * scale
     });
     let largest = (0..lags).map(|k| covariance[(k, k)]).fold(0.0, f64::max);
-    if largest == 0.0 {
+    // Chains that are all alike differ by rounding at most, which weighs nothing.
+    if largest <= ROUNDING.powi(2) {
         return Ok(Mat::identity(lags, lags));
     }
     // Curves that agree to rounding at some lag must not get all the weight.
