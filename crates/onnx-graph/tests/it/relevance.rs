@@ -266,3 +266,59 @@ fn an_op_without_a_rule_is_named() {
     assert!(error.contains("Exp") && error.contains("rule: gradient"), "{error}");
     assert!(attribution(&model, &Composite::named("gradient").unwrap(), &Options::default()).is_ok());
 }
+
+/// Seven exports of one net by torch's two exporters, operator sets 9 to 21: groups, dilation, batch
+/// normalisation folded and not, dropout, pools that overlap, Concat, Slice, a reshape by the batch's size.
+#[test]
+fn all_exports_of_a_net_have_the_maps_of_zennit() {
+    let folder = format!("{}/../../tests/golden/exports", env!("CARGO_MANIFEST_DIR"));
+    let golden = read("exports/torch_convolutional.maps.npz");
+    let entries = std::fs::read_dir(&folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+    let files: Vec<String> =
+        entries.filter(|f| f.starts_with("torch_convolutional_") && f.ends_with(".onnx")).collect();
+    assert!(files.len() >= 7 && golden.len() >= 7);
+    for file in &files {
+        let model = Model::read_file(std::path::Path::new(&format!("{folder}/{file}"))).unwrap();
+        let input = read(&format!("exports/{}", file.replace(".onnx", ".npz")))["input"].clone();
+        for (name, wanted) in &golden {
+            let bounds = Some(Bounds { low: vec![-4.0], high: vec![4.0] });
+            let options = Options { bounds, start: Start::Predicted, ..Options::default() };
+            let made = attribution(&model, &Composite::named(name).unwrap(), &options)
+                .unwrap_or_else(|e| panic!("{file} {name}: {e}"));
+            let values = evaluate(made.model.graph().unwrap(), &[("x", value(&input))]).unwrap();
+            let error = difference(&values["relevance"].data, wanted);
+            assert!(error <= 1e-4, "{file} {name}: {error:e} of the peak");
+        }
+    }
+}
+
+/// Images with their channels last have the same maps, with their channels last.
+#[test]
+fn a_transposed_input_has_the_transposed_map() {
+    let golden = read("lrp/vgg_small.npz");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/lrp/vgg_small.onnx");
+    let mut model = Model::read_file(std::path::Path::new(path)).unwrap();
+    let graph = model.0.graph.as_mut().unwrap();
+    let [n, c, h, w] = golden["input"].shape[..] else { panic!("images") };
+    let mut b = Builder::new("");
+    b.named_node("Transpose", &["pixels"], &["input"], [("perm", Attr::Ints(&[0, 3, 1, 2]))]);
+    graph.node.splice(0..0, b.nodes);
+    let dims = [h, w, c].map(|d| Dim::Size(d as i64));
+    let dims = std::iter::once(Dim::Name("N".to_owned())).chain(dims).collect();
+    graph.input = vec![Info::new(DataType::Float, dims).value("pixels")];
+    let turned = |array: &Array| -> Vec<f64> {
+        let place = |i: usize| (i / (h * w * c), i % c, i / c % (h * w));
+        (0..n * h * w * c).map(place).map(|(n, k, pixel)| array.data[(n * c + k) * h * w + pixel]).collect()
+    };
+    for name in ["epsilon", "epsilon_plus_flat", "epsilon_alpha2_beta1", "epsilon_gamma_box"] {
+        let options = Options { bounds: Some(bounds("vgg_small")), ..Options::default() };
+        let made = attribution(&model, &Composite::named(name).unwrap(), &options).unwrap();
+        let pixels = Value::floats(&[n, h, w, c], turned(&golden["input"])).unwrap();
+        let inputs = [("pixels", pixels), ("start", value(&golden["target"]))];
+        let values = evaluate(made.model.graph().unwrap(), &inputs).unwrap();
+        let wanted = &golden[&format!("relevance_{name}")];
+        let wanted = Array { shape: vec![n, h, w, c], data: turned(wanted) };
+        let error = difference(&values["relevance"].data, &wanted);
+        assert!(error <= 1e-4, "{name}: {error:e} of the peak");
+    }
+}
