@@ -7,6 +7,8 @@ mod it {
     #[cfg(feature = "models")]
     #[path = "../../crates/onnx-graph/tests/it/case.rs"]
     mod case;
+    #[cfg(feature = "models")]
+    mod chunks;
     mod commands;
     mod dag;
     mod data;

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::resolve::{Outputs, Resolved, Resolver};
 use super::{Event, Observer, Session};
 use crate::plan::{Source, StepId};
-use crate::stage::{Bound, Cancel, Digest, Facts, Failure, FileIn, Io, Made, Port, PortType, Progress};
+use crate::stage::{
+    Bound, Cancel, Chunks, Digest, Facts, Failure, FileIn, Io, Made, Port, PortType, Progress,
+};
 use crate::store::{Output, Record};
 
 /// Results of steps that took longer are synced to disk at once. Shorter ones are left to the system:
@@ -24,17 +26,21 @@ pub(super) struct Failed {
     pub(super) log: String,
 }
 
-/// Executes a step whose upstream results are all in `outputs`, and keeps its record.
+/// Executes a step whose upstream results are all in `outputs`, and keeps its record. `afresh` looks up nothing
+/// that was made before.
 pub(super) fn perform(
     resolver: &Resolver,
     id: StepId,
     resolved: &Resolved,
+    afresh: bool,
     upstream: &dyn Fn(StepId) -> Option<Outputs>,
     cancel: &Cancel,
     observer: &dyn Observer,
 ) -> Result<(Outputs, f64), Failed> {
     let progress = StepProgress { step: id, observer, log: Mutex::default(), last: Mutex::new(None) };
-    let result = execute(resolver, id, &resolved.key, upstream, resolver.session, cancel, &progress);
+    let chunks = KeptChunks { session: resolver.session, afresh };
+    let around = Around { cancel, progress: &progress, chunks: &chunks };
+    let result = execute(resolver, id, resolved, upstream, resolver.session, &around);
     let log = progress.log.into_inner().unwrap_or_else(PoisonError::into_inner);
     match result {
         Ok((outputs, seconds, notes)) => {
@@ -55,17 +61,24 @@ pub(super) fn perform(
 /// Outputs, seconds and notes of an executed step.
 pub(super) type Executed = (Outputs, f64, BTreeMap<String, serde_json::Value>);
 
+/// What a running step is in touch with.
+pub(super) struct Around<'a> {
+    pub(super) cancel: &'a Cancel,
+    pub(super) progress: &'a dyn Progress,
+    pub(super) chunks: &'a dyn Chunks,
+}
+
 /// Runs the kind on the project's inputs; what it makes is kept in `into`, the project or a copy of it.
 pub(super) fn execute(
     resolver: &Resolver,
     id: StepId,
-    key: &Digest,
+    resolved: &Resolved,
     outputs: &dyn Fn(StepId) -> Option<Outputs>,
     into: &Session,
-    cancel: &Cancel,
-    progress: &dyn Progress,
+    around: &Around,
 ) -> Result<Executed, Failure> {
     let step = &resolver.plan.steps[id];
+    let key = &resolved.key;
     let writes_in_project = step.outputs.iter().any(|p| p.path.is_some());
     let scratch = if writes_in_project { None } else { Some(into.store.scratch(key)?) };
     for path in step.outputs.iter().filter_map(|p| p.path.as_deref()) {
@@ -78,6 +91,8 @@ pub(super) fn execute(
         root: into.root.clone(),
         scratch: scratch.as_ref().map_or_else(|| into.root.clone(), |s| s.path().to_owned()),
         checkpoints: into.store.checkpoints(key),
+        chunks: around.chunks,
+        beside_rows: step.kind.row_wise().map_or(*key, |port| resolved.manifest.without(port).key()),
         threads: usize::try_from(step.options.threads.unwrap_or(1)).unwrap_or(1),
         providers: step.providers.clone(),
         library: match into.host {
@@ -85,8 +100,8 @@ pub(super) fn execute(
             _ => None,
         },
         env: resolver.env(id).into_iter().collect(),
-        progress,
-        cancel: cancel.clone(),
+        progress: around.progress,
+        cancel: around.cancel.clone(),
         made: BTreeMap::new(),
         notes: BTreeMap::new(),
     };
@@ -263,6 +278,25 @@ fn keep_record(
         log: log.to_owned(),
     };
     Ok(resolver.session.store.keep_record(&resolved.key, &record)?)
+}
+
+/// Chunks in the store of a session.
+struct KeptChunks<'a> {
+    session: &'a Session<'a>,
+    /// Finds none of them.
+    afresh: bool,
+}
+
+impl Chunks for KeptChunks<'_> {
+    fn find(&self, key: &Digest) -> Option<PathBuf> {
+        let session = self.session;
+        if self.afresh { None } else { session.store.chunk(key, &session.index) }
+    }
+
+    fn keep(&self, key: &Digest, file: &Path) {
+        // What is not kept is made again.
+        let _ = self.session.store.keep_chunk(key, file, &self.session.index);
+    }
 }
 
 /// Passes a step's progress on, at most some thirty times a second, and gathers its log.

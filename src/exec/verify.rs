@@ -1,11 +1,11 @@
 //! Executes a step a second time, beside the project, to see whether it gives the same.
 
-use super::perform::execute;
+use super::perform::{Around, execute};
 use super::resolve::{Outputs, Resolver};
 use super::{Event, Observer, Session};
 use crate::fs::Context;
 use crate::plan::StepId;
-use crate::stage::{Cancel, Failure, PortType, Progress};
+use crate::stage::{Cancel, Failure, NoChunks, PortType, Progress};
 use crate::store::Moment;
 
 /// Executes a step on the recorded outputs of those that it reads. What it makes goes into `beside`, a
@@ -22,11 +22,13 @@ pub fn reexecute(
     cancel: &Cancel,
     observer: &dyn Observer,
 ) -> Result<Outputs, Failure> {
-    let key = resolver.resolve(id, Moment::Now, outputs)?.key;
+    let resolved = resolver.resolve(id, Moment::Now, outputs)?;
     if resolver.plan.steps[id].outputs.iter().any(|p| p.path.is_some()) {
         check_out(resolver, id, outputs, beside)?;
     }
-    let (made, _, _) = execute(resolver, id, &key, outputs, beside, cancel, &Said { step: id, observer })?;
+    let said = Said { step: id, observer };
+    let around = Around { cancel, progress: &said, chunks: &NoChunks };
+    let (made, _, _) = execute(resolver, id, &resolved, outputs, beside, &around)?;
     Ok(made)
 }
 

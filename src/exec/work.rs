@@ -53,18 +53,21 @@ pub(super) fn work(
     loop {
         let job = jobs.lock().unwrap_or_else(std::sync::PoisonError::into_inner).recv();
         let Ok((step, attempt, cancel)) = job else { return };
-        let result = bring_up(resolver, step, attempt > 1 || force(step), results, &cancel, observer);
+        let afresh = force(step);
+        let again = attempt > 1 || afresh;
+        let result = bring_up(resolver, step, (again, afresh), results, &cancel, observer);
         if to_loop.send(Report { step, attempt, result }).is_err() {
             return;
         }
     }
 }
 
-/// Finds the step's result or executes it, under the lock of its key.
+/// Finds the step's result or executes it, under the lock of its key; `force` executes it whatever is known,
+/// and `afresh` uses nothing that an earlier try made either.
 fn bring_up(
     resolver: &Resolver,
     id: StepId,
-    force: bool,
+    (force, afresh): (bool, bool),
     results: &Results,
     cancel: &Cancel,
     observer: &dyn Observer,
@@ -104,6 +107,6 @@ fn bring_up(
     }
     observer.event(Event::Started(id));
     let resolved = Resolved { key, manifest };
-    let (outputs, seconds) = perform(resolver, id, &resolved, &outputs, cancel, observer)?;
+    let (outputs, seconds) = perform(resolver, id, &resolved, afresh, &outputs, cancel, observer)?;
     Ok(Done::Executed(key, outputs, seconds))
 }

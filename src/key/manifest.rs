@@ -93,6 +93,15 @@ impl Manifest {
         Manifest(text.lines().map(split).collect())
     }
 
+    /// Without what it says of the artefacts at `port`.
+    #[must_use]
+    pub fn without(&self, port: &str) -> Self {
+        let field = format!("in.{port}");
+        let of_port =
+            |name: &str| name.strip_prefix(&field).is_some_and(|r| r.is_empty() || r.starts_with('.'));
+        Manifest(self.0.iter().filter(|(name, _)| !of_port(name)).cloned().collect())
+    }
+
     /// The key.
     pub fn key(&self) -> Digest {
         Digest::of(self.text().as_bytes())

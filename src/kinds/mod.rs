@@ -4,6 +4,8 @@
 mod artefacts;
 #[cfg(feature = "tables")]
 mod brain;
+#[cfg(feature = "models")]
+mod chunks;
 #[cfg(feature = "tables")]
 mod columns;
 mod command;

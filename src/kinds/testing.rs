@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::stage::{
-    Bound, Cancel, Column, Facts, FileIn, InferContext, InputFacts, Io, Made, Outputs, Silent, Stage,
-    TableFacts,
+    Bound, Cancel, Column, Digest, Facts, FileIn, InferContext, InputFacts, Io, Made, NoChunks, Outputs,
+    Silent, Stage, TableFacts,
 };
 use crate::table::{self, Frame};
 
@@ -117,6 +117,8 @@ fn run(stage: &dyn Stage, with: Value, files: &[(&str, &[u8])], inputs: &[Input]
         files: found,
         root,
         checkpoints: scratch.join("checkpoints"),
+        chunks: &NoChunks,
+        beside_rows: Digest::of(b""),
         scratch,
         threads: 1,
         providers: Vec::new(),

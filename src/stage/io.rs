@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 
-use super::{Axes, Facts, Failure};
+use super::{Axes, Digest, Facts, Failure};
 
 /// One artefact bound to an input port.
 #[derive(Clone, Debug)]
@@ -73,6 +73,25 @@ impl Progress for Silent {
     fn log(&self, _line: &str) {}
 }
 
+/// Results of parts of a step's work, kept from run to run. They only save work: nothing says that a chunk
+/// that was kept is found again.
+pub trait Chunks: Send + Sync {
+    /// The file of a chunk; `key` says everything that it depends on.
+    fn find(&self, key: &Digest) -> Option<PathBuf>;
+    /// Keeps a finished file, which is moved away.
+    fn keep(&self, key: &Digest, file: &Path);
+}
+
+/// Keeps nothing.
+pub struct NoChunks;
+
+impl Chunks for NoChunks {
+    fn find(&self, _key: &Digest) -> Option<PathBuf> {
+        None
+    }
+    fn keep(&self, _key: &Digest, _file: &Path) {}
+}
+
 /// What a running stage sees.
 pub struct Io<'a> {
     /// Bound inputs by port.
@@ -86,6 +105,10 @@ pub struct Io<'a> {
     /// A folder that outlives a killed or failed run of this step and goes when the step is done. It need
     /// not be there yet. What lies in it was made under the same key: same kind, parameters and inputs.
     pub checkpoints: PathBuf,
+    /// For a row-wise kind: what was made of some of its rows before.
+    pub chunks: &'a dyn Chunks,
+    /// Digest of all that the step depends on, but for the rows at the port of [`super::Kind::ROW_WISE`].
+    pub beside_rows: Digest,
     /// Threads this step may use, at least 1.
     pub threads: usize,
     /// Execution providers in order of preference; the first that works is used.

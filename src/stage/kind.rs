@@ -70,6 +70,8 @@ pub trait Kind: Send + Sync + 'static {
     const EXAMPLE: &'static str;
     /// True if it runs graphs through ONNX Runtime.
     const USES_RUNTIME: bool = false;
+    /// The port of a table each row of which is worked on by itself: results of chunks of its rows may be kept.
+    const ROW_WISE: Option<&'static str> = None;
 
     /// The ports, given parameters (`None`: for documentation).
     fn ports(params: Option<&Self::Params>) -> Ports;
@@ -107,6 +109,10 @@ pub trait Stage: Send + Sync {
     fn revision(&self) -> u32;
     /// Whether provider and runtime enter the key.
     fn uses_runtime(&self) -> bool;
+    /// The port whose rows are worked on one by one.
+    fn row_wise(&self) -> Option<&'static str> {
+        None
+    }
     /// Checks `with`, fills in the defaults, and says what follows from them.
     ///
     /// # Errors
@@ -170,6 +176,10 @@ impl<K: Kind> Stage for K {
 
     fn uses_runtime(&self) -> bool {
         K::USES_RUNTIME
+    }
+
+    fn row_wise(&self) -> Option<&'static str> {
+        K::ROW_WISE
     }
 
     fn check(&self, with: &Value) -> Result<Checked, Complaint> {

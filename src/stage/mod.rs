@@ -14,7 +14,7 @@ pub use contract::{Contract, FileForm, FileParam, Port, PortType, Ports};
 pub use digest::Digest;
 pub use facts::{Axes, Column, Dim, Facts, ModelFacts, TableFacts, TensorFacts};
 pub use failure::{Complaint, Failure};
-pub use io::{Bound, Cancel, FileIn, Io, Made, Progress, Silent};
+pub use io::{Bound, Cancel, Chunks, FileIn, Io, Made, NoChunks, Progress, Silent};
 pub use kind::{Checked, InferContext, InputFacts, Kind, Outputs, Reads, RuntimeHost, Stage};
 
 /// What this build lacks, as a hint for whoever looks for a kind that is not there.

@@ -32,7 +32,7 @@ pub struct Garbage {
     pub records: Vec<Stored>,
     /// Objects.
     pub objects: Vec<Stored>,
-    /// Files, folders and checkpoints of steps that were killed, and damaged objects that were put aside: path and bytes.
+    /// Files, folders and checkpoints of steps that were killed, chunks, and damaged objects that were put aside: path and bytes.
     pub leftovers: Vec<(PathBuf, u64)>,
 }
 
@@ -58,7 +58,7 @@ impl Store {
         let old = before(grace);
         let (records, kept): (Vec<Stored>, Vec<Stored>) =
             self.records()?.into_iter().partition(|r| r.used < old && !roots.keys.contains(&r.name));
-        let needed = self.needed(&kept, roots);
+        let needed = self.needed(&kept, roots, old);
         let objects =
             self.objects()?.into_iter().filter(|o| o.used < old && !needed.contains(&o.name)).collect();
         Ok(Garbage { records, objects, leftovers: self.leftovers(grace) })
@@ -79,7 +79,7 @@ impl Store {
                 (count, bytes) = (count + 1, bytes + record.bytes);
             }
         }
-        let needed = self.needed(&self.records()?, roots);
+        let needed = self.needed(&self.records()?, roots, old);
         let unneeded = garbage.objects.iter().filter(|o| !needed.contains(&o.name));
         for object in unneeded.filter(|o| used(&o.path).is_some_and(|at| at < old)) {
             remove(&object.path)?;
@@ -92,14 +92,17 @@ impl Store {
         Ok((count, bytes))
     }
 
-    fn needed(&self, records: &[Stored], roots: &Roots) -> HashSet<Digest> {
+    /// Objects that these records, the roots or a chunk used since `old` name.
+    fn needed(&self, records: &[Stored], roots: &Roots, old: u64) -> HashSet<Digest> {
         let named = records.iter().filter_map(|stored| self.record(&stored.name));
         let mut needed: HashSet<Digest> = named.flat_map(|record| self.objects_of(&record)).collect();
         needed.extend(&roots.objects);
+        let young = |path: &Path| used(path).is_some_and(|at| at >= old);
+        needed.extend(self.chunks().into_iter().filter(|(path, _)| young(path)).filter_map(|(_, o)| o));
         needed
     }
 
-    /// What killed processes left in `tmp`, checkpoints, and what lies in `quarantine`.
+    /// What killed processes left in `tmp`, checkpoints, chunks that were not used since, and what lies in `quarantine`.
     fn leftovers(&self, grace: Duration) -> Vec<(PathBuf, u64)> {
         let of = |name: &str, age: Duration| {
             let entries = std::fs::read_dir(self.path().join(name)).into_iter().flatten().flatten();
@@ -110,7 +113,13 @@ impl Store {
         };
         let tmp = of("tmp", LEFTOVER).into_iter().filter(|path| !self.is_being_executed(path));
         let kept = of("checkpoints", grace).into_iter().filter(|path| !self.is_being_executed(path));
-        tmp.chain(kept).chain(of("quarantine", grace)).map(|path| (path.clone(), size(&path))).collect()
+        let chunks = self.chunks().into_iter().map(|(path, _)| path);
+        let chunks = chunks.filter(|path| used(path).is_some_and(|at| at < before(grace)));
+        tmp.chain(kept)
+            .chain(chunks)
+            .chain(of("quarantine", grace))
+            .map(|path| (path.clone(), size(&path)))
+            .collect()
     }
 
     /// Does a process hold the key whose first half stands in the name of this scratch folder?

@@ -7,6 +7,7 @@
 
 mod audit;
 mod beneath;
+mod chunks;
 mod gc;
 mod index;
 mod journal;

@@ -416,7 +416,7 @@ impl Store {
 
 /// Sets the access time, and with it the change time, to now; the index, which goes by the
 /// modification time, does not notice. In a store that cannot be written nothing is cleaned either.
-fn refresh(path: &Path) {
+pub(super) fn refresh(path: &Path) {
     let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
     let same = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
     let times = Timestamps { last_access: now, last_modification: same };

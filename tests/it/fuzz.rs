@@ -155,6 +155,8 @@ mod arrays {
             let _ = stage.infer(&params, &InferContext { inputs: BTreeMap::new(), files });
             let scratch = tempfile::tempdir().unwrap();
             let mut io = Io {
+                chunks: &sulcus::stage::NoChunks,
+                beside_rows: sulcus::stage::Digest::of(b""),
                 inputs: BTreeMap::new(),
                 files: BTreeMap::from([("path".to_owned(), vec![file])]),
                 checkpoints: scratch.path().join("checkpoints"),

@@ -10,15 +10,13 @@ use serde::{Deserialize, Serialize};
 use super::train::row_shape;
 use super::{argmax, facts};
 use crate::kinds::artefacts::{put_table, runtime};
+use crate::kinds::chunks::{by_chunks, row_digests};
 use crate::model::{Session, Values};
 use crate::stage::{
     Column, Complaint, Dim, Facts, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads,
     TableFacts,
 };
 use crate::table::{Frame, Tensor, read};
-
-/// Rows of one call into the runtime.
-const BATCH: usize = 256;
 
 /// Outputs and inner tensors of a model on every row of a table.
 pub struct Infer;
@@ -49,12 +47,15 @@ impl Params {
 impl Kind for Infer {
     type Params = Params;
     const NAME: &'static str = "model.infer";
-    const REVISION: u32 = 1;
+    const REVISION: u32 = 2;
     const USES_RUNTIME: bool = true;
+    const ROW_WISE: Option<&'static str> = Some("data");
     const ABOUT: &'static str = "Outputs and inner tensors of a model on every row of a table.\n\n\
         The result has the row's `id`, the columns named under `keep`, a tensor column for each output \
         and inner tensor, and, where the first output is [N, classes], its largest entry as \
-        `prediction`.";
+        `prediction`.\n\n\
+        Rows are worked on in chunks that are kept: when the table gets new rows, wherever they stand, \
+        only the chunks around them run, and a run that was killed goes on.";
     const EXAMPLE: &'static str = "\
 answers:
   uses: model.infer
@@ -131,31 +132,40 @@ answers:
         let shape = row_shape(&model, &tensor)?;
         let runtime = runtime(io)?;
         let mut session = Session::new(runtime, &model.to_bytes(), &io.providers, io.threads)?;
-        let outputs = forward(&mut session, &shape, &tensor.values, &mut |done, total| {
-            io.progress.advance("rows", done as u64, Some(total as u64));
-            io.check_cancelled()
+        let width = tensor.row_size().max(1);
+        let made = by_chunks(io, &row_digests(&tensor), |rows| {
+            let values = &tensor.values[rows.start * width..rows.end * width];
+            answers(&first, forward(&mut session, &shape, values)?)
         })?;
         let mut result = Frame::new();
         for name in &kept {
             result.push_column_of(&frame, name)?;
         }
-        let mut prediction = None;
-        for (name, (dims, values)) in outputs {
-            let row: Vec<usize> = dims.iter().skip(1).map(|d| *d as usize).collect();
-            if name == first && row.len() == 1 {
-                prediction =
-                    Some(values.chunks_exact(row[0].max(1)).map(|r| argmax(r) as i64).collect::<Vec<i64>>());
-            }
-            result.push_tensor_f32(&name, Tensor { row_shape: row, values })?;
-        }
-        if let Some(prediction) = prediction {
-            result.push_i64s("prediction", prediction)?;
+        for name in made.names() {
+            result.push_column_of(&made, name)?;
         }
         io.note("execution_provider", session.provider());
         io.note("onnxruntime", runtime.build());
-        put_table(io, "table", result)?;
-        Ok(())
+        put_table(io, "table", result)
     }
+}
+
+/// Outputs as columns; the largest entry of the `first` as `prediction` where it is a vector.
+fn answers(first: &str, outputs: Vec<Output>) -> Result<Frame, Failure> {
+    let mut result = Frame::new();
+    let mut prediction = None;
+    for (name, (dims, values)) in outputs {
+        let row: Vec<usize> = dims.iter().skip(1).map(|d| *d as usize).collect();
+        if name == first && row.len() == 1 {
+            prediction =
+                Some(values.chunks_exact(row[0].max(1)).map(|r| argmax(r) as i64).collect::<Vec<i64>>());
+        }
+        result.push_tensor_f32(&name, Tensor { row_shape: row, values })?;
+    }
+    if let Some(prediction) = prediction {
+        result.push_i64s("prediction", prediction)?;
+    }
+    Ok(result)
 }
 
 /// Adds inner tensors to the outputs of a model.
@@ -186,38 +196,20 @@ fn expose(model: &mut Model, tensors: &[String]) -> Result<(), Failure> {
 
 type Output = (String, (Vec<i64>, Vec<f32>));
 
-/// Runs a model over rows, batch by batch; every float32 output in the order of the graph.
-pub(super) fn forward(
-    session: &mut Session,
-    row_shape: &[i64],
-    values: &[f32],
-    tell: &mut dyn FnMut(usize, usize) -> Result<(), Failure>,
-) -> Result<Vec<Output>, Failure> {
-    let names = session.outputs();
+/// Runs a model on rows; every float32 output in the order of the graph.
+fn forward(session: &mut Session, row_shape: &[i64], values: &[f32]) -> Result<Vec<Output>, Failure> {
     let (input, ..) =
         session.inputs().into_iter().next().ok_or_else(|| Failure::new("the model has no input"))?;
     let width = row_shape.iter().product::<i64>().max(1) as usize;
-    let total = values.len() / width;
-    let mut gathered: Vec<(Vec<i64>, Vec<f32>)> = vec![(Vec::new(), Vec::new()); names.len()];
-    for (index, chunk) in values.chunks(BATCH * width).enumerate() {
-        let rows = chunk.len() / width;
-        let shape = std::iter::once(rows as i64).chain(row_shape.iter().copied()).collect();
-        let mut outputs = session.run(vec![(input.clone(), (shape, Values::F32(chunk.to_vec())))])?;
-        for (slot, name) in gathered.iter_mut().zip(&names) {
-            match outputs.remove(name) {
-                Some((dims, Values::F32(part))) if dims.first() == Some(&(rows as i64)) => {
-                    slot.0 = dims;
-                    slot.1.extend(part);
-                }
-                Some((dims, Values::F32(_))) => {
-                    return Err(Failure::new(format!(
-                        "the output `{name}` of shape {dims:?} does not have one entry a row"
-                    )));
-                }
-                _ => return Err(Failure::new(format!("the output `{name}` is not float32"))),
-            }
+    let rows = (values.len() / width) as i64;
+    let shape = std::iter::once(rows).chain(row_shape.iter().copied()).collect();
+    let mut outputs = session.run(vec![(input, (shape, Values::F32(values.to_vec())))])?;
+    let one_a_row = |name: String| match outputs.remove(&name) {
+        Some((dims, Values::F32(values))) if dims.first() == Some(&rows) => Ok((name, (dims, values))),
+        Some((dims, Values::F32(_))) => {
+            Err(Failure::new(format!("the output `{name}` of shape {dims:?} does not have one entry a row")))
         }
-        tell((index * BATCH + rows).min(total), total)?;
-    }
-    Ok(names.into_iter().zip(gathered).collect())
+        _ => Err(Failure::new(format!("the output `{name}` is not float32"))),
+    };
+    session.outputs().into_iter().map(one_a_row).collect()
 }

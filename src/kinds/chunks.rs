@@ -1,0 +1,146 @@
+//! Row-wise work in chunks, each of which is kept by what it was made from: new rows cost what they cost,
+//! wherever they stand.
+//!
+//! Where a chunk ends is decided by the content of its rows, as backup programs cut files: rows that are put
+//! in or taken out change the chunks around them, and no others. A chunk is worked on by itself, so that its
+//! values, bit by bit, do not depend on what stands beside it.
+
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use crate::stage::{Digest, Failure, Io};
+use crate::table::{self, Frame};
+
+/// A chunk has at least this many rows, but for the last one.
+const LEAST: usize = 16;
+/// And at most this many.
+const MOST: usize = 256;
+/// A row ends its chunk with this probability: 1 in …
+const ONE_IN: u64 = 64;
+/// What takes less time is made again sooner than it is found.
+const WORTH_KEEPING: Duration = Duration::from_millis(20);
+
+/// The cuts of rows with these digests.
+fn cut(rows: &[Digest]) -> Vec<Range<usize>> {
+    let ends = |digest: &Digest| {
+        let [a, b, c, d, e, f, g, h, ..] = *digest.bytes();
+        u64::from_le_bytes([a, b, c, d, e, f, g, h]).is_multiple_of(ONE_IN)
+    };
+    let mut chunks = Vec::new();
+    let mut from = 0;
+    for (at, digest) in rows.iter().enumerate() {
+        let size = at + 1 - from;
+        if size >= MOST || (size >= LEAST && ends(digest)) {
+            chunks.push(from..at + 1);
+            from = at + 1;
+        }
+    }
+    if from < rows.len() || rows.is_empty() {
+        chunks.push(from..rows.len());
+    }
+    chunks
+}
+
+/// Works through rows with these digests, chunk by chunk, and joins the tables that come of it, one row each.
+/// A digest says everything that the work reads of its row.
+///
+/// # Errors
+/// Those of `work`; if the run was cancelled.
+pub(super) fn by_chunks(
+    io: &Io,
+    rows: &[Digest],
+    mut work: impl FnMut(Range<usize>) -> Result<Frame, Failure>,
+) -> Result<Frame, Failure> {
+    let mut all = Frame::new();
+    for (number, chunk) in cut(rows).into_iter().enumerate() {
+        io.check_cancelled()?;
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(io.beside_rows.bytes());
+        for row in &rows[chunk.clone()] {
+            hasher.update(row.bytes());
+        }
+        let key: Digest = hasher.finalize().into();
+        let known = io.chunks.find(&key).and_then(|path| table::read_path(&path, None).ok());
+        let frame = match known.filter(|frame| frame.rows() == chunk.len()) {
+            Some(frame) => frame,
+            None => {
+                let begun = Instant::now();
+                let mut frame = work(chunk.clone())?;
+                if begun.elapsed() >= WORTH_KEEPING {
+                    let path = io.create(&format!("chunk-{number}"), "parquet");
+                    table::write(&mut frame, &path)?;
+                    io.chunks.keep(&key, &path);
+                }
+                frame
+            }
+        };
+        all.vstack(&frame)?;
+        io.progress.advance("rows", chunk.end as u64, Some(rows.len() as u64));
+    }
+    Ok(all)
+}
+
+/// Digests of the rows of a tensor.
+pub(super) fn row_digests(tensor: &table::Tensor<f32>) -> Vec<Digest> {
+    let shape: Vec<u8> = tensor.row_shape.iter().flat_map(|d| (*d as u64).to_le_bytes()).collect();
+    let row = |values: &[f32]| {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&shape);
+        let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        hasher.update(&bytes).finalize().into()
+    };
+    tensor.values.chunks_exact(tensor.row_size().max(1)).map(row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn digests(rows: &[u32]) -> Vec<Digest> {
+        rows.iter().map(|row| Digest::of(&row.to_le_bytes())).collect()
+    }
+
+    fn contents(rows: &[u32]) -> std::collections::HashSet<Vec<u32>> {
+        cut(&digests(rows)).into_iter().map(|chunk| rows[chunk].to_vec()).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn chunks_cover_all_rows_in_order(rows in prop::collection::vec(any::<u32>(), 0..2000)) {
+            let chunks = cut(&digests(&rows));
+            let mut at = 0;
+            for (index, chunk) in chunks.iter().enumerate() {
+                prop_assert_eq!(chunk.start, at);
+                prop_assert!(chunk.len() <= MOST);
+                prop_assert!(chunk.len() >= LEAST || index + 1 == chunks.len());
+                at = chunk.end;
+            }
+            prop_assert_eq!(at, rows.len());
+        }
+
+        #[test]
+        fn rows_put_in_anywhere_leave_chunks_far_from_them(
+            rows in prop::collection::vec(any::<u32>(), 8000..8001),
+            new in prop::collection::vec(any::<u32>(), 1..20),
+            at in 0_usize..8000,
+        ) {
+            let mut longer = rows.clone();
+            longer.splice(at..at, new.iter().copied());
+            let before = contents(&rows);
+            let made: usize = contents(&longer).difference(&before).map(Vec::len).sum();
+            // Until the cuts meet again: some two chunks on the average, and seldom ten times that.
+            prop_assert!(made <= new.len() + 8 * MOST, "{} rows are made", made);
+        }
+    }
+
+    #[test]
+    fn one_percent_of_new_rows_makes_little_more_than_themselves() {
+        let rows: Vec<u32> = (0..20_000).collect();
+        let longer: Vec<u32> = (0..20_200).collect();
+        let before = contents(&rows);
+        let made: usize = contents(&longer).difference(&before).map(Vec::len).sum();
+        assert!((200..=200 + MOST).contains(&made), "{made}");
+    }
+}
