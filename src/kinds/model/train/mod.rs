@@ -161,6 +161,7 @@ train:
         let graph = training(
             &model,
             &Settings {
+                row: Some(data.input_shape.clone()),
                 whole: params.whole(),
                 accuracy: true,
                 rates: params.rates(&parameters)?,
