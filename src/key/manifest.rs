@@ -93,13 +93,15 @@ impl Manifest {
         Manifest(text.lines().map(split).collect())
     }
 
-    /// Without what it says of the artefacts at `port`.
+    /// Without what it says of the artefacts at a port or of the files of a parameter.
     #[must_use]
-    pub fn without(&self, port: &str) -> Self {
-        let field = format!("in.{port}");
-        let of_port =
-            |name: &str| name.strip_prefix(&field).is_some_and(|r| r.is_empty() || r.starts_with('.'));
-        Manifest(self.0.iter().filter(|(name, _)| !of_port(name)).cloned().collect())
+    pub fn without(&self, source: &str) -> Self {
+        let fields = [format!("in.{source}"), format!("file.{source}")];
+        let of_source = |name: &str| {
+            let rest = fields.iter().find_map(|field| name.strip_prefix(field.as_str()));
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        Manifest(self.0.iter().filter(|(name, _)| !of_source(name)).cloned().collect())
     }
 
     /// The key.

@@ -81,6 +81,7 @@ pub(super) fn by_chunks(
 }
 
 /// Digests of the rows of a tensor.
+#[cfg(feature = "models")]
 pub(super) fn row_digests(tensor: &table::Tensor<f32>) -> Vec<Digest> {
     let shape: Vec<u8> = tensor.row_shape.iter().flat_map(|d| (*d as u64).to_le_bytes()).collect();
     let row = |values: &[f32]| {
@@ -133,6 +134,46 @@ mod tests {
             // Until the cuts meet again: some two chunks on the average, and seldom ten times that.
             prop_assert!(made <= new.len() + 8 * MOST, "{} rows are made", made);
         }
+    }
+
+    /// Chunks in a folder.
+    struct Folder(tempfile::TempDir);
+
+    impl crate::stage::Chunks for Folder {
+        fn find(&self, key: &Digest) -> Option<std::path::PathBuf> {
+            Some(self.0.path().join(key.hex())).filter(|path| path.is_file())
+        }
+        fn keep(&self, key: &Digest, file: &std::path::Path) {
+            std::fs::rename(file, self.0.path().join(key.hex())).expect("a chunk can be kept");
+        }
+    }
+
+    #[test]
+    fn only_what_is_new_is_worked_on() {
+        let folder = Folder(tempfile::tempdir().expect("a folder"));
+        let scratch = tempfile::tempdir().expect("a folder");
+        let mut io = crate::kinds::testing::idle(scratch.path());
+        io.chunks = &folder;
+        let worked = |rows: &[u32]| {
+            let mut count = 0;
+            let frame = by_chunks(&io, &digests(rows), |chunk| {
+                count += chunk.len();
+                std::thread::sleep(WORTH_KEEPING);
+                let mut frame = Frame::new();
+                frame.push_i64s("row", rows[chunk].iter().map(|row| i64::from(*row)).collect())?;
+                Ok(frame)
+            })
+            .expect("it works");
+            let made: Vec<u32> = frame.i64s("row").expect("a column").iter().map(|v| *v as u32).collect();
+            assert_eq!(made, rows);
+            count
+        };
+        let mut rows: Vec<u32> = (0..2000).collect();
+        assert_eq!(worked(&rows), 2000);
+        assert_eq!(worked(&rows), 0);
+        rows.splice(1000..1000, 5000..5020);
+        let again = worked(&rows);
+        assert!((20..=20 + 2 * MOST).contains(&again), "{again} rows were worked on");
     }
 
     #[test]

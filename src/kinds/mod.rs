@@ -4,7 +4,7 @@
 mod artefacts;
 #[cfg(feature = "tables")]
 mod brain;
-#[cfg(feature = "models")]
+#[cfg(feature = "tables")]
 mod chunks;
 #[cfg(feature = "tables")]
 mod columns;

@@ -1,7 +1,7 @@
 //! Runs one stage in a scratch folder, as the engine would, for the tests of kinds.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -112,14 +112,22 @@ fn run(stage: &dyn Stage, with: Value, files: &[(&str, &[u8])], inputs: &[Input]
             .collect(),
     };
     let inferred = stage.infer(&params, &context).map_err(|c| hinted(c.message, c.hint))?;
-    let mut io = Io {
-        inputs: bound,
-        files: found,
-        root,
+    let mut io = Io { inputs: bound, files: found, root, ..idle(&scratch) };
+    stage.run(&params, &mut io).map_err(|f| hinted(f.message, f.hint))?;
+    let made = io.made;
+    Ok(Run { made, inferred, _folder: folder })
+}
+
+/// What a step sees that has no inputs and files, one thread and nobody to tell.
+pub fn idle(scratch: &Path) -> Io<'static> {
+    Io {
+        inputs: BTreeMap::new(),
+        files: BTreeMap::new(),
+        root: scratch.to_owned(),
+        scratch: scratch.to_owned(),
         checkpoints: scratch.join("checkpoints"),
         chunks: &NoChunks,
         beside_rows: Digest::of(b""),
-        scratch,
         threads: 1,
         providers: Vec::new(),
         library: None,
@@ -128,10 +136,7 @@ fn run(stage: &dyn Stage, with: Value, files: &[(&str, &[u8])], inputs: &[Input]
         cancel: Cancel::default(),
         made: BTreeMap::new(),
         notes: BTreeMap::new(),
-    };
-    stage.run(&params, &mut io).map_err(|f| hinted(f.message, f.hint))?;
-    let made = io.made;
-    Ok(Run { made, inferred, _folder: folder })
+    }
 }
 
 /// What the plan knows: schema and rows, no digests.

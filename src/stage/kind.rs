@@ -70,7 +70,8 @@ pub trait Kind: Send + Sync + 'static {
     const EXAMPLE: &'static str;
     /// True if it runs graphs through ONNX Runtime.
     const USES_RUNTIME: bool = false;
-    /// The port of a table each row of which is worked on by itself: results of chunks of its rows may be kept.
+    /// The port of a table each row of which is worked on by itself, or the parameter of files that are: results
+    /// of chunks may be kept.
     const ROW_WISE: Option<&'static str> = None;
 
     /// The ports, given parameters (`None`: for documentation).
@@ -109,7 +110,7 @@ pub trait Stage: Send + Sync {
     fn revision(&self) -> u32;
     /// Whether provider and runtime enter the key.
     fn uses_runtime(&self) -> bool;
-    /// The port whose rows are worked on one by one.
+    /// The port or parameter whose rows or files are worked on one by one.
     fn row_wise(&self) -> Option<&'static str> {
         None
     }

@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{ID, complaint};
 use crate::kinds::artefacts::put_table;
+use crate::kinds::chunks::by_chunks;
 use crate::stage::{
-    Column, Complaint, Facts, Failure, FileForm, FileIn, FileParam, InferContext, Io, Kind, Outputs, Port,
-    PortType, Ports, TableFacts,
+    Column, Complaint, Digest, Facts, Failure, FileForm, FileIn, FileParam, InferContext, Io, Kind, Outputs,
+    Port, PortType, Ports, TableFacts,
 };
 use crate::table::{self, Frame, Tensor};
 
@@ -93,8 +94,42 @@ fn damaged(name: &str, error: image::ImageError) -> Failure {
     Failure::new(format!("picture {name} cannot be decoded: {error}"))
 }
 
-/// Appends the values of one picture, channel by channel, and gives its height and width.
-fn decode(params: &Params, file: &FileIn, values: &mut Vec<f32>) -> Result<[u32; 2], Failure> {
+/// Height and width that all pictures will have.
+///
+/// # Errors
+/// If a picture has another size than the first, and none is asked for.
+fn size(params: &Params, files: &[FileIn]) -> Result<[u32; 2], Failure> {
+    if let Some(size) = params.size {
+        return Ok(size);
+    }
+    let own = |file: &FileIn| {
+        let found = open(&file.path)?.into_dimensions().map_err(|e| damaged(&file.name, e))?;
+        Ok::<_, Failure>([found.1, found.0])
+    };
+    let Some((first, others)) = files.split_first() else { return Ok([0, 0]) };
+    let expected = own(first)?;
+    for file in others {
+        let found = own(file)?;
+        if found != expected {
+            return Err(Failure::new(format!(
+                "picture {} is {} × {}, {} is {} × {} (height × width)",
+                file.name, found[0], found[1], first.name, expected[0], expected[1]
+            ))
+            .hint("state the `size` to resize all pictures to"));
+        }
+    }
+    Ok(expected)
+}
+
+/// The digest of a file's bytes.
+fn digest(path: &Path) -> Result<Digest, Failure> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_mmap(path).map_err(|e| Failure::new(format!("cannot read {}: {e}", path.display())))?;
+    Ok(hasher.finalize().into())
+}
+
+/// Appends the values of one picture, channel by channel.
+fn decode(params: &Params, file: &FileIn, values: &mut Vec<f32>) -> Result<(), Failure> {
     let picture = open(&file.path)?.decode().map_err(|e| damaged(&file.name, e))?;
     let picture = match params.size {
         Some([height, width]) if (picture.height(), picture.width()) != (height, width) => {
@@ -102,7 +137,6 @@ fn decode(params: &Params, file: &FileIn, values: &mut Vec<f32>) -> Result<[u32;
         }
         _ => picture,
     };
-    let size = [picture.height(), picture.width()];
     let bytes = match params.color {
         Color::Gray => DynamicImage::into_luma8(picture).into_raw(),
         Color::Rgb => DynamicImage::into_rgb8(picture).into_raw(),
@@ -116,7 +150,7 @@ fn decode(params: &Params, file: &FileIn, values: &mut Vec<f32>) -> Result<[u32;
         let plane = bytes.iter().skip(channel).step_by(channels);
         values.extend(plane.map(|v| f32::from(*v) / divisor));
     }
-    Ok(size)
+    Ok(())
 }
 
 /// The label of every file: from the table at `labels`, else the name of its folder.
@@ -163,6 +197,7 @@ impl Kind for Images {
 
     const NAME: &'static str = "ingest.images";
     const REVISION: u32 = 1;
+    const ROW_WISE: Option<&'static str> = Some("path");
     const ABOUT: &'static str = "\
 Reads png and jpeg files as a table, one row a picture, in the order of their names.
 
@@ -253,25 +288,22 @@ faces:
 
     fn run(params: &Params, io: &mut Io) -> Result<(), Failure> {
         let files: Vec<FileIn> = io.files("path").iter().filter(|f| is_picture(&f.path)).cloned().collect();
-        let Some(first) = files.first() else {
+        if files.is_empty() {
             return Err(Failure::new(format!("`{}` holds no png or jpeg file", params.path)));
-        };
-        let mut values = Vec::new();
-        let mut size = None;
-        for (index, file) in files.iter().enumerate() {
-            io.check_cancelled()?;
-            let found = decode(params, file, &mut values)?;
-            let expected = *size.get_or_insert(found);
-            if found != expected {
-                return Err(Failure::new(format!(
-                    "picture {} is {} × {}, {} is {} × {} (height × width)",
-                    file.name, found[0], found[1], first.name, expected[0], expected[1]
-                ))
-                .hint("state the `size` to resize all pictures to"));
-            }
-            io.progress.advance("rows", index as u64 + 1, Some(files.len() as u64));
         }
-        let [height, width] = size.unwrap_or_default();
+        let [height, width] = size(params, &files)?;
+        let row_shape = vec![params.color.channels(), height as usize, width as usize];
+        let contents = files.iter().map(|file| digest(&file.path)).collect::<Result<Vec<_>, _>>()?;
+        let images = by_chunks(io, &contents, |rows| {
+            let mut values = Vec::new();
+            for file in &files[rows] {
+                io.check_cancelled()?;
+                decode(params, file, &mut values)?;
+            }
+            let mut frame = Frame::new();
+            frame.push_tensor_f32("image", Tensor { row_shape: row_shape.clone(), values })?;
+            Ok(frame)
+        })?;
         let labels = labels(io, &files)?;
         let names: Vec<&str> = files.iter().map(|f| f.name.as_str()).collect();
         let bases: Vec<&str> = names.iter().map(|n| base(n)).collect();
@@ -280,10 +312,8 @@ faces:
         frame.push_strings("file", &bases)?;
         frame.push_strings("label", &labels)?;
         frame.push_i64s("class", classes(&labels))?;
-        let row_shape = vec![params.color.channels(), height as usize, width as usize];
-        frame.push_tensor_f32("image", Tensor { row_shape, values })?;
-        put_table(io, "table", frame)?;
-        Ok(())
+        frame.push_column_of(&images, "image")?;
+        put_table(io, "table", frame)
     }
 }
 
