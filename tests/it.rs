@@ -13,6 +13,8 @@ mod it {
     mod dag;
     mod data;
     #[cfg(feature = "models")]
+    mod deep_training;
+    #[cfg(feature = "models")]
     mod design;
     #[cfg(feature = "tables")]
     mod downloads;

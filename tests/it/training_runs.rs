@@ -5,6 +5,12 @@ use std::process::Stdio;
 use std::thread::sleep;
 use std::time::Duration;
 
+use onnx_graph::build::{Attr, Builder};
+use onnx_graph::model::Model;
+use onnx_graph::proto::GraphProto;
+use onnx_graph::shape::{Dim, Info};
+use onnx_graph::tensor::{DataType, floats};
+
 use super::masking::npy;
 use super::support::Project;
 
@@ -214,4 +220,82 @@ stages:
     let ran = project.sulcus(&["run"]);
     assert_eq!(ran.code, 2);
     assert!(ran.stderr.contains("the batch is a multiple of 3"), "{}", ran.stderr);
+}
+
+/// Trains `net.onnx`.
+const OWN: &str = "
+name: own
+stages:
+  digits:
+    uses: ingest.arrays
+    with: { arrays: { image: images.npy, label: labels.npy } }
+  net: { uses: ingest.model, with: { path: net.onnx } }
+  train:
+    uses: model.train
+    in: { model: net, data: digits }
+    with: { input: image, target: label, steps: 20, learning_rate: 0.001 }
+";
+
+/// A project with a net of one convolution for images of any size, and what `more` makes of its values per channel.
+fn own_net(more: impl FnOnce(&mut Builder, &str) -> String) -> Project {
+    let mut b = Builder::new("n_");
+    b.named_node("Conv", &["image", "conv.weight"], &["conv"], []);
+    b.named_node("GlobalAveragePool", &["conv"], &["pool"], []);
+    b.named_node("Flatten", &["pool"], &["flat"], []);
+    let output = more(&mut b, "flat");
+    let open = |name: &str| Dim::Name(name.to_owned());
+    let images = Info::new(DataType::Float, vec![open("N"), Dim::Size(1), open("H"), open("W")]);
+    let scores = Info { ty: DataType::Float, dims: None };
+    b.constants.push(floats("conv.weight", &[10, 1, 3, 3], &[0.1; 90]));
+    let model = Model::new(GraphProto {
+        node: b.nodes,
+        initializer: b.constants,
+        input: vec![images.value("image")],
+        output: vec![scores.value(&output)],
+        ..GraphProto::default()
+    });
+    let project = digits(OWN);
+    std::fs::write(project.path("net.onnx"), model.to_bytes()).unwrap();
+    project
+}
+
+#[test]
+fn open_sizes_are_those_of_the_data() {
+    let project = own_net(|_, flat| flat.to_owned());
+    project.ok(&["run"]);
+    // The trained model takes images of any size as before.
+    let trained = Model::read_file(&project.path("results/own/train/model.onnx")).unwrap();
+    assert_eq!(trained.inputs()[0].1.dims.as_ref().unwrap()[2], Dim::Name("H".to_owned()));
+}
+
+#[test]
+fn what_cannot_be_trained_is_named_with_its_op() {
+    let unknown = own_net(|b, flat| {
+        b.named_node("Einsum", &[flat], &["sum"], [("equation", Attr::Text("ij->ij"))]);
+        "sum".to_owned()
+    });
+    let ran = unknown.sulcus(&["run"]);
+    assert_eq!(ran.code, 1);
+    assert!(
+        ran.stderr.contains("node `sum_Einsum` (Einsum): this op is not supported here; supported: Clip"),
+        "{}",
+        ran.stderr
+    );
+
+    // How many values are not zero is known when they are there.
+    let open = own_net(|b, flat| {
+        b.named_node("NonZero", &[flat], &["places"], []);
+        let (zero, one) = (b.ints(&[0]), b.ints(&[1]));
+        let places = b.node("Gather", &["places", &one], []);
+        let places = b.node("Squeeze", &[&places, &zero], []);
+        b.named_node("Gather", &[flat, &places], &["picked"], [("axis", Attr::Int(1))]);
+        "picked".to_owned()
+    });
+    let ran = open.sulcus(&["run"]);
+    assert_eq!(ran.code, 1);
+    assert!(
+        ran.stderr.contains("(NonZero): the shape of what it gives is not known before it runs"),
+        "{}",
+        ran.stderr
+    );
 }

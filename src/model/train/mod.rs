@@ -23,6 +23,10 @@ const WORK_A_CALL: u64 = 4_000_000_000;
 const STEPS_A_CALL: u64 = 4096;
 /// Below so many multiplications of a forward pass a second thread costs more than it brings.
 const WORK_FOR_THREADS: u64 = 8_000_000;
+/// From so many multiplications of a forward pass on memory is not planned ahead: the plan's block stands beside
+/// what the first step left, 1.7 GB in place of 0.9 GB for a ResNet-18 with batches of 128, and saves no time that
+/// could be measured.
+const WORK_WITHOUT_PLAN: u64 = 1_000_000_000;
 /// Recorded elements of one call at most.
 const RECORDED_A_CALL: usize = 1 << 24;
 /// Values of augmented images of one call at most.
@@ -149,7 +153,9 @@ pub fn train(
         .hint("lower `batch_size`"));
     }
     let threads = threads(training.work, request.batch_size, asked);
-    let mut session = Session::for_steps(runtime, &training.model.to_bytes(), providers, threads)?;
+    let work = training.work.saturating_mul(request.batch_size as u64);
+    let prepare = if work < WORK_WITHOUT_PLAN { Session::for_steps } else { Session::new };
+    let mut session = prepare(runtime, &training.model.to_bytes(), providers, threads)?;
     let shaped = |row: &[i64]| std::iter::once(rows as i64).chain(row.iter().copied()).collect::<Vec<i64>>();
     let mut fixed = Vec::new();
     let images = match request.augment {

@@ -35,6 +35,8 @@ pub struct Settings {
     pub optimizer: Optimizer,
     /// Rows of a batch.
     pub batch: usize,
+    /// The shape of a row of data, where the model leaves sizes open.
+    pub row: Option<Vec<i64>>,
     /// Every step sees all rows in their order: there is no `order`, and `batch` is their number.
     pub whole: bool,
     /// Count the rows whose label is right (not with `MeanSquaredError`).
@@ -56,6 +58,7 @@ impl Settings {
             loss,
             optimizer,
             batch,
+            row: None,
             whole: false,
             accuracy: false,
             rates: BTreeMap::new(),

@@ -27,7 +27,11 @@ impl Running {
     /// mean and variance, and gives them.
     pub fn switch_on(graph: &mut GraphProto, moving: &[String]) -> Result<Self> {
         let mut layers = Vec::new();
-        for node in graph.node.iter_mut().filter(|n| n.op_type.as_deref() == Some("BatchNormalization")) {
+        let mut b = Builder::new("running_");
+        for node in &mut graph.node {
+            if node.op_type.as_deref() != Some("BatchNormalization") {
+                continue;
+            }
             let [x, scale, _, mean, variance] = &node.input[..] else {
                 return Err(Error::new(format!("{} needs five inputs", node_label(node))));
             };
@@ -51,8 +55,13 @@ impl Running {
             node.attribute.push(Attr::Int(1).named("training_mode"));
             node.attribute.push(Attr::Float(0.0).named("momentum"));
             node.output = std::iter::once(y).chain(layer.batch.clone()).collect();
+            // ONNX Runtime writes these two outputs over inputs 3 and 4, whoever else reads them.
+            for (input, running) in node.input.iter_mut().skip(3).zip(&layer.running) {
+                *input = b.node("Neg", &[running], []);
+            }
             layers.push(layer);
         }
+        graph.node.splice(0..0, b.nodes);
         Ok(Running { layers })
     }
 

@@ -6,9 +6,10 @@ use super::running::Running;
 use super::{Settings, State, parameters};
 use crate::build::{Attr, Builder};
 use crate::error::{Error, Result};
-use crate::grad::{Backward, backward};
+use crate::grad::{Backward, backward, live};
 use crate::loss::{Loss, emit, odd_ones, right};
-use crate::model::Model;
+use crate::model::{Model, node_label};
+use crate::ops;
 use crate::passes::batch_last;
 use crate::proto::{GraphProto, NodeProto, TensorProto};
 use crate::shape::{Dim, Info, Infos, infer};
@@ -63,17 +64,14 @@ impl Step {
         let (input, data) = only_input(model)?;
         let names = parameters::moving(&graph, settings)?;
         let running = Running::switch_on(&mut graph, &names)?;
-        let mut fed = data.clone();
-        if let Some(Some(rows)) = fed.dims.as_mut().map(|d| d.first_mut()) {
-            *rows = Dim::Size(settings.batch as i64);
-        }
+        let fed = fed(&data, settings);
         graph.input = vec![fed.value(&input)];
         apart(&mut graph, &names)?;
         let input = graph.input.first().and_then(|v| v.name.clone()).unwrap_or(input);
         let infos = infer(&graph)?;
         let output = graph.output.first().and_then(|v| v.name.clone());
         let output = output.ok_or_else(|| Error::new("the model has no output"))?;
-        let dims = sizes(&infos, &output)?;
+        let dims = sizes(&graph, &infos, &output)?;
         let info = Info::new(DataType::Float, dims.iter().map(|d| Dim::Size(*d)).collect());
         let slots = settings.optimizer.slots();
         let mut states = Vec::new();
@@ -239,15 +237,50 @@ fn only_input(model: &Model) -> Result<(String, Info)> {
     }
 }
 
-/// The sizes of a value, all of which must be known.
-fn sizes(infos: &Infos, name: &str) -> Result<Vec<i64>> {
-    let dims = infos.get(name).and_then(|i| i.dims.as_ref());
+/// The shape of a batch. Open sizes of the model's input are those of the data.
+fn fed(input: &Info, settings: &Settings) -> Info {
+    let rows = Dim::Size(settings.batch as i64);
+    let row = settings.row.iter().flatten().map(|s| Dim::Size(*s));
+    let row: Vec<Dim> = std::iter::once(rows).chain(row).collect();
+    let dims = input.dims.as_ref().map(|dims| {
+        let closed = |(i, d): (usize, &Dim)| match (d, row.get(i)) {
+            (_, Some(own)) if i == 0 => own.clone(),
+            (Dim::Size(_), _) | (_, None) => d.clone(),
+            (_, Some(own)) => own.clone(),
+        };
+        dims.iter().enumerate().map(closed).collect()
+    });
+    Info { ty: input.ty, dims }
+}
+
+fn closed(infos: &Infos, name: &str) -> Option<Vec<i64>> {
     let size = |d: &Dim| if let Dim::Size(s) = d { Some(*s) } else { None };
-    let sizes: Option<Vec<i64>> = dims.and_then(|dims| dims.iter().map(size).collect());
-    match sizes {
-        Some(sizes) if sizes.len() >= 2 => Ok(sizes),
-        _ => Err(Error::new(format!("the output `{name}` has no known number of columns"))),
+    infos.get(name)?.dims.as_ref()?.iter().map(size).collect()
+}
+
+/// The sizes of the output `name`, all of which must be known.
+fn sizes(graph: &GraphProto, infos: &Infos, name: &str) -> Result<Vec<i64>> {
+    match closed(infos, name) {
+        Some(sizes) if sizes.len() >= 2 => return Ok(sizes),
+        Some(sizes) => {
+            let axes = sizes.len();
+            return Err(Error::new(format!(
+                "the output `{name}` has {axes} axes; a loss needs rows and columns"
+            )));
+        }
+        None => {}
     }
+    // The first node on the way to it that leaves something open.
+    let nodes = live(graph.node.clone(), &[name.to_owned()]);
+    let open = |n: &&NodeProto| n.output.first().is_some_and(|y| closed(infos, y).is_none());
+    let Some(node) = nodes.iter().find(open) else {
+        return Err(Error::new(format!("no node makes the output `{name}`")));
+    };
+    ops::find(node)?;
+    Err(Error::new(format!(
+        "{}: the shape of what it gives is not known before it runs; training needs every shape",
+        node_label(node)
+    )))
 }
 
 /// The same with any number of rows.

@@ -35,7 +35,7 @@ pub struct Train;
 impl Kind for Train {
     type Params = Params;
     const NAME: &'static str = "model.train";
-    const REVISION: u32 = 2;
+    const REVISION: u32 = 3;
     const USES_RUNTIME: bool = true;
     const ABOUT: &'static str = "Trains a model by gradient descent inside ONNX Runtime.\n\n\
         The gradient and the optimizer are part of one ONNX graph that does thousands of steps a call. \
@@ -161,6 +161,7 @@ train:
         let graph = training(
             &model,
             &Settings {
+                row: Some(data.input_shape.clone()),
                 whole: params.whole(),
                 accuracy: true,
                 rates: params.rates(&parameters)?,
