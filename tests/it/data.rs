@@ -52,6 +52,7 @@ fn files_are_those_their_source_describes() {
 }
 
 /// Units and trials of an NWB recording and events of BIDS, joined as a user would.
+#[cfg(feature = "tables")]
 #[test]
 fn a_recording_is_counted_by_trial() {
     let project = Project::new(
