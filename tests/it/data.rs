@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+#[cfg(feature = "tables")]
 use super::support::Project;
 
 /// All the sets together stay small enough to be cloned without a thought.
