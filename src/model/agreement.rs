@@ -11,13 +11,14 @@ const TOLERANCE: f32 = 1e-3;
 
 /// What is needed to run a model again on the processor.
 pub(super) struct Check {
+    runtime: &'static Runtime,
     model: Vec<u8>,
     threads: usize,
 }
 
 impl Check {
-    pub(super) fn new(model: &[u8], threads: usize) -> Self {
-        Check { model: model.to_vec(), threads }
+    pub(super) fn new(runtime: &'static Runtime, model: &[u8], threads: usize) -> Self {
+        Check { runtime, model: model.to_vec(), threads }
     }
 
     /// Compares the outputs of `provider` with the processor's on the same inputs.
@@ -26,12 +27,11 @@ impl Check {
     /// If they differ by more than float32 explains: where and by how much.
     pub(super) fn compare(
         self,
-        runtime: &'static Runtime,
         provider: &str,
         inputs: &[(&str, &Held)],
         outputs: &[(String, Array)],
     ) -> Result<(), Failure> {
-        let mut session = Session::new(runtime, &self.model, &["cpu".to_owned()], self.threads)?;
+        let mut session = Session::new(self.runtime, &self.model, &["cpu".to_owned()], self.threads)?;
         let names: Vec<&str> = outputs.iter().map(|(name, _)| name.as_str()).collect();
         let expected = session.run_held(inputs, &names)?;
         for ((name, (shape, values)), expected) in outputs.iter().zip(&expected) {

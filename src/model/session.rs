@@ -16,8 +16,7 @@ use crate::stage::Failure;
 pub struct Session {
     session: ort::session::Session,
     provider: &'static str,
-    runtime: &'static Runtime,
-    /// Of the first run on another provider than the processor.
+    /// Of the first run.
     check: Option<Check>,
 }
 
@@ -78,7 +77,8 @@ fn alone(provider: &str) -> Option<MutexGuard<'static, ()>> {
 const PACKED_BYTES: usize = 256 << 20;
 
 impl Session {
-    /// Prepares a model with the first of `providers` that works, to run on batch after batch.
+    /// Prepares a model with the first of `providers` that works, to run on batch after batch. On another provider
+    /// than the processor its first outputs are compared with the processor's.
     ///
     /// # Errors
     /// If the runtime does not take the model, or none of the providers works.
@@ -88,11 +88,14 @@ impl Session {
         providers: &[String],
         threads: usize,
     ) -> Result<Self, Failure> {
-        Self::first(runtime, model, providers, threads, false)
+        let session = Self::first(runtime, model, providers, threads, false)?;
+        let check = (session.provider != "cpu").then(|| Check::new(runtime, model, threads));
+        Ok(Session { check, ..session })
     }
 
-    /// As [`Session::new`], for thousands of small steps: memory is planned from the first run as one block,
-    /// which is a sixth faster and stands beside what that run left in the arena.
+    /// As [`Session::new`], for a loop of training steps: it parts from the processor's by chaos, so nothing is
+    /// compared. With `planned`, memory is planned from the first run as one block, which makes small steps a sixth
+    /// faster and stands beside what that run left in the arena.
     ///
     /// # Errors
     /// As [`Session::new`].
@@ -101,8 +104,9 @@ impl Session {
         model: &[u8],
         providers: &[String],
         threads: usize,
+        planned: bool,
     ) -> Result<Self, Failure> {
-        Self::first(runtime, model, providers, threads, true)
+        Self::first(runtime, model, providers, threads, planned)
     }
 
     fn first(
@@ -172,9 +176,7 @@ impl Session {
         }
         let _alone = alone(provider.name);
         let session = builder.commit_from_memory(model).map_err(wrong)?;
-        // A loop of training steps parts from the processor's by chaos; nothing else may.
-        let check = (provider.name != "cpu" && !planned).then(|| Check::new(model, threads));
-        Ok(Session { session, provider: provider.name, runtime, check })
+        Ok(Session { session, provider: provider.name, check: None })
     }
 
     /// The execution provider that was registered.
@@ -210,7 +212,6 @@ impl Session {
     }
 
     /// Runs the graph once on tensors that stay where they are, and leaves the outputs `wanted` there too.
-    /// The first outputs of another provider than the processor are compared with the processor's.
     ///
     /// # Errors
     /// If the inputs do not fit, there is no such output, or the provider computes something else.
@@ -229,7 +230,7 @@ impl Session {
             let named = wanted.iter().zip(&outputs);
             let arrays = named.map(|(name, held)| Ok(((*name).to_owned(), held.array(name)?)));
             let arrays = arrays.collect::<Result<Vec<_>, Failure>>()?;
-            check.compare(self.runtime, self.provider, inputs, &arrays)?;
+            check.compare(self.provider, inputs, &arrays)?;
         }
         Ok(outputs)
     }
