@@ -120,7 +120,7 @@ impl Known {
 
     fn evaluated(&self, node: &NodeProto, outputs: &[Info]) -> Option<Vec<Value>> {
         let small = |info: &Info| {
-            let sizes = info.dims.iter().flatten().map(|d| if let Dim::Size(s) = d { *s } else { -1 });
+            let sizes = info.dims.iter().flatten().map(|d| d.size().unwrap_or(-1));
             info.dims.is_some() && elements(&sizes.collect::<Vec<i64>>()).is_ok_and(|n| n <= MOST)
         };
         if !outputs.iter().all(small) || outputs.is_empty() || node.attribute.iter().any(|a| a.g.is_some()) {
@@ -146,8 +146,7 @@ impl Known {
 }
 
 fn size(dims: &[Dim]) -> Option<Value> {
-    let sizes: Option<Vec<i64>> =
-        dims.iter().map(|d| if let Dim::Size(s) = d { Some(*s) } else { None }).collect();
+    let sizes: Option<Vec<i64>> = dims.iter().map(Dim::size).collect();
     Value::new(DataType::Int64, &[], vec![elements(&sizes?).ok()? as f64]).ok()
 }
 

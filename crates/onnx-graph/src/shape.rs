@@ -23,6 +23,13 @@ pub enum Dim {
     Unknown,
 }
 
+impl Dim {
+    /// The size, if it is known.
+    pub fn size(&self) -> Option<i64> {
+        if let Dim::Size(size) = self { Some(*size) } else { None }
+    }
+}
+
 /// Element type and shape of a value; `dims` is `None` if not even the rank is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Info {
@@ -42,6 +49,11 @@ impl Info {
     pub fn of_constant(tensor: &TensorProto) -> Self {
         let dims = tensor.dims.iter().map(|d| Dim::Size(*d)).collect();
         Info::new(DataType::from_code(tensor.data_type.unwrap_or(0)), dims)
+    }
+
+    /// The sizes of all axes, if all are known.
+    pub fn sizes(&self) -> Option<Vec<i64>> {
+        self.dims.as_ref()?.iter().map(Dim::size).collect()
     }
 
     /// The dimensions, or an error that names the value's role.

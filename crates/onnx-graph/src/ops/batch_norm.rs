@@ -1,6 +1,6 @@
 //! `BatchNormalization`, with running statistics or with those of the batch.
 
-use super::{Gradient, Op, Site, size};
+use super::{Gradient, Op, Site};
 use crate::build::Attr;
 use crate::error::{Error, Result};
 use crate::model::{attribute, int_attribute};
@@ -86,7 +86,7 @@ impl Op for BatchNormalization {
 /// Values of a channel, a float; `channel` is a value of as many elements as there are channels.
 fn count(g: &mut Gradient, dims: &[Dim], channel: &str) -> String {
     let others = dims.iter().enumerate().filter(|(i, _)| *i != 1);
-    if let Some(count) = others.map(|(_, d)| size(d)).try_fold(1i64, |n, d| n.checked_mul(d?)) {
+    if let Some(count) = others.map(|(_, d)| d.size()).try_fold(1i64, |n, d| n.checked_mul(d?)) {
         return g.b.float(count as f32);
     }
     let x = g.x(0);

@@ -13,8 +13,7 @@ pub struct Conv;
 
 /// The sizes of the kernels' spatial axes, which must be known.
 pub(super) fn kernel_sizes(dims: &[Dim]) -> Result<Vec<i64>> {
-    let size = |d: &Dim| if let Dim::Size(s) = d { Some(*s) } else { None };
-    let sizes: Option<Vec<i64>> = dims.iter().skip(2).map(size).collect();
+    let sizes: Option<Vec<i64>> = dims.iter().skip(2).map(Dim::size).collect();
     sizes.ok_or_else(|| Error::new("the kernels' size is not known"))
 }
 

@@ -1,7 +1,7 @@
 //! The gradient of `Conv` at its images: which formulation is faster depends on the shape.
 
-use super::window::Axis;
-use super::{Gradient, size};
+use super::Gradient;
+use super::window::{Axis, swap};
 use crate::build::Attr;
 use crate::shape::Dim;
 
@@ -26,7 +26,7 @@ pub(super) fn image_gradient(g: &mut Gradient, axes: &[Axis], kernels: &[Dim], g
     let reach = |a: &Axis| (a.kernel - 1) * a.dilation;
     let plain = |a: &Axis| a.stride == 1 && a.before <= reach(a) && a.after <= reach(a);
     let ratio: f64 = axes.iter().map(|a| a.size as f64 / a.out.max(1) as f64).product();
-    match (kernels.first().and_then(size), kernels.get(1).and_then(size)) {
+    match (kernels.first().and_then(Dim::size), kernels.get(1).and_then(Dim::size)) {
         (Some(outputs), Some(channels)) if group == 1 && axes.iter().all(plain) && ratio <= MORE_PIXELS => {
             let turned = turned(g, axes, outputs, channels);
             let before: Vec<i64> = axes.iter().map(|a| reach(a) - a.before).collect();
@@ -63,8 +63,7 @@ fn turned(g: &mut Gradient, axes: &[Axis], outputs: i64, channels: i64) -> Strin
     let w = g.x(1);
     let taps: i64 = axes.iter().map(|a| a.kernel).product();
     if taps == 1 {
-        let swap: Vec<i64> = [1, 0].into_iter().chain(2..axes.len() as i64 + 2).collect();
-        return g.b.node("Transpose", &[&w], [("perm", Attr::Ints(&swap))]);
+        return g.b.node("Transpose", &[&w], [("perm", Attr::Ints(&swap(axes.len() + 2)))]);
     }
     // As a plain matrix's, the runtime transposes fast; rows of O values are then put in another order.
     let rows = g.b.ints(&[outputs, -1]);

@@ -1,8 +1,8 @@
 //! `ConvTranspose`: the adjoint of a convolution, whose gradient is that convolution.
 
 use super::conv::kernel_sizes;
-use super::window::Spread;
-use super::{Gradient, Op, Site, size};
+use super::window::{Spread, swap};
+use super::{Gradient, Op, Site};
 use crate::build::Attr;
 use crate::error::{Error, Result};
 use crate::model::int_attribute;
@@ -34,7 +34,7 @@ impl Op for ConvTranspose {
         {
             return Err(Error::new(format!("{c} channels do not fit {k} kernels in {group} groups")));
         }
-        let outputs = size(&w[1]).and_then(|o| o.checked_mul(group)).map_or(Dim::Unknown, Dim::Size);
+        let outputs = w[1].size().and_then(|o| o.checked_mul(group)).map_or(Dim::Unknown, Dim::Size);
         let dims = [x[0].clone(), outputs].into_iter().chain(spread.out).collect();
         Ok(vec![Info::new(s.x(0)?.ty, dims)])
     }
@@ -54,10 +54,10 @@ impl Op for ConvTranspose {
         ];
         let dx = g.b.node("Conv", &[g.dy, &w], how);
         let rank = kernel.len() + 2;
-        let swap: Vec<i64> = [1, 0].into_iter().chain(2..rank as i64).collect();
+        let swapped = swap(rank);
         let spatial: Vec<i64> = (2..rank as i64).collect();
         let images = stacked(g, group)?;
-        let xt = g.b.node("Transpose", &[&x], [("perm", Attr::Ints(&swap))]);
+        let xt = g.b.node("Transpose", &[&x], [("perm", Attr::Ints(&swapped))]);
         let how = [
             ("strides", Attr::Ints(&dilations)),
             ("dilations", Attr::Ints(&strides)),
@@ -69,7 +69,7 @@ impl Op for ConvTranspose {
         let starts = g.b.ints(&vec![0; kernel.len()]);
         let (ends, axes) = (g.b.ints(&kernel), g.b.ints(&spatial));
         let dw = g.b.node("Slice", &[&dw, &starts, &ends, &axes], []);
-        let dw = g.b.node("Transpose", &[&dw], [("perm", Attr::Ints(&swap))]);
+        let dw = g.b.node("Transpose", &[&dw], [("perm", Attr::Ints(&swapped))]);
         let mut gradients = vec![Some(dx), Some(dw)];
         if g.has(2) {
             gradients.push(Some(g.sum_by_channel(g.dy, rank)));
@@ -82,10 +82,9 @@ impl Op for ConvTranspose {
 fn stacked(g: &mut Gradient, group: i64) -> Result<String> {
     let w = g.dims(1)?;
     let rank = w.len();
-    let o = w.get(1).and_then(size).ok_or_else(|| Error::new("the number of channels is not known"))?;
-    let swap: Vec<i64> = [1, 0].into_iter().chain(2..rank as i64).collect();
+    let o = w.get(1).and_then(Dim::size).ok_or_else(|| Error::new("the number of channels is not known"))?;
     if group == 1 {
-        return Ok(g.b.node("Transpose", &[g.dy], [("perm", Attr::Ints(&swap))]));
+        return Ok(g.b.node("Transpose", &[g.dy], [("perm", Attr::Ints(&swap(rank)))]));
     }
     let spatial = g.b.node("Shape", &[g.dy], [("start", Attr::Int(2))]);
     let (apart, together) = (g.b.ints(&[-1, group, o]), g.b.ints(&[o, -1]));

@@ -1,7 +1,7 @@
 //! The gradient of `Conv` at its weights: which formulation is fastest depends on the shape.
 
-use super::window::{Axis, pads};
-use super::{Gradient, size};
+use super::Gradient;
+use super::window::{Axis, pads, swap};
 use crate::build::Attr;
 use crate::error::{Error, Result};
 use crate::shape::Dim;
@@ -37,7 +37,7 @@ pub(super) fn weight_gradient(
     group: i64,
 ) -> Result<String> {
     let taps = axes.iter().fold(1i64, |n, a| n.saturating_mul(a.kernel));
-    let sizes = (kernels.first().and_then(size), kernels.get(1).and_then(size));
+    let sizes = (kernels.first().and_then(Dim::size), kernels.get(1).and_then(Dim::size));
     if group > 1 {
         let (Some(outputs), Some(channels)) = sizes else {
             return Err(Error::new("the number of kernels in groups is not known"));
@@ -101,11 +101,6 @@ fn cut(g: &mut Gradient, dw: &str, axes: &[Axis], first: i64) -> String {
     let spatial: Vec<i64> = (first..first + axes.len() as i64).collect();
     let (starts, ends, spatial) = (g.b.ints(&vec![0; axes.len()]), g.b.ints(&kernel), g.b.ints(&spatial));
     g.b.node("Slice", &[dw, &starts, &ends, &spatial], [])
-}
-
-/// The first two of `rank` axes change places.
-fn swap(rank: usize) -> Vec<i64> {
-    [1, 0].into_iter().chain(2..rank as i64).collect()
 }
 
 /// The weight gradient as a convolution in which images and gradients change roles: batch and channels

@@ -222,7 +222,8 @@ impl Gradient<'_> {
 
     /// Emits `value` with the shape of input `i`, which has as many elements. One size may be open.
     pub fn shaped_as(&mut self, i: usize, value: &str) -> String {
-        let known = self.dims(i).map(|dims| dims.iter().map(|d| size(d).unwrap_or(-1)).collect::<Vec<i64>>());
+        let known =
+            self.dims(i).map(|dims| dims.iter().map(|d| d.size().unwrap_or(-1)).collect::<Vec<i64>>());
         let shape = match known {
             Ok(sizes) if sizes.iter().filter(|s| **s < 1).count() <= 1 && !sizes.contains(&0) => {
                 self.b.ints(&sizes)
@@ -371,14 +372,6 @@ fn axis(axis: i64, rank: usize) -> Result<usize> {
 fn product(dims: &[Dim]) -> Dim {
     match dims {
         [only] => only.clone(),
-        _ => dims
-            .iter()
-            .try_fold(1i64, |n, d| if let Dim::Size(s) = d { n.checked_mul(*s) } else { None })
-            .map_or(Dim::Unknown, Dim::Size),
+        _ => dims.iter().try_fold(1i64, |n, d| n.checked_mul(d.size()?)).map_or(Dim::Unknown, Dim::Size),
     }
-}
-
-/// The size of a dimension, if it is known.
-fn size(dim: &Dim) -> Option<i64> {
-    if let Dim::Size(size) = dim { Some(*size) } else { None }
 }

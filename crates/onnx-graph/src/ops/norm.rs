@@ -3,7 +3,7 @@
 //! All are y = s x̂ + b with x̂ = (x − mean) / √(variance + ε) over some axes. With ĝ = s dy:
 //! dx = (ĝ − mean(ĝ) − x̂ mean(ĝ x̂)) / √(variance + ε), means over the same axes.
 
-use super::{Gradient, Op, Site, axis, size};
+use super::{Gradient, Op, Site, axis};
 use crate::build::Attr;
 use crate::error::{Error, Result};
 use crate::model::{attribute, int_attribute};
@@ -128,7 +128,7 @@ impl Op for GroupNormalization {
     fn infer(&self, s: &Site) -> Result<Vec<Info>> {
         let x = s.x(0)?;
         let groups = int_attribute(s.node, "num_groups", 0);
-        let channels = x.dims.as_ref().and_then(|d| d.get(1)).and_then(size);
+        let channels = x.dims.as_ref().and_then(|d| d.get(1)).and_then(Dim::size);
         if groups < 1 || channels.is_some_and(|c| c % groups != 0) {
             return Err(Error::new(format!("its channels do not divide into {groups} groups")));
         }

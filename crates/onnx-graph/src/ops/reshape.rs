@@ -1,6 +1,6 @@
 //! `Reshape`. Gradient: reshape back.
 
-use super::{Gradient, Op, Site, size};
+use super::{Gradient, Op, Site};
 use crate::error::{Error, Result};
 use crate::model::int_attribute;
 use crate::shape::{Dim, Info};
@@ -54,8 +54,8 @@ impl Op for Reshape {
 /// What is left for the size `open` of `to` when `from` is reshaped: sizes that both have, symbolic ones
 /// too, cancel.
 fn rest(from: &[Dim], to: &[Dim], open: usize) -> Result<Dim> {
-    let mut symbols: Vec<&Dim> = from.iter().filter(|d| size(d).is_none()).collect();
-    let total = from.iter().filter_map(size).try_fold(1i64, i64::checked_mul);
+    let mut symbols: Vec<&Dim> = from.iter().filter(|d| d.size().is_none()).collect();
+    let total = from.iter().filter_map(Dim::size).try_fold(1i64, i64::checked_mul);
     let mut taken = Some(1i64);
     for (_, dim) in to.iter().enumerate().filter(|(i, _)| *i != open) {
         match dim {

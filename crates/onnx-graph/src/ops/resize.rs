@@ -1,7 +1,7 @@
 //! `Resize` by nearest, linear or cubic interpolation. Every axis is a product with a matrix of weights, so
 //! that the gradient is the product with its transpose.
 
-use super::{Gradient, Op, Site, axis, size};
+use super::{Gradient, Op, Site, axis};
 use crate::build::Attr;
 use crate::error::{Error, Result};
 use crate::model::{attribute, int_attribute, ints_attribute};
@@ -157,16 +157,16 @@ fn cubic(t: f64, a: f64) -> f64 {
 
 fn of(s: &Site) -> Result<Option<Vec<Axis>>> {
     let own = s.x(0)?.rank("its input")?;
-    let dims: Vec<Option<i64>> = own.iter().map(size).collect();
+    let dims: Vec<Option<i64>> = own.iter().map(Dim::size).collect();
     let given = |i: usize| s.values.numbers(i).filter(|v| !v.is_empty());
     let wanted = if let Some(scales) = given(2) {
         Wanted::Scales(scales.iter().map(|v| (*v != 1.0).then_some(*v)).collect())
     } else {
         let Some(sizes) = s.values.sizes(3) else { return Ok(None) };
-        if sizes.len() == own.len() && sizes.iter().zip(own).any(|(d, x)| size(d).is_none() && d != x) {
+        if sizes.len() == own.len() && sizes.iter().zip(own).any(|(d, x)| d.size().is_none() && d != x) {
             return Ok(None);
         }
-        Wanted::Sizes(sizes.iter().map(|d| size(d).map(|s| s as f64)).collect())
+        Wanted::Sizes(sizes.iter().map(|d| d.size().map(|s| s as f64)).collect())
     };
     axes(s.node, &dims, &wanted)
 }

@@ -1,6 +1,6 @@
 //! `Tile`: the input repeated along its axes. Gradient: the repetitions added up.
 
-use super::{Gradient, Op, Site, size};
+use super::{Gradient, Op, Site};
 use crate::error::{Error, Result};
 use crate::shape::{Dim, Info};
 
@@ -36,7 +36,7 @@ impl Op for Tile {
                 axes.push(shape.len() as i64);
                 shape.push(*times);
             }
-            shape.push(size(dim).unwrap_or(-1));
+            shape.push(dim.size().unwrap_or(-1));
         }
         if shape.iter().filter(|s| **s == -1).count() > 1 {
             return Err(Error::new("the sizes of its input are not known"));

@@ -216,3 +216,8 @@ impl Spread {
         Ok(Spread { kernel: kernel.to_vec(), strides, dilations, pads, out })
     }
 }
+
+/// The first two of `rank` axes change places.
+pub(super) fn swap(rank: usize) -> Vec<i64> {
+    [1, 0].into_iter().chain(2..rank as i64).collect()
+}

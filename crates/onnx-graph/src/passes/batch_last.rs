@@ -39,12 +39,7 @@ struct Sizes {
 }
 
 fn sizes(node: &NodeProto, infos: &Infos) -> Result<Option<Sizes>> {
-    let known = |i: usize| {
-        let dims =
-            node.input.get(i).and_then(|name| infos.get(name)).and_then(|info: &Info| info.dims.as_ref())?;
-        let size = |d: &Dim| if let Dim::Size(s) = d { Some(*s) } else { None };
-        dims.iter().map(size).collect::<Option<Vec<i64>>>()
-    };
+    let known = |i: usize| node.input.get(i).and_then(|name| infos.get(name)).and_then(Info::sizes);
     if node.op_type.as_deref() != Some("Conv") || int_attribute(node, "group", 1) != 1 {
         return Ok(None);
     }

@@ -124,7 +124,7 @@ impl Walk {
         if open > 1 || (open == 1 && sizes.contains(&Dim::Size(-1))) {
             return self.close_first(node, &sizes);
         }
-        let values: Vec<i64> = sizes.iter().map(|d| if let Dim::Size(s) = d { *s } else { -1 }).collect();
+        let values: Vec<i64> = sizes.iter().map(|d| d.size().unwrap_or(-1)).collect();
         self.constant_shape(node, &values);
     }
 

@@ -268,13 +268,7 @@ impl Linear {
     /// If the shape of the input is not known, or the values are not one for each channel.
     pub(super) fn filled(&self, b: &mut Builder, values: &[f32]) -> Result<String> {
         let wrong = |what: String| Error::new(format!("{}: {what}", self.label));
-        let sizes: Option<Vec<i64>> = self
-            .info
-            .rank("its input")?
-            .iter()
-            .skip(1)
-            .map(|d| if let Dim::Size(s) = d { Some(*s) } else { None })
-            .collect();
+        let sizes: Option<Vec<i64>> = self.info.rank("its input")?.iter().skip(1).map(Dim::size).collect();
         let sizes = sizes.ok_or_else(|| wrong("the shape of its input is not known".to_owned()))?;
         let channels = usize::try_from(sizes.first().copied().unwrap_or(1)).unwrap_or(0);
         if values.len() != 1 && values.len() != channels {

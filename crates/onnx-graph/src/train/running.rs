@@ -4,7 +4,7 @@ use crate::build::{Attr, Builder};
 use crate::error::{Error, Result};
 use crate::model::{attribute, int_attribute, node_label};
 use crate::proto::GraphProto;
-use crate::shape::{Dim, Infos};
+use crate::shape::Infos;
 use crate::tensor::elements;
 
 /// The normalisations that learn.
@@ -91,8 +91,7 @@ impl Running {
 /// Values of a channel over the batch.
 fn count(infos: &Infos, x: &str) -> Option<usize> {
     let dims = infos.get(x)?.dims.as_ref()?;
-    let size = |d: &Dim| if let Dim::Size(s) = d { Some(*s) } else { None };
     let sizes: Vec<i64> =
-        dims.iter().enumerate().filter(|(i, _)| *i != 1).map(|(_, d)| size(d)).collect::<Option<_>>()?;
+        dims.iter().enumerate().filter(|(i, _)| *i != 1).map(|(_, d)| d.size()).collect::<Option<_>>()?;
     elements(&sizes).ok()
 }

@@ -253,14 +253,10 @@ fn fed(input: &Info, settings: &Settings) -> Info {
     Info { ty: input.ty, dims }
 }
 
-fn closed(infos: &Infos, name: &str) -> Option<Vec<i64>> {
-    let size = |d: &Dim| if let Dim::Size(s) = d { Some(*s) } else { None };
-    infos.get(name)?.dims.as_ref()?.iter().map(size).collect()
-}
-
 /// The sizes of the output `name`, all of which must be known.
 fn sizes(graph: &GraphProto, infos: &Infos, name: &str) -> Result<Vec<i64>> {
-    match closed(infos, name) {
+    let closed = |name: &str| infos.get(name).and_then(Info::sizes);
+    match closed(name) {
         Some(sizes) if sizes.len() >= 2 => return Ok(sizes),
         Some(sizes) => {
             let axes = sizes.len();
@@ -272,7 +268,7 @@ fn sizes(graph: &GraphProto, infos: &Infos, name: &str) -> Result<Vec<i64>> {
     }
     // The first node on the way to it that leaves something open.
     let nodes = live(graph.node.clone(), &[name.to_owned()]);
-    let open = |n: &&NodeProto| n.output.first().is_some_and(|y| closed(infos, y).is_none());
+    let open = |n: &&NodeProto| n.output.first().is_some_and(|y| closed(y).is_none());
     let Some(node) = nodes.iter().find(open) else {
         return Err(Error::new(format!("no node makes the output `{name}`")));
     };
