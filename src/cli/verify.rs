@@ -1,5 +1,6 @@
 //! `sulcus verify`: executes steps again beside the project and compares; or re-hashes the store.
 
+use std::collections::VecDeque;
 use std::sync::Mutex;
 
 use clap::Args;
@@ -108,7 +109,7 @@ fn again(
         Err(failure) => {
             let mut how = vec![format!("executed again it failed: {}", failure.message)];
             let log = said.0.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-            how.extend(log.iter().rev().take(5).rev().map(|line| format!("| {line}")));
+            how.extend(log.iter().map(|line| format!("| {line}")));
             if opened.plan.steps[id].kind.name() == "command" {
                 how.push("it ran beside the project with what it declares under `reads` only".to_owned());
             }
@@ -141,14 +142,21 @@ fn report(ui: &Ui, step: &str, verdict: &str, how: &[String]) {
     how.iter().for_each(|line| ui.data(&format!("  {line}")));
 }
 
-/// Keeps what a step prints.
+/// Last lines of what a step prints that are shown.
+const SHOWN: usize = 5;
+
+/// Keeps them.
 #[derive(Default)]
-struct Said(Mutex<Vec<String>>);
+struct Said(Mutex<VecDeque<String>>);
 
 impl Observer for Said {
     fn event(&self, event: Event) {
         if let Event::Said { line, .. } = event {
-            self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(line.to_owned());
+            let mut lines = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            lines.push_back(line.to_owned());
+            if lines.len() > SHOWN {
+                lines.pop_front();
+            }
         }
     }
 }
