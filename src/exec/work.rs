@@ -53,25 +53,25 @@ pub(super) fn work(
     loop {
         let job = jobs.lock().unwrap_or_else(std::sync::PoisonError::into_inner).recv();
         let Ok((step, attempt, cancel)) = job else { return };
-        let afresh = force(step);
-        let again = attempt > 1 || afresh;
-        let result = bring_up(resolver, step, (again, afresh), results, &cancel, observer);
+        let result = bring_up(resolver, step, attempt, force(step), results, &cancel, observer);
         if to_loop.send(Report { step, attempt, result }).is_err() {
             return;
         }
     }
 }
 
-/// Finds the step's result or executes it, under the lock of its key; `force` executes it whatever is known,
-/// and `afresh` uses nothing that an earlier try made either.
+/// Finds the step's result or executes it, under the lock of its key. `force` executes it whatever is known, and
+/// looks up no part of it; another `attempt` goes on with the parts that the last one made.
 fn bring_up(
     resolver: &Resolver,
     id: StepId,
-    (force, afresh): (bool, bool),
+    attempt: u64,
+    force: bool,
     results: &Results,
     cancel: &Cancel,
     observer: &dyn Observer,
 ) -> Result<Done, Failed> {
+    let again = force || attempt > 1;
     let failed = |failure: Failure| Failed { failure, log: String::new() };
     let outputs = |source: StepId| read(results, source).map(|(_, outputs)| outputs);
     let Resolved { key, manifest } = resolver.resolve(id, Moment::Now, &outputs).map_err(failed)?;
@@ -79,7 +79,7 @@ fn bring_up(
         let mut damage = |what: String| observer.event(Event::Damaged { step: id, what: &what });
         resolver.recall(id, &key, Moment::Now, &mut damage)
     };
-    if !force && let Some(known) = recall() {
+    if !again && let Some(known) = recall() {
         return Ok(Done::Known(key, known));
     }
     let mut told = false;
@@ -100,13 +100,13 @@ fn bring_up(
         }
     };
     // Another process may have finished it between the first look and the lock.
-    if (!force || told)
+    if (!again || told)
         && let Some(known) = recall()
     {
         return Ok(Done::Known(key, known));
     }
     observer.event(Event::Started(id));
     let resolved = Resolved { key, manifest };
-    let (outputs, seconds) = perform(resolver, id, &resolved, afresh, &outputs, cancel, observer)?;
+    let (outputs, seconds) = perform(resolver, id, &resolved, force, &outputs, cancel, observer)?;
     Ok(Done::Executed(key, outputs, seconds))
 }

@@ -19,7 +19,7 @@ impl Store {
     /// The file of a chunk, if it is there and sound. Looking it up makes it young again.
     pub fn chunk(&self, key: &Digest, index: &Index) -> Option<PathBuf> {
         let path = self.chunk_path(key);
-        let object: Digest = std::fs::read_to_string(&path).ok()?.trim().parse().ok()?;
+        let object = object_in(&path)?;
         if self.health(&object, index) != Health::Sound {
             return None;
         }
@@ -40,11 +40,14 @@ impl Store {
         fs::write_atomic(&path, format!("{object}\n").as_bytes())
     }
 
-    /// Every chunk: its file and its object.
-    pub(super) fn chunks(&self) -> Vec<(PathBuf, Option<Digest>)> {
+    /// The file of every chunk.
+    pub(super) fn chunk_files(&self) -> impl Iterator<Item = PathBuf> {
         let entries = walkdir::WalkDir::new(self.path().join("chunks")).into_iter().flatten();
-        let files = entries.filter(|e| e.file_type().is_file()).map(walkdir::DirEntry::into_path);
-        let object = |path: &PathBuf| std::fs::read_to_string(path).ok()?.trim().parse().ok();
-        files.map(|path| (path.clone(), object(&path))).collect()
+        entries.filter(|e| e.file_type().is_file()).map(walkdir::DirEntry::into_path)
     }
+}
+
+/// The object that the file of a chunk names.
+pub(super) fn object_in(file: &Path) -> Option<Digest> {
+    std::fs::read_to_string(file).ok()?.trim().parse().ok()
 }

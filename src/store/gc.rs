@@ -9,6 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::chunks::object_in;
 use super::{Store, Stored};
 use crate::fs::{Context, Result};
 use crate::stage::Digest;
@@ -97,8 +98,8 @@ impl Store {
         let named = records.iter().filter_map(|stored| self.record(&stored.name));
         let mut needed: HashSet<Digest> = named.flat_map(|record| self.objects_of(&record)).collect();
         needed.extend(&roots.objects);
-        let young = |path: &Path| used(path).is_some_and(|at| at >= old);
-        needed.extend(self.chunks().into_iter().filter(|(path, _)| young(path)).filter_map(|(_, o)| o));
+        let young = |path: &PathBuf| used(path).is_some_and(|at| at >= old);
+        needed.extend(self.chunk_files().filter(young).filter_map(|path| object_in(&path)));
         needed
     }
 
@@ -113,8 +114,8 @@ impl Store {
         };
         let tmp = of("tmp", LEFTOVER).into_iter().filter(|path| !self.is_being_executed(path));
         let kept = of("checkpoints", grace).into_iter().filter(|path| !self.is_being_executed(path));
-        let chunks = self.chunks().into_iter().map(|(path, _)| path);
-        let chunks = chunks.filter(|path| used(path).is_some_and(|at| at < before(grace)));
+        let old = before(grace);
+        let chunks = self.chunk_files().filter(|path| used(path).is_some_and(|at| at < old));
         tmp.chain(kept)
             .chain(chunks)
             .chain(of("quarantine", grace))
