@@ -98,10 +98,10 @@ impl RuntimeHost for Host {
             list => list,
         };
         list.iter().try_for_each(|name| Provider::named(name).map(drop))?;
-        let provider = self.runtime()?.choose(list)?;
-        let plugin = plugins(&self.places).into_iter().find(|(name, _)| *name == provider.name);
-        let plugin = match plugin.filter(|_| !provider.is_compiled_in()) {
-            Some((_, library)) => format!(" {}", digest(&library)?),
+        let runtime = self.runtime()?;
+        let provider = runtime.choose(list)?;
+        let plugin = match runtime.plugin(provider) {
+            Some(library) => format!(" {}", digest(&library)?),
             None => String::new(),
         };
         Ok(format!("onnxruntime {} {}{plugin} float32", provided.digest, provider.name))

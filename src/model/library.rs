@@ -1,5 +1,6 @@
 //! Where the ONNX Runtime library is.
 
+use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::path::{Path, PathBuf};
 
 use super::providers::{PROVIDERS, Provider};
@@ -52,14 +53,9 @@ pub fn find(places: &Places) -> Option<Found> {
 
 /// The libraries of providers in the Python packages of these places, by provider.
 pub(super) fn plugins(places: &Places) -> Vec<(&'static str, PathBuf)> {
-    let (before, after) = match std::env::consts::OS {
-        "windows" => ("", ".dll"),
-        "macos" => ("lib", ".dylib"),
-        _ => ("lib", ".so"),
-    };
     let of = |provider: &'static Provider| {
         let plugin = provider.plugin.as_ref()?;
-        let file = format!("{}/{before}{}{after}", plugin.package, plugin.library);
+        let file = format!("{}/{DLL_PREFIX}{}{DLL_SUFFIX}", plugin.package, plugin.library);
         let path = places.python.iter().map(|folder| folder.join(&file)).find(|path| path.is_file())?;
         Some((provider.name, path.canonicalize().ok()?))
     };

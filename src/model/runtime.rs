@@ -104,6 +104,15 @@ impl Runtime {
         }
     }
 
+    /// The library that brings a provider, if it is not compiled in.
+    pub(super) fn plugin(&self, provider: &Provider) -> Option<PathBuf> {
+        if provider.is_compiled_in() {
+            return None;
+        }
+        let known = self.plugins.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(provider.name).map(|offered| offered.library.clone())
+    }
+
     /// The devices of a provider that has a library of its own.
     pub(super) fn devices(&self, name: &'static str) -> impl Iterator<Item = ort::device::Device<'_>> {
         self.environment.devices().filter(move |device| device.ep().is_ok_and(|ep| ep == name))

@@ -155,8 +155,7 @@ pub fn train(
     let threads = threads(training.work, request.batch_size, asked);
     let work = training.work.saturating_mul(request.batch_size as u64);
     let planned = work < WORK_WITHOUT_PLAN;
-    let mut session =
-        Session::for_steps(runtime, &training.model.to_bytes(), providers, threads, planned)?;
+    let mut session = Session::for_steps(runtime, &training.model.to_bytes(), providers, threads, planned)?;
     let shaped = |row: &[i64]| std::iter::once(rows as i64).chain(row.iter().copied()).collect::<Vec<i64>>();
     let mut fixed = Vec::new();
     let images = match request.augment {
