@@ -8,12 +8,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::formats::{self, ONLY};
-use super::{ID, complaint, id_facts};
+use super::{ID, complaint, files, id_facts};
 use crate::kinds::artefacts::put_table;
 use crate::spec::suggest::nearest;
 use crate::stage::{
-    Complaint, Facts, Failure, FileForm, FileParam, InferContext, Io, Kind, Outputs, Port, PortType, Ports,
-    TableFacts,
+    Complaint, Facts, Failure, FileParam, InferContext, Io, Kind, Outputs, Port, PortType, Ports, TableFacts,
 };
 use crate::table::{ArrayFacts, Frame};
 
@@ -207,14 +206,7 @@ digits:
     fn files(params: &Params) -> Vec<FileParam> {
         let path = params.path.iter().map(|path| ("path".to_owned(), path));
         let arrays = params.arrays.iter().map(|(c, path)| (format!("arrays.{c}"), path));
-        path.chain(arrays)
-            .map(|(param, path)| FileParam {
-                param,
-                path: path.clone(),
-                form: FileForm::FileOrGlob,
-                names_matter: false,
-            })
-            .collect()
+        path.chain(arrays).map(|(param, path)| files(&param, path, false)).collect()
     }
 
     fn infer(params: &Params, context: &InferContext) -> Result<Outputs, Complaint> {

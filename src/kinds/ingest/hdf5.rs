@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use super::arrays::{Chosen, renamed};
 use super::formats::hdf5::{Array, Hdf5};
-use super::{ID, complaint, id_facts};
+use super::{FILE, ID, complaint, files, id_facts, one_source};
 use crate::kinds::artefacts::put_table;
 use crate::stage::{
-    Column, Complaint, Facts, Failure, FileForm, FileParam, InferContext, Io, Kind, Outputs, Port, PortType,
-    Ports, TableFacts,
+    Column, Complaint, Facts, Failure, FileParam, InferContext, Io, Kind, Outputs, Port, PortType, Ports,
+    TableFacts,
 };
 use crate::table::Frame;
 
@@ -245,35 +245,19 @@ spikes:
 ";
 
     fn ports(_params: Option<&Params>) -> Ports {
-        let file = "A pinned download `{ url: …, blake3: … }` or another stage's file, in place of `path`.";
         Ports {
-            inputs: vec![Port::new("file", PortType::File, file).optional()],
+            inputs: vec![Port::new("file", PortType::File, FILE).optional()],
             outputs: vec![Port::new("table", PortType::Table, "The rows of the datasets.")],
             ..Ports::default()
         }
     }
 
     fn files(params: &Params) -> Vec<FileParam> {
-        let named = |path: &String| FileParam {
-            param: "path".to_owned(),
-            path: path.clone(),
-            form: FileForm::FileOrGlob,
-            names_matter: false,
-        };
-        params.path.iter().map(named).collect()
+        params.path.iter().map(|path| files("path", path, false)).collect()
     }
 
     fn infer(params: &Params, context: &InferContext) -> Result<Outputs, Complaint> {
-        match (&params.path, context.inputs.contains_key("file")) {
-            (None, false) => {
-                return Err(Complaint::param("path", "there is nothing to read")
-                    .hint("write `path: data/….nwb`, or `in: { file: { url: …, blake3: … } }`"));
-            }
-            (Some(_), true) => {
-                return Err(Complaint::param("path", "the port `file` is bound too: leave one of them out"));
-            }
-            _ => {}
-        }
+        one_source(params.path.as_ref(), context, "nwb")?;
         let Some(paths) = context.files.get("path") else {
             return Ok(Outputs::new());
         };

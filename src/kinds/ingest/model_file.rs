@@ -4,11 +4,12 @@ use onnx_graph::model::Model;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::files;
 use crate::kinds::artefacts::{put_model, runtime};
 use crate::kinds::model::facts;
 use crate::model::Session;
 use crate::stage::{
-    Complaint, Facts, Failure, FileForm, FileParam, InferContext, Io, Kind, Outputs, Port, PortType, Ports,
+    Complaint, Facts, Failure, FileParam, InferContext, Io, Kind, Outputs, Port, PortType, Ports,
 };
 
 /// An ONNX file, checked.
@@ -45,12 +46,7 @@ net:
     }
 
     fn files(params: &Params) -> Vec<FileParam> {
-        vec![FileParam {
-            param: "path".to_owned(),
-            path: params.path.clone(),
-            form: FileForm::FileOrGlob,
-            names_matter: false,
-        }]
+        vec![files("path", &params.path, false)]
     }
 
     fn infer(_params: &Params, context: &InferContext) -> Result<Outputs, Complaint> {

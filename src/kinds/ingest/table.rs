@@ -9,12 +9,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::bids::{self, Levels};
-use super::{ID, complaint};
+use super::{FILE, ID, complaint, files, one_source};
 use crate::fs::Context;
 use crate::kinds::artefacts::put_table;
 use crate::stage::{
-    Complaint, Facts, Failure, FileForm, FileIn, FileParam, InferContext, Io, Kind, Outputs, Port, PortType,
-    Ports,
+    Complaint, Facts, Failure, FileIn, FileParam, InferContext, Io, Kind, Outputs, Port, PortType, Ports,
 };
 use crate::table::text::{self, CsvOptions, Source, TextOptions};
 use crate::table::{self, Frame};
@@ -277,28 +276,16 @@ penguins:
 ";
 
     fn ports(_params: Option<&Params>) -> Ports {
-        let file = "A pinned download `{ url: …, blake3: … }` or another stage's file, in place of `path`.";
         Ports {
-            inputs: vec![Port::new("file", PortType::File, file).optional()],
+            inputs: vec![Port::new("file", PortType::File, FILE).optional()],
             outputs: vec![Port::new("table", PortType::Table, "The rows of all files.")],
             ..Ports::default()
         }
     }
 
     fn files(params: &Params) -> Vec<FileParam> {
-        let named = |path: &String| FileParam {
-            param: "path".to_owned(),
-            path: path.clone(),
-            form: FileForm::FileOrGlob,
-            names_matter: params.file_column.is_some(),
-        };
-        let beside = |path: &String| FileParam {
-            param: "sidecar".to_owned(),
-            path: path.clone(),
-            form: FileForm::FileOrGlob,
-            names_matter: false,
-        };
-        params.path.iter().map(named).chain(params.sidecar.iter().map(beside)).collect()
+        let named = params.path.iter().map(|path| files("path", path, params.file_column.is_some()));
+        named.chain(params.sidecar.iter().map(|path| files("sidecar", path, false))).collect()
     }
 
     fn infer(params: &Params, context: &InferContext) -> Result<Outputs, Complaint> {
@@ -307,16 +294,7 @@ penguins:
             return Err(Complaint::param("sidecar", "only tables of BIDS have a sidecar")
                 .hint("write `format: bids`"));
         }
-        match (&params.path, context.inputs.contains_key("file")) {
-            (None, false) => {
-                return Err(Complaint::param("path", "there is nothing to read")
-                    .hint("write `path: data/….csv`, or `in: { file: { url: …, blake3: … } }`"));
-            }
-            (Some(_), true) => {
-                return Err(Complaint::param("path", "the port `file` is bound too: leave one of them out"));
-            }
-            _ => {}
-        }
+        one_source(params.path.as_ref(), context, "csv")?;
         let Some(paths) = context.files.get("path") else {
             return Ok(Outputs::new());
         };
