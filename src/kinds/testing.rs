@@ -118,6 +118,15 @@ fn run(stage: &dyn Stage, with: Value, files: &[(&str, &[u8])], inputs: &[Input]
     Ok(Run { made, inferred, _folder: folder })
 }
 
+/// The columns of a table that hold a NaN or an infinite number.
+pub fn undefined(frame: &Frame) -> Vec<String> {
+    let bad = |name: &&str| {
+        let cells = frame.strings(name).unwrap();
+        cells.iter().any(|cell| cell.split(' ').any(|c| ["NaN", "inf", "-inf"].contains(&c)))
+    };
+    frame.names().into_iter().filter(bad).map(str::to_owned).collect()
+}
+
 /// What a step sees that has no inputs and files, one thread and nobody to tell.
 pub fn idle(scratch: &Path) -> Io<'static> {
     Io {

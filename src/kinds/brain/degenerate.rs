@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{ceiling, cka, effect, encode, rdm, regress, rsa};
-use crate::kinds::testing::{Input, run_tables};
+use crate::kinds::testing::{Input, run_tables, undefined};
 use crate::stage::Stage;
 use crate::table::{Frame, Tensor};
 
@@ -49,15 +49,6 @@ fn inputs() -> Vec<(&'static str, Frame)> {
         ("tiny", table(24, 4, |i, j| 1e-30 * uneven(i, j))),
         ("negative", table(24, 4, |i, j| -uneven(i, j))),
     ]
-}
-
-/// The columns with a NaN or an infinite number in a table.
-fn undefined(frame: &Frame) -> Vec<String> {
-    let numbers = |name: &&str| {
-        let cells = frame.strings(name).unwrap();
-        cells.iter().any(|cell| ["NaN", "inf", "-inf"].iter().any(|bad| cell.split(' ').any(|c| c == *bad)))
-    };
-    frame.names().into_iter().filter(numbers).map(str::to_owned).collect()
 }
 
 /// Runs a kind; what went wrong, if anything.

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 
 use schemars::JsonSchema;
-use science::brain::{pairs, rdm};
+use science::brain::rdm;
 use science::linalg::{Mat, with_threads};
 use serde::{Deserialize, Serialize};
 
 use super::common;
+use super::rdms::PairRows;
 use crate::kinds::artefacts::put_table;
 use crate::kinds::{columns, wrong};
 use crate::stage::{Complaint, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, TableFacts};
@@ -180,11 +181,7 @@ rdm:
         if let Some(table) = context.input("table").table() {
             params.check(table)?;
         }
-        let own =
-            [("first", "string"), ("second", "string"), ("dissimilarity", "float64"), ("metric", "string")];
-        let by = params.by.iter().map(|b| (b.as_str(), "string"));
-        let columns: Vec<(&str, &str)> = by.chain(own).collect();
-        Ok(Outputs::from([("rdm".to_owned(), columns::facts(&columns))]))
+        Ok(Outputs::from([("rdm".to_owned(), PairRows::facts(params.by.as_ref()))]))
     }
 
     fn run(params: &Params, io: &mut Io) -> Result<(), Failure> {
@@ -201,8 +198,7 @@ rdm:
         };
         let by = params.by.as_ref().map(|by| frame.strings(by)).transpose()?;
         let whole = vec![String::new(); frame.rows()];
-        let mut rows: [Vec<String>; 3] = Default::default();
-        let mut values = Vec::new();
+        let mut rows = PairRows::default();
         for (group, members) in common::groups(by.as_ref().unwrap_or(&whole)) {
             io.check_cancelled()?;
             let part = frame.take(&members)?;
@@ -210,29 +206,10 @@ rdm:
             let (names, rdm) = with_threads(io.threads, compute)
                 .map_err(wrong)?
                 .map_err(|f| if params.by.is_some() { f.context(group) } else { f })?;
-            for (i, j) in pairs(names.len()) {
-                rows[0].push(group.to_owned());
-                rows[1].push(names[i].clone());
-                rows[2].push(names[j].clone());
-            }
-            values.extend(rdm);
+            rows.push(group, &names, rdm);
         }
-        let mut out = Frame::new();
-        if let Some(by) = &params.by {
-            out.push_strings(by, &rows[0])?;
-        }
-        out.push_strings("first", &rows[1])?;
-        out.push_strings("second", &rows[2])?;
         let metric = params.measure.metric(precision.is_some());
-        out.push_strings("metric", &vec![metric; values.len()])?;
-        out.push_f64s("dissimilarity", values)?;
-        let order: Vec<&str> = params
-            .by
-            .iter()
-            .map(String::as_str)
-            .chain(["first", "second", "dissimilarity", "metric"])
-            .collect();
-        put_table(io, "rdm", out.select(&order)?)
+        put_table(io, "rdm", rows.table(params.by.as_ref(), metric)?)
     }
 }
 

@@ -6,8 +6,50 @@ use science::brain::bootstrap::{self, Draw, Factor};
 use science::brain::{pairs, stats};
 
 use super::common;
-use crate::stage::Failure;
+use crate::kinds::columns;
+use crate::stage::{Facts, Failure};
 use crate::table::Frame;
+
+/// A table of RDMs: a row a pair, and with `by` a column that tells the RDMs apart.
+#[derive(Default)]
+pub(super) struct PairRows {
+    /// What tells them apart, first and second of each pair.
+    texts: [Vec<String>; 3],
+    values: Vec<f64>,
+}
+
+impl PairRows {
+    /// What is known of the table before it is made.
+    pub(super) fn facts(by: Option<&String>) -> Facts {
+        let own =
+            [("first", "string"), ("second", "string"), ("dissimilarity", "float64"), ("metric", "string")];
+        let by = by.map(|by| (by.as_str(), "string"));
+        columns::facts(&by.into_iter().chain(own).collect::<Vec<_>>())
+    }
+
+    /// Adds an RDM over things with these names.
+    pub(super) fn push(&mut self, group: &str, names: &[String], rdm: Vec<f64>) {
+        for (i, j) in pairs(names.len()) {
+            let row = [group, &names[i], &names[j]];
+            self.texts.iter_mut().zip(row).for_each(|(column, text)| column.push(text.to_owned()));
+        }
+        self.values.extend(rdm);
+    }
+
+    /// The table; every dissimilarity is in this metric.
+    pub(super) fn table(self, by: Option<&String>, metric: &str) -> Result<Frame, Failure> {
+        let mut frame = Frame::new();
+        if let Some(by) = by {
+            frame.push_strings(by, &self.texts[0])?;
+        }
+        frame.push_strings("first", &self.texts[1])?;
+        frame.push_strings("second", &self.texts[2])?;
+        let metric = vec![metric; self.values.len()];
+        frame.push_f64s("dissimilarity", self.values)?;
+        frame.push_strings("metric", &metric)?;
+        Ok(frame)
+    }
+}
 
 /// RDMs by name, over the same conditions in the same order.
 pub(super) struct Named {

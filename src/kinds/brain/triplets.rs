@@ -8,6 +8,7 @@ use science::brain::triplets::{Choice, dissimilarities};
 use serde::{Deserialize, Serialize};
 
 use super::common;
+use super::rdms::PairRows;
 use crate::kinds::artefacts::put_table;
 use crate::kinds::columns;
 use crate::stage::{Complaint, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, TableFacts};
@@ -106,11 +107,7 @@ rsa:
         if let Some(table) = context.input("table").table() {
             params.check(table)?;
         }
-        let own =
-            [("first", "string"), ("second", "string"), ("dissimilarity", "float64"), ("metric", "string")];
-        let by = params.by.iter().map(|by| (by.as_str(), "string"));
-        let columns: Vec<(&str, &str)> = by.chain(own).collect();
-        Ok(Outputs::from([("rdm".to_owned(), columns::facts(&columns))]))
+        Ok(Outputs::from([("rdm".to_owned(), PairRows::facts(params.by.as_ref()))]))
     }
 
     fn run(params: &Params, io: &mut Io) -> Result<(), Failure> {
@@ -123,28 +120,13 @@ rsa:
             Some(by) => frame.strings(by)?,
             None => vec![String::new(); frame.rows()],
         };
-        let mut texts: [Vec<&str>; 3] = Default::default();
-        let mut values = Vec::new();
+        let mut all = PairRows::default();
         for (rater, rows) in common::groups(&raters) {
             let own: Vec<Choice> = rows.into_iter().map(|row| choices[row]).collect();
             let found = dissimilarities(&own, names.len()).map_err(|e| unseen(&e.0, &own, &names, rater))?;
-            for (i, j) in pairs(names.len()) {
-                texts[0].push(rater);
-                texts[1].push(&names[i]);
-                texts[2].push(&names[j]);
-            }
-            values.extend(found);
+            all.push(rater, &names, found);
         }
-        let mut out = Frame::new();
-        if let Some(by) = &params.by {
-            out.push_strings(by, &texts[0])?;
-        }
-        out.push_strings("first", &texts[1])?;
-        out.push_strings("second", &texts[2])?;
-        let metric = vec!["rdm:odd-one-out"; values.len()];
-        out.push_f64s("dissimilarity", values)?;
-        out.push_strings("metric", &metric)?;
-        put_table(io, "rdm", out)
+        put_table(io, "rdm", all.table(params.by.as_ref(), "rdm:odd-one-out")?)
     }
 }
 

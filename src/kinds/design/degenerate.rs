@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::select::tests::table;
+use super::select::tests::{METHODS, table};
 use super::{r#loop, recover, select};
-use crate::kinds::testing::{Input, run_tables};
+use crate::kinds::testing::{Input, run_tables, undefined};
 use crate::stage::Stage;
 use crate::table::Frame;
 
@@ -40,14 +40,6 @@ fn inputs(name: &str, own: usize) -> Vec<(&'static str, Frame)> {
     ]
 }
 
-fn undefined(frame: &Frame) -> Vec<&str> {
-    let bad = |name: &&str| {
-        let cells = frame.strings(name).unwrap();
-        cells.iter().any(|cell| cell.split(' ').any(|c| ["NaN", "inf", "-inf"].contains(&c)))
-    };
-    frame.names().into_iter().filter(bad).collect()
-}
-
 /// Whether the kind answers; its error must say more than that it failed.
 fn answers(stage: &dyn Stage, with: &Value, what: &str, inputs: &[Input], ports: &[&str]) -> bool {
     let inputs: Vec<Input> = inputs.iter().map(|(port, frame, axes)| (*port, frame.clone(), *axes)).collect();
@@ -79,19 +71,7 @@ fn every_way_to_choose_answers_or_says_what_is_wrong() {
                 .chain(models.iter().map(|m| ("predictions", m[at].1.clone(), &[][..])))
                 .collect()
         };
-        for method in [
-            "random",
-            "stratified",
-            "k_center",
-            "coverage",
-            "d_optimal",
-            "a_optimal",
-            "information",
-            "controversial",
-            "rdm_decorrelated",
-            "drive",
-            "suppress",
-        ] {
+        for method in METHODS {
             let with = json!({"method": method, "n": 2, "group": "kind", "outputs": "logits"});
             let inputs = with_models(Some(("pool", pool.clone())));
             answered += usize::from(answers(&select::Select, &with, what, &inputs, &["table", "summary"]));

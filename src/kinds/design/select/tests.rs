@@ -38,7 +38,7 @@ fn run(with: Value, models: i64) -> Result<Run, String> {
     run_tables(&Select, with, &inputs)
 }
 
-const METHODS: [&str; 11] = [
+pub(crate) const METHODS: [&str; 11] = [
     "random",
     "stratified",
     "k_center",
