@@ -134,6 +134,20 @@ impl Params {
         Ok(all)
     }
 
+    /// The columns that are read, the input among them, and the names of those that are carried over.
+    pub(super) fn read(
+        &self,
+        data: &crate::stage::Bound,
+    ) -> Result<(Frame, Tensor<f32>, Vec<String>), Failure> {
+        let schema = data.facts.table().cloned().unwrap_or_default();
+        let refused = |c: Complaint| Failure::new(c.message);
+        let (input, kept) = self.columns(&schema).map_err(refused)?;
+        let wanted = self.all_columns(&schema).map_err(refused)?;
+        let frame = read(data, Some(&wanted.iter().map(String::as_str).collect::<Vec<_>>()))?;
+        let tensor = frame.tensor_f32(&input)?;
+        Ok((frame, tensor, kept))
+    }
+
     fn check(&self) -> Result<(), Complaint> {
         let composite = self.composite.compiled()?;
         let bounds = bounds(self.bounds.as_ref())?;
@@ -214,32 +228,21 @@ maps:
         let shape = table.column(&input).and_then(|c| c.shape.clone());
         let Some(shape) = shape.filter(|_| params.at.is_none()) else { return Ok(Outputs::new()) };
         let shape = if params.sum_channels { shape.get(1..).unwrap_or_default().to_vec() } else { shape };
-        let column = |name: &str, dtype: &str, shape: Option<Vec<usize>>| Column {
-            name: name.to_owned(),
-            dtype: dtype.to_owned(),
-            shape,
-            digest: None,
-        };
         let mut columns: Vec<Column> = Vec::new();
         if !kept.iter().any(|n| n == "id") {
-            columns.push(column("id", "int64", None));
+            columns.push(Column::new("id", "int64"));
         }
         let carried = kept.iter().filter_map(|n| table.column(n));
         columns.extend(carried.map(|c| c.without_digest()));
-        columns.push(column("target", "int64", None));
-        columns.push(column("logit", "float64", None));
-        columns.push(column("relevance", "tensor(float32)", Some(shape)));
+        columns.push(Column::new("target", "int64"));
+        columns.push(Column::new("logit", "float64"));
+        columns.push(Column::new("relevance", "tensor(float32)").with_shape(shape));
         Ok(Outputs::from([("table".to_owned(), Facts::columns(columns))]))
     }
 
     fn run(params: &Params, io: &mut Io) -> Result<(), Failure> {
         let model = facts::read(io.input("model")?)?;
-        let bound = io.input("data")?;
-        let schema = bound.facts.table().cloned().unwrap_or_default();
-        let (input, kept) = params.columns(&schema).map_err(|c| Failure::new(c.message))?;
-        let wanted = params.all_columns(&schema).map_err(|c| Failure::new(c.message))?;
-        let frame = read(bound, Some(&wanted.iter().map(String::as_str).collect::<Vec<_>>()))?;
-        let tensor = frame.tensor_f32(&input)?;
+        let (frame, tensor, kept) = params.read(io.input("data")?)?;
         let shape = row_shape(&model, &tensor)?;
         let rows = tensor.rows();
         let made = compile(params, params.target.start(), with_row_shape(model, &shape))?;

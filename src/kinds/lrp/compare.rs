@@ -88,6 +88,17 @@ pub(super) fn top() -> f64 {
     0.1
 }
 
+/// Refuses to measure nothing, and a top that is no share.
+pub(super) fn check_measures(measures: &[Measure], top: f64) -> Result<(), Complaint> {
+    if measures.is_empty() {
+        return Err(Complaint::param("measures", "there is nothing to measure"));
+    }
+    if !(top > 0.0 && top <= 1.0) {
+        return Err(Complaint::param("top", "the top must be more than 0 and at most 1"));
+    }
+    Ok(())
+}
+
 const SIDES: (&str, &str) = ("first", "second");
 
 /// Every pair of two cells, in order.
@@ -133,12 +144,7 @@ agreement:
 
     fn infer(params: &Params, context: &InferContext) -> Result<Outputs, Complaint> {
         check_resamples(params.resamples)?;
-        if params.measures.is_empty() {
-            return Err(Complaint::param("measures", "there is nothing to measure"));
-        }
-        if !(params.top > 0.0 && params.top <= 1.0) {
-            return Err(Complaint::param("top", "the top must be more than 0 and at most 1"));
-        }
+        check_measures(&params.measures, params.top)?;
         let maps = context.inputs.get("maps").map_or(&[][..], Vec::as_slice);
         if maps.len() < 2 {
             return Err(Complaint::port("maps", "there is one table of maps; agreement needs two")

@@ -11,7 +11,7 @@ use science::maps::contrast::{Draws, mean};
 use serde::{Deserialize, Serialize};
 
 use super::attribute::{self, Attribute};
-use super::compare::{Measure, top};
+use super::compare::{Measure, check_measures, top};
 use super::explain::Explained;
 use super::images::{Channels, layout};
 use super::mask::{check_resamples, resamples};
@@ -21,7 +21,7 @@ use crate::kinds::columns;
 use crate::kinds::model::facts;
 use crate::kinds::model::train::row_shape;
 use crate::stage::{Complaint, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads};
-use crate::table::{Frame, Tensor, read};
+use crate::table::{Frame, Tensor};
 
 /// Maps of randomised models.
 pub struct Randomise;
@@ -100,12 +100,11 @@ struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    fn explained(&self, model: Model, io: &Io) -> Result<(Explained, usize), Failure> {
+    fn explained(&self, model: Model, io: &Io) -> Result<Explained, Failure> {
         let start = if self.start.is_some() { Start::Given } else { self.params.target.start() };
         let made = attribute::compile(self.params, start, model)?;
-        let width = attribute::explained_width(&made)?;
         let mut explainer = attribute::explainer(self.params, &made, &self.shape, io)?;
-        Ok((explainer.all(&self.tensor, self.start.as_deref(), 0, io)?, width))
+        explainer.all(&self.tensor, self.start.as_deref(), 0, io)
     }
 
     /// Maps summed over channels.
@@ -156,8 +155,9 @@ sanity:
 
     fn infer(params: &Params, context: &InferContext) -> Result<Outputs, Complaint> {
         check_resamples(params.resamples)?;
-        if params.measures.is_empty() || params.orders.is_empty() {
-            return Err(Complaint::param("measures", "there is nothing to measure"));
+        check_measures(&params.measures, params.top)?;
+        if params.orders.is_empty() {
+            return Err(Complaint::param("orders", "there is nothing to measure"));
         }
         let inside = |at: String| if at.starts_with("in.") { at } else { format!("explain.{at}") };
         Attribute::infer(&params.explain, context).map_err(|c| Complaint { at: c.at.map(inside), ..c })?;
@@ -167,19 +167,14 @@ sanity:
     fn run(params: &Params, io: &mut Io) -> Result<(), Failure> {
         let wrong = |e: onnx_graph::error::Error| Failure::new(e.to_string());
         let model = facts::read(io.input("model")?)?;
-        let bound = io.input("data")?;
-        let schema = bound.facts.table().cloned().unwrap_or_default();
-        let wanted = params.explain.all_columns(&schema).map_err(|c| Failure::new(c.message))?;
-        let (input, _) = params.explain.columns(&schema).map_err(|c| Failure::new(c.message))?;
-        let frame = read(bound, Some(&wanted.iter().map(String::as_str).collect::<Vec<_>>()))?;
-        let tensor = frame.tensor_f32(&input)?;
+        let (frame, tensor, _) = params.explain.read(io.input("data")?)?;
         let (shape, count) = (row_shape(&model, &tensor)?, tensor.rows());
         let model = normal(&with_row_shape(model, &shape)).map_err(wrong)?;
         let mut rows = Rows { params: &params.explain, tensor, shape, start: None };
         let width =
             attribute::explained_width(&attribute::compile(&params.explain, Start::Given, model.clone())?)?;
         rows.start = params.explain.target.given(&frame, count, width)?;
-        let (own, width) = rows.explained(model.clone(), io)?;
+        let own = rows.explained(model.clone(), io)?;
         let (maps, layout) = rows.planes(&own, params.channels)?;
         rows.start.get_or_insert_with(|| params.explain.target.held(&own.targets, width));
 
@@ -195,7 +190,7 @@ sanity:
                     Order::Independent => &layers[first..=first],
                 };
                 let model = shuffled(&model, changed, params.seed).map_err(wrong)?;
-                let (other, _) = rows.explained(model, io)?;
+                let other = rows.explained(model, io)?;
                 let (others, _) = rows.planes(&other, params.channels)?;
                 for measure in &params.measures {
                     let each = maps.iter().zip(&others);

@@ -210,8 +210,8 @@ parts:
         if labelled && let Some(table) = context.input("regions").table() {
             input_column(table, params.labels.as_deref(), "labels")?;
         }
-        let facts = |columns| columns::facts(columns);
-        Ok(Outputs::from([("table".to_owned(), facts(EACH)), ("summary".to_owned(), facts(SUMMARY))]))
+        let outputs = [("table", EACH), ("summary", SUMMARY)];
+        Ok(outputs.into_iter().map(|(port, columns)| (port.to_owned(), columns::facts(columns))).collect())
     }
 
     fn run(params: &Params, io: &mut Io) -> Result<(), Failure> {

@@ -96,19 +96,8 @@ impl Target {
     /// The start that the model's answer decides, for methods that explain changed inputs. `logits` hold
     /// `width` values a row.
     pub fn decided(&self, logits: &[f32], width: usize) -> Vec<f32> {
-        let mut start = vec![0.0; logits.len()];
-        for (row, out) in logits.chunks_exact(width.max(1)).zip(start.chunks_exact_mut(width.max(1))) {
-            let best = largest(row, None);
-            match self {
-                Target::Named(Named::RunnerUp) => out[largest(row, Some(best))] = 1.0,
-                Target::Named(Named::Contrast) => {
-                    out.fill(-1.0 / (width.max(2) - 1) as f32);
-                    out[best] = 1.0;
-                }
-                _ => out[best] = 1.0,
-            }
-        }
-        start
+        let classes = logits.chunks_exact(width.max(1)).map(|row| self.class(row, None) as i64);
+        self.held(&classes.collect::<Vec<_>>(), width)
     }
 
     /// Start relevance that stays with these classes, whatever another model answers.
