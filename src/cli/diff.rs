@@ -173,13 +173,8 @@ mod tests {
 
     #[test]
     fn metrics_are_matched_by_what_names_their_rows() {
-        let column = |name: &str, dtype: &str| Column {
-            name: name.to_owned(),
-            dtype: dtype.to_owned(),
-            shape: None,
-            digest: None,
-        };
-        let columns = vec![column("metric", "string"), column("class", "int64"), column("value", "float64")];
+        let columns = [("metric", "string"), ("class", "int64"), ("value", "float64")];
+        let columns = columns.map(|(name, dtype)| Column::new(name, dtype)).to_vec();
         let table = |rows: &[[&str; 3]]| Rows {
             facts: TableFacts { rows: None, columns: columns.clone() },
             rows: rows.iter().map(|row| row.map(str::to_owned).to_vec()).collect(),

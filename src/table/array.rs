@@ -113,13 +113,10 @@ impl ArrayFacts {
     pub fn column(&self, name: &str) -> Column {
         let row = self.shape.get(1..).unwrap_or_default();
         let word = self.element.word();
-        let tensor = !row.is_empty();
-        Column {
-            name: name.to_owned(),
-            dtype: if tensor { format!("tensor({word})") } else { word.to_owned() },
-            shape: tensor.then(|| row.to_vec()),
-            digest: None,
+        if row.is_empty() {
+            return Column::new(name, word);
         }
+        Column::new(name, format!("tensor({word})")).with_shape(row.to_vec())
     }
 }
 

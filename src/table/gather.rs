@@ -72,12 +72,7 @@ pub fn gather_facts(inputs: &[InputFacts]) -> Result<Option<TableFacts>, String>
         if tables[0].column(name).is_some() {
             return Err(clash(name));
         }
-        columns.push(Column {
-            name: name.clone(),
-            dtype: axis_word(values).to_owned(),
-            shape: None,
-            digest: None,
-        });
+        columns.push(Column::new(name, axis_word(values)));
     }
     let alone = tables.len() == 1 && axes.is_empty();
     columns

@@ -244,10 +244,9 @@ round_2:
                 let response = match (params.noise, first.and_then(|t| width(t, params.outputs.as_deref()))) {
                     (None, _) => Column::new(&params.response, "int64"),
                     (Some(_), None | Some(1)) => Column::new(&params.response, "float64"),
-                    (Some(_), Some(width)) => Column {
-                        shape: Some(vec![width]),
-                        ..Column::new(&params.response, "tensor(float64)")
-                    },
+                    (Some(_), Some(width)) => {
+                        Column::new(&params.response, "tensor(float64)").with_shape(vec![width])
+                    }
                 };
                 let columns = vec![round, id, response];
                 outputs.insert("responses".to_owned(), Facts::columns(columns));

@@ -15,7 +15,6 @@ use crate::kinds::model::facts;
 use crate::kinds::wrong;
 use crate::stage::{
     Axes, Column, Complaint, Facts, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads,
-    TableFacts,
 };
 use crate::table::{Frame, Tensor};
 
@@ -255,10 +254,8 @@ best:
         }
         if let Some(shape) = table.column(&input).and_then(|c| c.shape.clone()) {
             let Facts::Table(mut known) = columns::facts(STIMULI) else { return Ok(outputs) };
-            let dtype = "tensor(float32)".to_owned();
-            known.columns.push(Column { name: input, dtype, shape: Some(shape), digest: None });
-            let facts = TableFacts { rows: None, columns: known.columns };
-            outputs.insert("stimuli".to_owned(), Facts::Table(facts));
+            known.columns.push(Column::new(input, "tensor(float32)").with_shape(shape));
+            outputs.insert("stimuli".to_owned(), Facts::Table(known));
         }
         Ok(outputs)
     }

@@ -273,14 +273,14 @@ faces:
                 [size.1, size.0]
             }
         };
-        let mut columns = vec![
+        let shape = vec![params.color.channels(), size[0] as usize, size[1] as usize];
+        let columns = vec![
             Column::new(ID, "string"),
             Column::new("file", "string"),
             Column::new("label", "string"),
             Column::new("class", "int64"),
-            Column::new("image", "tensor(float32)"),
+            Column::new("image", "tensor(float32)").with_shape(shape),
         ];
-        columns[4].shape = Some(vec![params.color.channels(), size[0] as usize, size[1] as usize]);
         let rows = pictures.map(|p| p.len() as u64);
         let facts = Facts::Table(TableFacts { rows, columns });
         Ok(Outputs::from([("table".to_owned(), facts)]))

@@ -97,20 +97,10 @@ answers:
             let Some(shape) = output.shape.iter().skip(1).map(size).collect::<Option<Vec<usize>>>() else {
                 return Ok(Outputs::new());
             };
-            columns.push(Column {
-                name: output.name.clone(),
-                dtype: format!("tensor({})", output.dtype),
-                shape: Some(shape),
-                digest: None,
-            });
+            columns.push(Column::new(&output.name, format!("tensor({})", output.dtype)).with_shape(shape));
         }
         if model.outputs.first().is_some_and(|o| o.shape.len() == 2) {
-            columns.push(Column {
-                name: "prediction".to_owned(),
-                dtype: "int64".to_owned(),
-                shape: None,
-                digest: None,
-            });
+            columns.push(Column::new("prediction", "int64"));
         }
         Ok(Outputs::from([("table".to_owned(), Facts::columns(columns))]))
     }

@@ -139,12 +139,7 @@ bootstrap:
                 let text = "the table has a column `draw` already";
                 return Err(Complaint::port("table", text).hint("rename it with table.sql"));
             }
-            columns.push(Column {
-                name: DRAW.to_owned(),
-                dtype: "int64".to_owned(),
-                shape: None,
-                digest: None,
-            });
+            columns.push(Column::new(DRAW, "int64"));
         }
         columns.extend(input.columns.iter().map(|c| c.without_digest()));
         let rows = known.map(|_| size * params.draws);
