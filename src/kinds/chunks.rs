@@ -8,7 +8,7 @@
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use crate::stage::{Digest, Failure, Io};
+use crate::stage::{Bound, Digest, Failure, Io};
 use crate::table::{self, Frame};
 
 /// A chunk has at least this many rows, but for the last one.
@@ -52,32 +52,106 @@ pub(super) fn by_chunks(
     mut work: impl FnMut(Range<usize>) -> Result<Frame, Failure>,
 ) -> Result<Frame, Failure> {
     let mut all = Frame::new();
-    for (number, chunk) in cut(rows).into_iter().enumerate() {
-        io.check_cancelled()?;
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(io.beside_rows.bytes());
-        for row in &rows[chunk.clone()] {
-            hasher.update(row.bytes());
-        }
-        let key: Digest = hasher.finalize().into();
-        let known = io.chunks.find(&key).and_then(|path| table::read_path(&path, None).ok());
-        let frame = match known.filter(|frame| frame.rows() == chunk.len()) {
-            Some(frame) => frame,
-            None => {
-                let begun = Instant::now();
-                let mut frame = work(chunk.clone())?;
-                if begun.elapsed() >= WORTH_KEEPING {
-                    let path = io.create(&format!("chunk-{number}"), "parquet");
-                    table::write(&mut frame, &path)?;
-                    io.chunks.keep(&key, &path);
-                }
-                frame
-            }
-        };
-        all.vstack(&frame)?;
+    for chunk in cut(rows) {
+        all.vstack(&found_or_made(io, &rows[chunk.clone()], || work(chunk.clone()))?)?;
         io.progress.advance("rows", chunk.end as u64, Some(rows.len() as u64));
     }
     Ok(all)
+}
+
+/// Works through the rows of a table, chunk by chunk, without ever holding them all.
+pub(super) struct RowWise<'a> {
+    pub(super) io: &'a Io<'a>,
+    pub(super) data: &'a Bound,
+    pub(super) columns: &'a [&'a str],
+}
+
+impl RowWise<'_> {
+    /// How many rows there are.
+    ///
+    /// # Errors
+    /// If the table cannot be read.
+    pub(super) fn rows(&self) -> Result<usize, Failure> {
+        Ok(table::row_groups(&self.data.path)?.last().map_or(0, |group| group.end))
+    }
+
+    /// The first row, or a table of none.
+    ///
+    /// # Errors
+    /// If the table cannot be read.
+    pub(super) fn first(&self) -> Result<Frame, Failure> {
+        table::read_rows(&self.data.path, Some(self.columns), 0..self.rows()?.min(1))
+    }
+
+    /// `digests` says everything that `work` reads of some rows. What `work` makes, one row each, goes to `done`
+    /// together with the rows it was made of. All are told the number of the first of their rows.
+    ///
+    /// # Errors
+    /// Those of the three; if the table cannot be read; if the run was cancelled.
+    pub(super) fn each(
+        &self,
+        digests: impl Fn(&Frame, usize) -> Result<Vec<Digest>, Failure>,
+        mut work: impl FnMut(&Frame, usize) -> Result<Frame, Failure>,
+        mut done: impl FnMut(&Frame, &Frame, usize) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let mut groups = table::row_groups(&self.data.path)?;
+        let total = groups.last().map_or(0, |group| group.end);
+        if groups.is_empty() {
+            groups.push(0..0);
+        }
+        let (mut waiting, mut names, mut first) = (Frame::new(), Vec::new(), 0);
+        for group in groups {
+            let end = group.end;
+            let part = table::read_rows(&self.data.path, Some(self.columns), group.clone())?;
+            names.extend(digests(&part, group.start)?);
+            waiting.vstack(&part)?;
+            let mut chunks = cut(&names);
+            if end < total {
+                // The last one may go on in the next group.
+                chunks.pop();
+            }
+            let mut used = 0;
+            for chunk in chunks {
+                let rows = waiting.slice(chunk.clone());
+                let at = first + chunk.start;
+                let made = found_or_made(self.io, &names[chunk.clone()], || work(&rows, at))?;
+                done(&rows, &made, at)?;
+                used = chunk.end;
+                self.io.progress.advance("rows", (first + used) as u64, Some(total as u64));
+            }
+            waiting = waiting.slice(used..waiting.rows());
+            names.drain(..used);
+            first += used;
+        }
+        Ok(())
+    }
+}
+
+/// What comes of rows with these digests: found where it was kept, or made and kept.
+fn found_or_made(
+    io: &Io,
+    rows: &[Digest],
+    work: impl FnOnce() -> Result<Frame, Failure>,
+) -> Result<Frame, Failure> {
+    io.check_cancelled()?;
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(io.beside_rows.bytes());
+    for row in rows {
+        hasher.update(row.bytes());
+    }
+    let key: Digest = hasher.finalize().into();
+    let known = io.chunks.find(&key).and_then(|path| table::read_path(&path, None).ok());
+    if let Some(frame) = known.filter(|frame| frame.rows() == rows.len()) {
+        return Ok(frame);
+    }
+    let begun = Instant::now();
+    let mut frame = work()?;
+    if begun.elapsed() >= WORTH_KEEPING {
+        let path = io.create(&format!("chunk-{}", &key.hex()[..16]), "parquet");
+        table::write(&mut frame, &path)?;
+        io.chunks.keep(&key, &path);
+    }
+    Ok(frame)
 }
 
 /// Digests of the rows of a tensor.
@@ -174,6 +248,43 @@ mod tests {
         rows.splice(1000..1000, 5000..5020);
         let again = worked(&rows);
         assert!((20..=20 + 2 * MOST).contains(&again), "{again} rows were worked on");
+    }
+
+    #[test]
+    fn rows_of_several_row_groups_are_cut_as_those_of_one() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("table.parquet");
+        let numbers: Vec<i64> = (0..300).collect();
+        let mut frame = Frame::new();
+        frame.push_i64s("row", numbers.clone()).expect("a column");
+        let wide = table::Tensor { row_shape: vec![1 << 18], values: vec![0.0_f32; 300 << 18] };
+        frame.push_tensor_f32("wide", wide).expect("a column");
+        let facts = table::write(&mut frame, &path).expect("a table");
+        assert!(table::row_groups(&path).expect("groups").len() > 5);
+
+        let io = crate::kinds::testing::idle(folder.path());
+        let data = Bound { path, facts, axes: Default::default() };
+        let rows = RowWise { io: &io, data: &data, columns: &["row"] };
+        let named = |rows: &[i64]| digests(&rows.iter().map(|row| *row as u32).collect::<Vec<_>>());
+        let (mut seen, mut made) = (Vec::new(), Vec::new());
+        rows.each(
+            |rows, at| {
+                assert_eq!(rows.i64s("row")?.first(), Some(&(at as i64)));
+                Ok(named(&rows.i64s("row")?))
+            },
+            |rows, at| {
+                made.push(at..at + rows.rows());
+                Ok(rows.clone())
+            },
+            |rows, made, at| {
+                assert_eq!((rows.i64s("row")?, at), (made.i64s("row")?, seen.len()));
+                seen.extend(rows.i64s("row")?);
+                Ok(())
+            },
+        )
+        .expect("it works");
+        assert_eq!(seen, numbers);
+        assert_eq!(made, cut(&named(&numbers)));
     }
 
     #[test]

@@ -44,9 +44,36 @@ pub(super) fn columns(frame: &Frame) -> Result<Vec<Column>, Failure> {
     Ok(facts)
 }
 
-/// The digest of one column.
-fn column(frame: &Frame, facts: &Column) -> Result<Digest, Failure> {
-    let series = frame.series(&facts.name)?;
+/// The digest of a tensor column whose rows come piece by piece.
+pub(super) struct Running(Hasher);
+
+impl Running {
+    /// Of a column of `rows` rows; none if it is no tensor column.
+    pub(super) fn new(facts: &Column, rows: usize) -> Option<Self> {
+        let width: usize = facts.shape.as_ref()?.iter().product();
+        let mut hasher = headed(facts);
+        begin_without_nulls(&mut hasher, rows);
+        begin_without_nulls(&mut hasher, rows * width);
+        Some(Running(hasher))
+    }
+
+    /// Takes the next rows. False if they hold nulls: then the column has another digest.
+    pub(super) fn push(&mut self, series: &Series) -> Result<bool, Failure> {
+        let inner = series.array().map_err(failure)?.get_inner();
+        if series.null_count() > 0 || inner.null_count() > 0 {
+            return Ok(false);
+        }
+        hash_values(&mut self.0, &inner)?;
+        Ok(true)
+    }
+
+    pub(super) fn finish(self) -> Digest {
+        self.0.finalize().into()
+    }
+}
+
+/// A hasher that has taken what stands before the values.
+fn headed(facts: &Column) -> Hasher {
     let mut hasher = Hasher::new();
     hasher.update(b"sulcus column 1\n");
     hasher.update(facts.dtype.as_bytes());
@@ -54,17 +81,30 @@ fn column(frame: &Frame, facts: &Column) -> Result<Digest, Failure> {
         hasher.update(format!(" {shape:?}").as_bytes());
     }
     hasher.update(b"\n");
+    hasher
+}
+
+/// What stands before values without nulls.
+fn begin_without_nulls(hasher: &mut Hasher, length: usize) {
+    hasher.update(&(length as u64).to_le_bytes());
+    hasher.update(&[0]);
+}
+
+/// The digest of one column.
+pub(super) fn column(frame: &Frame, facts: &Column) -> Result<Digest, Failure> {
+    let series = frame.series(&facts.name)?;
+    let mut hasher = headed(facts);
     hash_series(&mut hasher, series).map_err(|f| f.context(format!("column `{}`", facts.name)))?;
     Ok(hasher.finalize().into())
 }
 
 /// Hashes length, nulls and values.
 fn hash_series(hasher: &mut Hasher, series: &Series) -> Result<(), Failure> {
-    hasher.update(&(series.len() as u64).to_le_bytes());
     if series.null_count() == 0 || series.dtype() == &DataType::Null {
-        hasher.update(&[0]);
+        begin_without_nulls(hasher, series.len());
         return hash_values(hasher, series);
     }
+    hasher.update(&(series.len() as u64).to_le_bytes());
     hasher.update(&[1]);
     hash_bools(hasher, &series.is_not_null());
     hash_values(hasher, &series.drop_nulls())

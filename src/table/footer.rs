@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::ops::Range;
 use std::path::Path;
 
 use polars::prelude::{ArrowSchema, DataFrame, DataType, ParquetReader, Schema, SchemaExt, SerReader};
 use polars_parquet::read::FileMetadata;
 
-use super::failure;
 use super::frame::{Frame, size};
+use super::{failure, pages};
 use crate::fs::Context;
 use crate::stage::{Failure, TableFacts};
 
@@ -17,12 +18,36 @@ const FREE: u64 = 4 << 30;
 /// … and beyond that to this many times the size of its file.
 const RATIO: u64 = 10_000;
 
+/// What a file claims to unfold to, against what its bytes can hold.
+pub(super) struct Claims {
+    length: u64,
+    bytes: u64,
+}
+
+impl Claims {
+    /// Adds a claim.
+    pub(super) fn add(&mut self, bytes: usize) -> Result<(), Failure> {
+        self.bytes = self.bytes.saturating_add(bytes as u64);
+        if self.bytes > FREE.max(self.length.saturating_mul(RATIO)) {
+            return Err(Failure::new(format!(
+                "{} bytes that claim to hold {} bytes unpacked",
+                self.length, self.bytes
+            )));
+        }
+        Ok(())
+    }
+}
+
 /// An opened Parquet file whose footer was checked.
 pub(super) struct Footer {
-    pub(super) reader: ParquetReader<File>,
+    reader: ParquetReader<File>,
+    file: File,
+    length: u64,
     pub(super) schema: Schema,
     pub(super) shapes: BTreeMap<String, Vec<usize>>,
     pub(super) rows: u64,
+    /// Rows of each row group.
+    pub(super) groups: Vec<usize>,
 }
 
 impl Footer {
@@ -30,20 +55,28 @@ impl Footer {
     pub(super) fn open(path: &Path) -> Result<Self, Failure> {
         let file = File::open(path).at("open", path)?;
         let length = file.metadata().at("look at", path)?.len();
-        let mut reader = ParquetReader::new(file);
+        let mut reader = ParquetReader::new(file.try_clone().at("open", path)?);
         let metadata = reader.get_metadata().map_err(failure)?;
         check_places(metadata, length)?;
         let rows = metadata.num_rows as u64;
+        let groups = metadata.row_groups.iter().map(|group| group.num_rows()).collect();
         let arrow = reader.schema().map_err(failure)?;
         let schema = Schema::from_arrow_schema(&arrow);
-        let width: u64 = schema.iter_values().map(|d| super::dtype::width(d) as u64).sum();
-        let claimed = rows.saturating_mul(width);
-        if claimed > FREE.max(length.saturating_mul(RATIO)) {
-            return Err(Failure::new(format!(
-                "{length} bytes that claim to hold {rows} rows, {claimed} bytes unpacked"
-            )));
-        }
-        Ok(Footer { reader, shapes: shapes(&arrow, &schema), schema, rows })
+        let width: usize = schema.iter_values().map(super::dtype::width).sum();
+        Claims { length, bytes: 0 }
+            .add((rows as usize).saturating_mul(width))
+            .map_err(|said| said.context(format!("{rows} rows")))?;
+        Ok(Footer { reader, file, length, shapes: shapes(&arrow, &schema), schema, rows, groups })
+    }
+
+    /// Reads the rows of a range, as far as there are such, and the columns named, or all.
+    pub(super) fn read(mut self, columns: Option<&[&str]>, rows: Range<usize>) -> Result<Frame, Failure> {
+        let metadata = self.reader.get_metadata().map_err(failure)?.clone();
+        let claims = Claims { length: self.length, bytes: 0 };
+        pages::check(&metadata, &mut self.file, columns, rows.clone(), claims)?;
+        let wanted = columns.map(|c| c.iter().map(|&n| n.to_owned()).collect());
+        let reader = self.reader.with_slice(Some((rows.start, rows.len()))).with_columns(wanted);
+        Frame::adopt(reader.finish().map_err(failure)?, self.shapes)
     }
 
     /// A table of no rows with the file's columns.

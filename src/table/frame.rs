@@ -131,6 +131,11 @@ impl Frame {
         Frame { data: self.data.head(Some(count)), shapes: self.shapes.clone() }
     }
 
+    /// The rows of a range, which must lie within the table.
+    pub fn slice(&self, rows: std::ops::Range<usize>) -> Self {
+        Frame { data: self.data.slice(rows.start as i64, rows.len()), shapes: self.shapes.clone() }
+    }
+
     /// Appends the rows of `other`, whose columns must be the same, in any order.
     ///
     /// # Errors

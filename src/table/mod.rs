@@ -17,9 +17,11 @@ mod gather;
 mod guard;
 mod nearest;
 mod nest;
+mod pages;
 mod preview;
 mod read;
 mod sql;
+mod stream;
 pub mod text;
 mod write;
 
@@ -34,8 +36,9 @@ pub use frame::Frame;
 pub use gather::{gather, gather_facts, stack};
 pub(crate) use nearest::column_hint;
 pub use preview::{Preview, preview};
-pub use read::{facts_of, read, read_path, schema_of};
+pub use read::{facts_of, read, read_path, read_rows, row_groups, schema_of};
 pub use sql::{sql, sql_schema};
+pub use stream::Stream;
 pub use write::write;
 
 use crate::stage::Failure;

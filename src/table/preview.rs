@@ -2,11 +2,10 @@
 
 use std::path::Path;
 
-use polars::prelude::{AnyValue, DataType, SerReader, Series};
+use polars::prelude::{AnyValue, DataType, Series};
 
 use super::failure;
 use super::footer::Footer;
-use super::frame::Frame;
 use super::guard::guarded;
 use crate::fs::Context;
 use crate::stage::{Failure, TableFacts};
@@ -35,9 +34,7 @@ pub fn preview(path: &Path, rows: usize) -> Result<Preview, Failure> {
     guarded("Parquet", path, || {
         let footer = Footer::open(path)?;
         let facts = footer.facts()?;
-        let reader = footer.reader.with_slice(Some((0, rows)));
-        let data = reader.finish().map_err(failure)?;
-        let frame = Frame::adopt(data, footer.shapes)?;
+        let frame = footer.read(None, 0..rows)?;
         let cells = |row| -> Result<Vec<String>, Failure> {
             frame
                 .names()

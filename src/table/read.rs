@@ -1,10 +1,8 @@
 //! Reading Parquet.
 
+use std::ops::Range;
 use std::path::Path;
 
-use polars::prelude::SerReader;
-
-use super::failure;
 use super::footer::Footer;
 use super::frame::Frame;
 use super::guard::guarded;
@@ -24,6 +22,18 @@ pub fn read(bound: &Bound, columns: Option<&[&str]>) -> Result<Frame, Failure> {
 /// # Errors
 /// If the file cannot be read, is damaged, or lacks a column.
 pub fn read_path(path: &Path, columns: Option<&[&str]>) -> Result<Frame, Failure> {
+    read_some(path, columns, None)
+}
+
+/// As [`read_path`], some of the rows only.
+///
+/// # Errors
+/// As [`read_path`]; if there are no such rows.
+pub fn read_rows(path: &Path, columns: Option<&[&str]>, rows: Range<usize>) -> Result<Frame, Failure> {
+    read_some(path, columns, Some(rows))
+}
+
+fn read_some(path: &Path, columns: Option<&[&str]>, rows: Option<Range<usize>>) -> Result<Frame, Failure> {
     guarded("Parquet", path, || {
         let footer = Footer::open(path)?;
         if let Some(columns) = columns {
@@ -34,16 +44,15 @@ pub fn read_path(path: &Path, columns: Option<&[&str]>) -> Result<Frame, Failure
                 );
             }
         }
-        let wanted = columns.map(|c| c.iter().map(|&n| n.to_owned()).collect());
-        let data = footer.reader.with_columns(wanted).finish().map_err(failure)?;
-        if data.height() as u64 != footer.rows {
+        let rows = rows.unwrap_or(0..footer.rows as usize);
+        let expected = rows.len();
+        let frame = footer.read(columns, rows)?;
+        if frame.rows() != expected {
             return Err(Failure::new(format!(
-                "{} rows were read where the footer counts {}",
-                data.height(),
-                footer.rows
+                "{} rows were read where the footer counts {expected}",
+                frame.rows(),
             )));
         }
-        let frame = Frame::adopt(data, footer.shapes)?;
         match columns {
             Some(columns) => frame.select(columns),
             None => Ok(frame),
@@ -57,6 +66,21 @@ pub fn read_path(path: &Path, columns: Option<&[&str]>) -> Result<Frame, Failure
 /// If the file cannot be read or is damaged.
 pub fn facts_of(path: &Path) -> Result<TableFacts, Failure> {
     guarded("Parquet", path, || Footer::open(path)?.facts())
+}
+
+/// The rows of a Parquet file by its row groups: what is read at once at little cost.
+///
+/// # Errors
+/// If the file cannot be read or is damaged.
+pub fn row_groups(path: &Path) -> Result<Vec<Range<usize>>, Failure> {
+    guarded("Parquet", path, || {
+        let mut end = 0;
+        let place = |rows| {
+            end += rows;
+            end - rows..end
+        };
+        Ok(Footer::open(path)?.groups.into_iter().map(place).collect())
+    })
 }
 
 /// A table of no rows with the columns of a Parquet file.

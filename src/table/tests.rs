@@ -174,6 +174,29 @@ proptest! {
 }
 
 #[test]
+fn a_page_that_claims_more_values_than_its_column_has_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.parquet");
+    let mut frame = Frame::new();
+    frame.push_optional_i64s("label", (0..4000).map(|row| (row % 3 > 0).then_some(row)).collect()).unwrap();
+    written(&mut frame, &path);
+    let mut bytes = std::fs::read(&path).unwrap();
+    // The number of values in the header of the page: 4000 as a zigzag number of two bytes.
+    let header = bytes.windows(2).position(|pair| pair == [0xc0, 0x3e]).unwrap();
+    for claimed in [[0xc1, 0x3e], [0xc2, 0x3e], [0xff, 0x7f]] {
+        bytes[header..header + 2].copy_from_slice(&claimed);
+        std::fs::write(&path, &bytes).unwrap();
+        for failure in [read_path(&path, None).unwrap_err(), preview(&path, 2).unwrap_err()] {
+            assert!(
+                failure.message.contains("column `label`: a page goes on to value"),
+                "{}",
+                failure.message
+            );
+        }
+    }
+}
+
+#[test]
 fn nested_fixed_size_lists_of_other_writers_become_tensors() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("nested.parquet");

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
+use polars::io::parquet::write::BatchedWriter;
 use polars::prelude::{ArrowSchema, Field, KeyValueMetadata, ParquetCompression, ParquetWriter, PlSmallStr};
 use polars_arrow::datatypes::Metadata;
 use polars_parquet::write::schema_to_metadata_key;
@@ -35,23 +36,34 @@ pub fn write(frame: &mut Frame, path: &Path) -> Result<Facts, Failure> {
 }
 
 fn write_to(frame: &mut Frame, file: &mut impl Write) -> Result<(), Failure> {
+    let (mut writer, group) = open(frame, file)?;
+    for start in (0..frame.rows()).step_by(group) {
+        write_group(&mut writer, &frame.slice(start..frame.rows().min(start + group)))?;
+    }
+    writer.finish().map_err(failure)?;
+    Ok(())
+}
+
+/// Writes one row group.
+pub(super) fn write_group<W: Write>(writer: &mut BatchedWriter<W>, rows: &Frame) -> Result<(), Failure> {
+    let mut part = rows.data.clone();
+    part.rechunk_mut_par();
+    writer.write_batch(&part).map_err(failure)
+}
+
+/// A writer of tables with the columns of `frame`, and the rows of a row group.
+pub(super) fn open<W: Write>(frame: &Frame, file: W) -> Result<(BatchedWriter<W>, usize), Failure> {
     let schema = frame.data.schema().clone();
     let arrow = schema_to_metadata_key(&arrow_schema(frame));
     let arrow = vec![(arrow.key, arrow.value.unwrap_or_default())];
-    let mut writer = ParquetWriter::new(file)
+    let writer = ParquetWriter::new(file)
         .with_compression(ParquetCompression::Zstd(None))
         .with_key_value_metadata(Some(KeyValueMetadata::from_static(arrow)))
         .batched(&schema)
         .map_err(failure)?;
     let row: usize = schema.iter_values().map(dtype::width).sum();
     let group = (GROUP_BYTES / row.max(1)).clamp(1, GROUP_ROWS);
-    for start in (0..frame.rows()).step_by(group) {
-        let mut part = frame.data.slice(start as i64, group);
-        part.rechunk_mut_par();
-        writer.write_batch(&part).map_err(failure)?;
-    }
-    writer.finish().map_err(failure)?;
-    Ok(())
+    Ok((writer, group))
 }
 
 /// The schema that Arrow readers see, with the metadata of tensor fields.

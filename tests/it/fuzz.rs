@@ -176,6 +176,42 @@ mod arrays {
     }
 }
 
+#[cfg(feature = "tables")]
+mod tables {
+    use sulcus::table::{Frame, Tensor, facts_of, preview, read_path, write};
+
+    use super::fuzz;
+
+    /// Parquet files of one and of several columns, with and without missing values.
+    #[test]
+    fn tables() {
+        let folder = tempfile::tempdir().unwrap();
+        let sample = |fill: &dyn Fn(&mut Frame)| {
+            let (mut frame, path) = (Frame::new(), folder.path().join("sample"));
+            fill(&mut frame);
+            write(&mut frame, &path).unwrap();
+            std::fs::read(&path).unwrap()
+        };
+        let texts: Vec<String> = (0..40).map(|row| format!("row {}", row % 7)).collect();
+        let tensor = Tensor { row_shape: vec![2, 3], values: (0..240).map(|at| at as f32 / 7.0).collect() };
+        let labels: Vec<Option<i64>> = (0..40).map(|row| (row % 3 > 0).then_some(row)).collect();
+        let samples = [
+            sample(&|frame| frame.push_optional_i64s("label", labels.clone()).unwrap()),
+            sample(&|frame| frame.push_strings("text", &texts).unwrap()),
+            sample(&|frame| {
+                frame.push_tensor_f32("map", tensor.clone()).unwrap();
+                frame.push_optional_i64s("label", labels.clone()).unwrap();
+            }),
+        ];
+        let words: [&[u8]; 4] = [b"\xff\xff\xff\xff\x0f", b"\x80\x80\x80\x80\x08", b"PAR1", b"\x15\x01"];
+        fuzz("table", &samples, &words, |_, path| {
+            let _ = facts_of(path);
+            let _ = preview(path, 2);
+            let _ = read_path(path, None);
+        });
+    }
+}
+
 #[cfg(feature = "models")]
 mod models {
     use onnx_graph::architectures::{Spec, build};

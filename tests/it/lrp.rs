@@ -222,3 +222,18 @@ fn mistakes_are_named_before_anything_runs() {
         assert!(ran.stderr.contains(wanted), "{with}: {}", ran.stderr);
     }
 }
+
+#[test]
+fn maps_of_half_precision_are_near_and_small() {
+    let run = |precision: &str| {
+        let project = small(&format!("{{ composite: epsilon, input: input, precision: {precision} }}"));
+        project.ok(&["run"]);
+        let path = project.path("results/small/maps/table.parquet");
+        let maps = read_path(&path, None).unwrap().tensor_f32("relevance").unwrap().values;
+        (maps, std::fs::metadata(path).unwrap().len() as f64)
+    };
+    let ((full, large), (half, small)) = (run("float32"), run("float16"));
+    assert!(full.iter().zip(&half).any(|(f, h)| f != h));
+    assert!(full.iter().zip(&half).all(|(f, h)| (f - h).abs() <= f.abs() / 2048.0));
+    assert!(small < 0.75 * large, "{small} and {large} bytes");
+}

@@ -13,7 +13,7 @@ use super::explain::Explainer;
 use super::target::{Named, Target};
 use super::with_row_shape;
 use crate::kinds::artefacts::{put_table, runtime};
-use crate::kinds::chunks::{by_chunks, row_digests};
+use crate::kinds::chunks::{RowWise, row_digests};
 use crate::kinds::model::facts;
 use crate::kinds::model::train::row_shape;
 use crate::model::Session;
@@ -21,7 +21,7 @@ use crate::stage::{
     Column, Complaint, Digest, Facts, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads,
     TableFacts,
 };
-use crate::table::{Frame, Tensor, read};
+use crate::table::{Frame, Stream, Tensor, read};
 
 /// Relevance maps of a model's answers.
 pub struct Attribute;
@@ -62,6 +62,10 @@ pub struct Params {
     /// Add up the channels (the first axis) of each map.
     #[serde(default)]
     pub sum_channels: bool,
+    /// Digits that the maps keep. `float16`: the 11 significant bits of half precision, with the range of
+    /// float32. The column stays float32 and compresses to two thirds of the size.
+    #[serde(default)]
+    pub precision: Precision,
     /// Columns of the table to carry over, such as the label.
     #[serde(default)]
     pub keep: Vec<String>,
@@ -88,6 +92,33 @@ pub enum StartAt {
     One,
     /// At the explained value.
     Logit,
+}
+
+/// Significant bits of the maps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// All 24.
+    #[default]
+    Float32,
+    /// 11: halves, but for their range, which small relevance would fall below.
+    Float16,
+}
+
+impl Precision {
+    /// Rounds values to the nearest, ties to even.
+    fn round(self, values: &mut [f32]) {
+        const DROPPED: u32 = 13;
+        if self == Precision::Float16 {
+            for value in values {
+                let bits = value.to_bits();
+                let odd = bits >> DROPPED & 1;
+                let rounded = bits.saturating_add((1 << (DROPPED - 1)) - 1 + odd) >> DROPPED << DROPPED;
+                // What would round to infinity keeps its digits.
+                *value = Some(f32::from_bits(rounded)).filter(|v| v.is_finite()).unwrap_or(*value);
+            }
+        }
+    }
 }
 
 /// How denominators are kept from zero.
@@ -134,18 +165,15 @@ impl Params {
         Ok(all)
     }
 
-    /// The columns that are read, the input among them, and the names of those that are carried over.
-    pub(super) fn read(
+    /// The input column, the columns that are carried over, and all that are read.
+    pub(super) fn wanted(
         &self,
         data: &crate::stage::Bound,
-    ) -> Result<(Frame, Tensor<f32>, Vec<String>), Failure> {
+    ) -> Result<(String, Vec<String>, Vec<String>), Failure> {
         let schema = data.facts.table().cloned().unwrap_or_default();
         let refused = |c: Complaint| Failure::new(c.message);
         let (input, kept) = self.columns(&schema).map_err(refused)?;
-        let wanted = self.all_columns(&schema).map_err(refused)?;
-        let frame = read(data, Some(&wanted.iter().map(String::as_str).collect::<Vec<_>>()))?;
-        let tensor = frame.tensor_f32(&input)?;
-        Ok((frame, tensor, kept))
+        Ok((input, kept, self.all_columns(&schema).map_err(refused)?))
     }
 
     fn check(&self) -> Result<(), Complaint> {
@@ -242,54 +270,83 @@ maps:
 
     fn run(params: &Params, io: &mut Io) -> Result<(), Failure> {
         let model = facts::read(io.input("model")?)?;
-        let (frame, tensor, kept) = params.read(io.input("data")?)?;
-        let shape = row_shape(&model, &tensor)?;
-        let rows = tensor.rows();
+        let data = io.input("data")?;
+        let (input, kept, wanted) = params.wanted(data)?;
+        let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
+        let rows = RowWise { io, data, columns: &wanted };
+        let shape = row_shape(&model, &rows.first()?.tensor_f32(&input)?)?;
+        let count = rows.rows()?;
         let made = compile(params, params.target.start(), with_row_shape(model, &shape))?;
         let width = explained_width(&made)?;
-        let given = params.target.given(&frame, rows, width)?;
+        // Targets are small, and all are looked at before the first row runs.
+        let targets = match params.target.column() {
+            Some(column) => read(data, Some(&[column]))?,
+            None => Frame::new(),
+        };
+        let given = params.target.given(&targets, count, width)?;
+        let start =
+            |rows: &Frame, at: usize| given.as_deref().map(|g| &g[at * width..][..rows.rows() * width]);
         let mut explainer = explainer(params, &made, &shape, io)?;
-        io.note("execution_provider", explainer.session.provider());
+        let provider = explainer.session.provider();
+        let path = io.create("table", "parquet");
+        let mut table = Stream::new(&path, count);
+        let mut sums = vec![0.0; made.lines.len() * 4];
+        rows.each(
+            |rows, at| Ok(read_of_rows(params, &rows.tensor_f32(&input)?, start(rows, at), width, at)),
+            |rows, at| {
+                let result = explainer.all(&rows.tensor_f32(&input)?, start(rows, at), at, io)?;
+                let mut maps = summed(result.maps, params.sum_channels);
+                params.precision.round(&mut maps.values);
+                let mut frame = Frame::new();
+                frame.push_i64s("target", result.targets)?;
+                frame.push_f64s("logit", result.logits)?;
+                frame.push_tensor_f32("relevance", maps)?;
+                if params.conservation {
+                    let row_shape = vec![made.lines.len() * 4];
+                    frame.push_tensor_f32("counts", Tensor { row_shape, values: result.counts })?;
+                }
+                Ok(frame)
+            },
+            |rows, maps, at| {
+                if params.conservation {
+                    for row in maps.tensor_f32("counts")?.values.chunks_exact(sums.len().max(1)) {
+                        sums.iter_mut().zip(row).for_each(|(sum, v)| *sum += f64::from(*v));
+                    }
+                }
+                let mut result = Frame::new();
+                if !kept.iter().any(|n| n == "id") {
+                    result.push_i64s("id", (at as i64..(at + rows.rows()) as i64).collect())?;
+                }
+                for name in &kept {
+                    result.push_column_of(rows, name)?;
+                }
+                for name in ["target", "logit", "relevance"] {
+                    result.push_column_of(maps, name)?;
+                }
+                table.push(&result)
+            },
+        )?;
+        let facts = table.finish()?;
+        io.note("execution_provider", provider);
         io.note("onnxruntime", runtime(io)?.build());
-        let each = tensor.row_size().max(1);
-        let lines = made.lines.len() * 4;
-        let maps = by_chunks(io, &read_of_rows(params, &tensor, given.as_deref(), width), |chunk| {
-            let values = tensor.values[chunk.start * each..chunk.end * each].to_vec();
-            let part = Tensor { row_shape: tensor.row_shape.clone(), values };
-            let start = given.as_deref().map(|g| &g[chunk.start * width..chunk.end * width]);
-            let result = explainer.all(&part, start, chunk.start, io)?;
-            let mut frame = Frame::new();
-            frame.push_i64s("target", result.targets)?;
-            frame.push_f64s("logit", result.logits)?;
-            frame.push_tensor_f32("relevance", summed(result.maps, params.sum_channels))?;
-            if params.conservation {
-                frame.push_tensor_f32("counts", Tensor { row_shape: vec![lines], values: result.counts })?;
-            }
-            Ok(frame)
-        })?;
-
-        let mut table = Frame::new();
-        if !kept.iter().any(|n| n == "id") {
-            table.push_i64s("id", (0..rows as i64).collect())?;
-        }
-        for name in &kept {
-            table.push_column_of(&frame, name)?;
-        }
-        for name in ["target", "logit", "relevance"] {
-            table.push_column_of(&maps, name)?;
-        }
-        put_table(io, "table", table)?;
+        io.put("table", path, facts);
         if params.conservation {
-            let table = conservation(&made, &maps.tensor_f32("counts")?.values, rows)?;
-            put_table(io, "conservation", table)?;
+            let means = sums.iter().map(|sum| sum / count.max(1) as f64).collect::<Vec<f64>>();
+            put_table(io, "conservation", conservation(&made, &means)?)?;
         }
         Ok(())
     }
 }
 
 /// Digests of all that is read of each row: its input, the start relevance that it gives, and, where noise is
-/// drawn by the number of the row, that number.
-fn read_of_rows(params: &Params, tensor: &Tensor<f32>, given: Option<&[f32]>, width: usize) -> Vec<Digest> {
+/// drawn by the number of the row, that number. The first row has the number `at`.
+fn read_of_rows(
+    params: &Params,
+    tensor: &Tensor<f32>,
+    given: Option<&[f32]>,
+    width: usize,
+    at: usize,
+) -> Vec<Digest> {
     let mut rows = row_digests(tensor);
     let noisy = params.composite.is("smooth_grad");
     if given.is_none() && !noisy {
@@ -300,7 +357,7 @@ fn read_of_rows(params: &Params, tensor: &Tensor<f32>, given: Option<&[f32]>, wi
         let mut bytes = row.bytes().to_vec();
         bytes.extend(start.iter().flat_map(|v| v.to_le_bytes()));
         if noisy {
-            bytes.extend((number as u64).to_le_bytes());
+            bytes.extend(((at + number) as u64).to_le_bytes());
         }
         *row = Digest::of(&bytes);
     }
@@ -363,12 +420,8 @@ fn summed(maps: Tensor<f32>, channels: bool) -> Tensor<f32> {
     Tensor { row_shape: rest.to_vec(), values }
 }
 
-/// Means over rows of what each layer passed on.
-fn conservation(made: &Attribution, counts: &[f32], rows: usize) -> Result<Frame, Failure> {
-    let mut sums = vec![0.0; made.lines.len() * 4];
-    for row in counts.chunks_exact(sums.len().max(1)) {
-        sums.iter_mut().zip(row).for_each(|(sum, v)| *sum += f64::from(*v));
-    }
+/// The table of what each layer passed on, from means over rows, four a layer.
+fn conservation(made: &Attribution, means: &[f64]) -> Result<Frame, Failure> {
     let mut frame = Frame::new();
     let text =
         |pick: fn(&onnx_graph::relevance::Line) -> &String| made.lines.iter().map(pick).collect::<Vec<_>>();
@@ -378,8 +431,34 @@ fn conservation(made: &Attribution, counts: &[f32], rows: usize) -> Result<Frame
     frame.push_strings("rule", &text(|l| &l.rule))?;
     let names = ["relevance_out", "relevance_in", "absorbed_by_bias", "absorbed_by_stabiliser"];
     for (k, name) in names.into_iter().enumerate() {
-        let column = sums.chunks_exact(4).map(|line| line[k] / rows.max(1) as f64).collect();
+        let column = means.chunks_exact(4).map(|line| line[k]).collect();
         frame.push_f64s(name, column)?;
     }
     Ok(frame)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn halves_keep_eleven_bits_over_the_whole_range(value in any::<f32>()) {
+            let round = |value: f32| {
+                let mut values = [value];
+                Precision::Float16.round(&mut values);
+                values[0]
+            };
+            let rounded = round(value);
+            if value.is_nan() {
+                prop_assert!(rounded.is_nan());
+            } else {
+                prop_assert!((f64::from(rounded) - f64::from(value)).abs() <= f64::from(value).abs() / 2048.0 || value.is_subnormal() || value.abs() > 3.4e38 );
+                prop_assert_eq!(round(rounded).to_bits(), rounded.to_bits());
+                prop_assert_eq!(rounded.is_sign_negative(), value.is_sign_negative());
+            }
+        }
+    }
 }

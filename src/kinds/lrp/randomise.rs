@@ -21,7 +21,7 @@ use crate::kinds::columns;
 use crate::kinds::model::facts;
 use crate::kinds::model::train::row_shape;
 use crate::stage::{Complaint, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads};
-use crate::table::{Frame, Tensor};
+use crate::table::{Frame, Tensor, read};
 
 /// Maps of randomised models.
 pub struct Randomise;
@@ -167,7 +167,10 @@ sanity:
     fn run(params: &Params, io: &mut Io) -> Result<(), Failure> {
         let wrong = |e: onnx_graph::error::Error| Failure::new(e.to_string());
         let model = facts::read(io.input("model")?)?;
-        let (frame, tensor, _) = params.explain.read(io.input("data")?)?;
+        let data = io.input("data")?;
+        let (input, _, wanted) = params.explain.wanted(data)?;
+        let frame = read(data, Some(&wanted.iter().map(String::as_str).collect::<Vec<_>>()))?;
+        let tensor = frame.tensor_f32(&input)?;
         let (shape, count) = (row_shape(&model, &tensor)?, tensor.rows());
         let model = normal(&with_row_shape(model, &shape)).map_err(wrong)?;
         let mut rows = Rows { params: &params.explain, tensor, shape, start: None };

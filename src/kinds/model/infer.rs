@@ -9,14 +9,14 @@ use serde::{Deserialize, Serialize};
 
 use super::train::row_shape;
 use super::{argmax, facts};
-use crate::kinds::artefacts::{put_table, runtime};
-use crate::kinds::chunks::{by_chunks, row_digests};
+use crate::kinds::artefacts::runtime;
+use crate::kinds::chunks::{RowWise, row_digests};
 use crate::model::{Session, Values};
 use crate::stage::{
     Column, Complaint, Dim, Facts, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads,
     TableFacts,
 };
-use crate::table::{Frame, Tensor, read};
+use crate::table::{Frame, Stream, Tensor};
 
 /// Outputs and inner tensors of a model on every row of a table.
 pub struct Infer;
@@ -117,26 +117,34 @@ answers:
             .map(String::as_str)
             .chain((!kept.contains(&input)).then_some(input.as_str()))
             .collect();
-        let frame = read(bound, Some(&wanted))?;
-        let tensor = frame.tensor_f32(&input)?;
-        let shape = row_shape(&model, &tensor)?;
+        let rows = RowWise { io, data: bound, columns: &wanted };
+        let shape = row_shape(&model, &rows.first()?.tensor_f32(&input)?)?;
         let runtime = runtime(io)?;
         let mut session = Session::new(runtime, &model.to_bytes(), &io.providers, io.threads)?;
-        let width = tensor.row_size().max(1);
-        let made = by_chunks(io, &row_digests(&tensor), |rows| {
-            let values = &tensor.values[rows.start * width..rows.end * width];
-            answers(&first, forward(&mut session, &shape, values)?)
-        })?;
-        let mut result = Frame::new();
-        for name in &kept {
-            result.push_column_of(&frame, name)?;
-        }
-        for name in made.names() {
-            result.push_column_of(&made, name)?;
-        }
+        let path = io.create("table", "parquet");
+        let mut table = Stream::new(&path, rows.rows()?);
+        rows.each(
+            |rows, _| Ok(row_digests(&rows.tensor_f32(&input)?)),
+            |rows, _| {
+                let values = rows.tensor_f32(&input)?.values;
+                answers(&first, forward(&mut session, &shape, values)?)
+            },
+            |rows, made, _| {
+                let mut result = Frame::new();
+                for name in &kept {
+                    result.push_column_of(rows, name)?;
+                }
+                for name in made.names() {
+                    result.push_column_of(made, name)?;
+                }
+                table.push(&result)
+            },
+        )?;
+        let facts = table.finish()?;
+        io.put("table", path, facts);
         io.note("execution_provider", session.provider());
         io.note("onnxruntime", runtime.build());
-        put_table(io, "table", result)
+        Ok(())
     }
 }
 
@@ -187,13 +195,13 @@ fn expose(model: &mut Model, tensors: &[String]) -> Result<(), Failure> {
 type Output = (String, (Vec<i64>, Vec<f32>));
 
 /// Runs a model on rows; every float32 output in the order of the graph.
-fn forward(session: &mut Session, row_shape: &[i64], values: &[f32]) -> Result<Vec<Output>, Failure> {
+fn forward(session: &mut Session, row_shape: &[i64], values: Vec<f32>) -> Result<Vec<Output>, Failure> {
     let (input, ..) =
         session.inputs().into_iter().next().ok_or_else(|| Failure::new("the model has no input"))?;
     let width = row_shape.iter().product::<i64>().max(1) as usize;
     let rows = (values.len() / width) as i64;
     let shape = std::iter::once(rows).chain(row_shape.iter().copied()).collect();
-    let mut outputs = session.run(vec![(input, (shape, Values::F32(values.to_vec())))])?;
+    let mut outputs = session.run(vec![(input, (shape, Values::F32(values)))])?;
     let one_a_row = |name: String| match outputs.remove(&name) {
         Some((dims, Values::F32(values))) if dims.first() == Some(&rows) => Ok((name, (dims, values))),
         Some((dims, Values::F32(_))) => {
