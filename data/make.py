@@ -93,12 +93,34 @@ def lfw_patches(wheels):
         "lfw-patches/patches.npy": npy("<f4", (200, 1, 25, 25), struct.pack("<125000f", *values)),
         "lfw-patches/labels.npy": labels([1] * 100 + [0] * 100),
         "lfw-patches/turned.npy": npy("<f4", (100, 1, 25, 25), struct.pack("<62500f", *turned(values))),
+        "lfw-patches/rnet.npy": npy("<f4", (100, 24, 24, 3), b"".join(map(rnet, faces(values)))),
     }
+
+
+def faces(values):
+    """The first 100 patches."""
+    return (values[625 * i : 625 * (i + 1)] for i in range(100))
+
+
+def triangle(size, pixels):
+    """Weights of a triangle filter that makes `size` pixels of more of them."""
+    scale = pixels / size
+    for i in range(size):
+        weights = [max(0.0, 1 - abs((j + 0.5 - (i + 0.5) * scale) / scale)) for j in range(pixels)]
+        yield [weight / math.fsum(weights) for weight in weights]
+
+
+def rnet(patch):
+    """A patch as R-Net of MTCNN wants it: 24 x 24, height and width swapped, about -1 to 1, three times grey."""
+    weights = list(triangle(24, 25))
+    lines = [[math.fsum(w[j] * patch[25 * i + j] for j in range(25)) for w in weights] for i in range(25)]
+    at = lambda y, x: (math.fsum(weights[y][i] * lines[i][x] for i in range(25)) * 255 - 127.5) / 128
+    return struct.pack("<1728f", *(at(place % 24, place // 24) for place in range(576) for _ in range(3)))
 
 
 def turned(values):
     """The first 100 patches turned by 180 degrees."""
-    return (value for i in range(100) for value in reversed(values[625 * i : 625 * (i + 1)]))
+    return (value for face in faces(values) for value in reversed(face))
 
 
 def penguins(wheels):
