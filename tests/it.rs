@@ -39,6 +39,7 @@ mod it {
     #[cfg(feature = "models")]
     #[path = "../../crates/science/tests/it/npz.rs"]
     mod npz;
+    mod options;
     mod own_kinds;
     #[cfg(feature = "models")]
     mod pipelines;
