@@ -1,6 +1,9 @@
-"""A fan of N stages that each run a small command, against ninja with the same commands.
+"""A fan of N stages that each run a small command, against ninja with the same commands; or a chain of N.
 
 usage: engine.py [N] [RUNS]
+       engine.py chain [N] [RUNS]
+
+The chain is planned in full, and run once: a chain of 100,000 takes minutes to run, then seconds to look at.
 """
 
 import json
@@ -31,34 +34,65 @@ def commands(n):
     yield "join", f"cat out/[0-9]* > out/join", [f"out/{i}" for i in range(n)], "out/join"
 
 
-def workflow(n):
+def chain(n):
+    """Each command copies what the one before it wrote."""
+    yield "s0", "head -c 8 source.txt > out/0", ["source.txt"], "out/0"
+    for i in range(1, n):
+        yield f"s{i}", f"cat out/{i - 1} > out/{i}", [f"out/{i - 1}"], f"out/{i}"
+
+
+def workflow(stages):
     lines = ["stages:"]
-    for name, run, reads, writes in commands(n):
+    for name, run, reads, writes in stages:
         lines += [f"  {name}:", "    uses: command"]
         lines += [f"    with: {{ run: {json.dumps(run)}, reads: {json.dumps(reads)}, writes: {writes} }}"]
     return "\n".join(lines) + "\n"
 
 
-def ninja_file(n):
+def ninja_file(stages):
     lines = ["rule sh", "  command = $run"]
-    for _, run, reads, writes in commands(n):
+    for _, run, reads, writes in stages:
         lines += [f"build {writes}: sh {' '.join(reads)}", f"  run = {run}"]
     return "\n".join(lines) + "\n"
 
 
-def main():
-    n = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
-    runs = int(sys.argv[2]) if len(sys.argv) > 2 else 7
+def prepare(folders, stages, n):
+    """The same stages for both, and the command that brings them up to date."""
+    stages = list(stages)
+    for folder in folders.values():
+        inputs(folder, n)
+    (folders["sulcus"] / "sulcus.yaml").write_text(workflow(stages))
+    (folders["ninja"] / "build.ninja").write_text(ninja_file(stages))
+    return {
+        "sulcus": ([SULCUS, "run", "-q", "-j2"], folders["sulcus"]),
+        "ninja": (["ninja", "-j2", "--quiet"], folders["ninja"]),
+    }
+
+
+def long_chain(n, runs):
     with tempfile.TemporaryDirectory() as base:
         folders = {name: pathlib.Path(base) / name for name in NAMES}
-        for folder in folders.values():
-            inputs(folder, n)
-        (folders["sulcus"] / "sulcus.yaml").write_text(workflow(n))
-        (folders["ninja"] / "build.ninja").write_text(ninja_file(n))
-        sides = {
-            "sulcus": ([SULCUS, "run", "-q", "-j2"], folders["sulcus"]),
-            "ninja": (["ninja", "-j2", "--quiet"], folders["ninja"]),
-        }
+        sides = prepare(folders, chain(n), 0)
+        plans = {"sulcus": ([SULCUS, "plan"], folders["sulcus"]), "ninja": (["ninja", "-n", "--quiet"], folders["ninja"])}
+        plan = in_turns(plans, 1)
+        report(f"plan of a chain of {n}", plan["sulcus"], plan["ninja"], "ninja")
+        first = {name: seconds(*side) for name, side in sides.items()}
+        report("first run", first["sulcus"], first["ninja"], "ninja")
+        in_turns(sides, 1)
+        none = in_turns(sides, runs)
+        report("nothing to do", none["sulcus"], none["ninja"], "ninja")
+
+
+def main():
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["chain"]:
+        numbers = [int(a) for a in arguments[1:]]
+        return long_chain(*(numbers + [100_000, 5][len(numbers) :]))
+    n = int(arguments[0]) if arguments else 1000
+    runs = int(arguments[1]) if len(arguments) > 1 else 7
+    with tempfile.TemporaryDirectory() as base:
+        folders = {name: pathlib.Path(base) / name for name in NAMES}
+        sides = prepare(folders, commands(n), n)
         first = {name: seconds(*side) for name, side in sides.items()}
         report(f"first run of {n}", first["sulcus"], first["ninja"], "ninja")
         in_turns(sides, 1)

@@ -31,6 +31,8 @@ mod it {
     mod kinds;
     mod left_out;
     #[cfg(feature = "models")]
+    mod looking;
+    #[cfg(feature = "models")]
     mod lrp;
     #[cfg(feature = "models")]
     mod masking;

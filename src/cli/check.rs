@@ -17,7 +17,7 @@ pub fn check(global: &Global, args: &WorkflowArgs, ui: &Ui) -> Result<Exit, CliE
             // What this machine lacks (a provider, a runtime) is no mistake of the workflow.
             Err(error) => {
                 check_steps(opened.plan, &ancestors(opened.plan, &opened.targets), &Preview::default())?;
-                ui.warn("Here", error.texts.first().map_or("", String::as_str));
+                ui.warn("Here", error.mistakes.first().map_or("", |mistake| &mistake.text));
             }
         }
         let (stages, steps) = (opened.plan.workflow.stages.len(), opened.plan.steps.len());

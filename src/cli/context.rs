@@ -9,7 +9,7 @@ use super::{CliError, Global, WorkflowArgs};
 use crate::exec::{Memory, Session};
 use crate::kinds::with_own;
 use crate::plan::{Plan, plan};
-use crate::spec::{Overrides, load, parse};
+use crate::spec::{Invalid, Overrides, load, parse};
 use crate::stage::Digest;
 use crate::store::Index;
 
@@ -173,7 +173,7 @@ fn params(folder: &Path, args: &WorkflowArgs) -> Result<Map<String, Value>, CliE
             name: file.display().to_string(),
             text: String::from_utf8_lossy(&bytes).into_owned(),
         };
-        let node = parse(&bytes, 0).map_err(|d| CliError::wrong(crate::spec::render(&d, &[source])))?;
+        let node = parse(&bytes, 0).map_err(|d| Invalid { diagnostics: vec![d], sources: vec![source] })?;
         match node.to_json() {
             Value::Object(fields) => params.extend(fields),
             _ => {

@@ -1,7 +1,9 @@
 //! Errors as the reader sees them, and exit codes.
 
+use serde_json::{Value, json};
+
 use crate::fs;
-use crate::spec::{Diagnostic, Invalid, render};
+use crate::spec::{Diagnostic, Invalid, Source, place, render};
 use crate::stage::Failure;
 
 /// How the process ends.
@@ -29,11 +31,49 @@ impl Exit {
     }
 }
 
-/// An error of a command: texts ready to print, and the exit code.
+/// One mistake: what happened, where, what to do next.
+#[derive(Debug)]
+pub struct Mistake {
+    /// As people read it.
+    pub text: String,
+    message: String,
+    /// File, line and column.
+    place: Option<(String, u32, u32)>,
+    hint: Option<String>,
+}
+
+impl Mistake {
+    /// A mistake that may stand in one of the `sources`.
+    pub fn of(diagnostic: &Diagnostic, sources: &[Source]) -> Self {
+        let place = place(diagnostic, sources);
+        Mistake {
+            text: render(diagnostic, sources),
+            message: diagnostic.message.clone(),
+            place: place.map(|(span, source)| (source.name.clone(), span.line, span.column)),
+            hint: diagnostic.hint.clone(),
+        }
+    }
+
+    /// Do both stand at the same place of a file?
+    pub fn is_at_the_place_of(&self, other: &Mistake) -> bool {
+        self.place.is_some() && self.place == other.place
+    }
+
+    /// As programs read it.
+    pub fn json(&self) -> Value {
+        let (file, line, column) = match &self.place {
+            Some((file, line, column)) => (Some(file), Some(line), Some(column)),
+            None => (None, None, None),
+        };
+        json!({"event": "error", "message": self.message, "file": file, "line": line, "column": column, "hint": self.hint})
+    }
+}
+
+/// An error of a command: its mistakes, and the exit code.
 #[derive(Debug)]
 pub struct CliError {
-    /// One text a mistake: what happened, where, what to do next.
-    pub texts: Vec<String>,
+    /// At least one.
+    pub mistakes: Vec<Mistake>,
     /// How the process ends.
     pub exit: Exit,
 }
@@ -41,19 +81,24 @@ pub struct CliError {
 impl CliError {
     /// The request is wrong.
     pub fn wrong(text: impl Into<String>) -> Self {
-        CliError { texts: vec![text.into()], exit: Exit::Wrong }
+        Self::one(&Diagnostic::new(text), Exit::Wrong)
     }
 
     /// Something failed.
     pub fn failed(text: impl Into<String>) -> Self {
-        CliError { texts: vec![text.into()], exit: Exit::Failed }
+        Self::one(&Diagnostic::new(text), Exit::Failed)
+    }
+
+    fn one(diagnostic: &Diagnostic, exit: Exit) -> Self {
+        CliError { mistakes: vec![Mistake::of(diagnostic, &[])], exit }
     }
 
     /// The same with a hint on a line of its own.
     pub fn hint(mut self, hint: &str) -> Self {
-        if let Some(last) = self.texts.last_mut() {
-            last.push_str("\n  hint: ");
-            last.push_str(hint);
+        if let Some(last) = self.mistakes.last_mut() {
+            last.text.push_str("\n  hint: ");
+            last.text.push_str(hint);
+            last.hint = Some(hint.to_owned());
         }
         self
     }
@@ -61,14 +106,14 @@ impl CliError {
 
 impl From<Invalid> for CliError {
     fn from(invalid: Invalid) -> Self {
-        let texts = invalid.diagnostics.iter().map(|d| render(d, &invalid.sources)).collect();
-        CliError { texts, exit: Exit::Wrong }
+        let mistakes = invalid.diagnostics.iter().map(|d| Mistake::of(d, &invalid.sources)).collect();
+        CliError { mistakes, exit: Exit::Wrong }
     }
 }
 
 impl From<Diagnostic> for CliError {
     fn from(diagnostic: Diagnostic) -> Self {
-        CliError { texts: vec![render(&diagnostic, &[])], exit: Exit::Wrong }
+        Self::one(&diagnostic, Exit::Wrong)
     }
 }
 
@@ -80,10 +125,6 @@ impl From<fs::Error> for CliError {
 
 impl From<Failure> for CliError {
     fn from(failure: Failure) -> Self {
-        let error = CliError::failed(failure.message);
-        match failure.hint {
-            Some(hint) => error.hint(&hint),
-            None => error,
-        }
+        Self::one(&Diagnostic::new(failure.message).maybe_hint(failure.hint), Exit::Failed)
     }
 }

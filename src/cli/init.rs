@@ -4,12 +4,14 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use serde_json::json;
 
 use super::context::working_folder;
 use super::kinds::workflow_schema;
 use super::ui::Ui;
 use super::{CliError, Exit, Global};
 use crate::fs::{self, Context};
+use crate::kinds::defined;
 
 const WORKFLOW: &str = "sulcus.yaml";
 const SCHEMA: &str = ".sulcus/schema.json";
@@ -30,21 +32,27 @@ pub struct InitArgs {
 pub fn init(global: &Global, args: &InitArgs, ui: &Ui) -> Result<Exit, CliError> {
     let folder = working_folder(global)?.join(&args.folder);
     fs::create_dir_all(folder.join(".sulcus"))?;
-    let schema = serde_json::to_string_pretty(&workflow_schema()).unwrap_or_default();
+    let schema = serde_json::to_string_pretty(&workflow_schema(&defined(&folder)?)).unwrap_or_default();
     fs::write_atomic(folder.join(SCHEMA), format!("{schema}\n").as_bytes())?;
     if args.schema {
         ui.data(SCHEMA);
         return Ok(Exit::Done);
     }
+    let mut wrote = vec![SCHEMA];
     for (name, text) in FILES {
         if write_new(&folder.join(name), text)? {
             ui.say("Wrote", name);
+            wrote.push(name);
         } else {
             ui.say("Kept", &format!("{name}, which is there already"));
         }
     }
     if ignore(&folder.join(".gitignore"))? {
         ui.say("Wrote", ".gitignore");
+        wrote.push(".gitignore");
+    }
+    if ui.json() {
+        ui.data_json(&json!({"wrote": wrote}));
     }
     let place =
         if args.folder == Path::new(".") { String::new() } else { format!(" -C {}", args.folder.display()) };

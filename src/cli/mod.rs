@@ -30,6 +30,7 @@ mod tables;
 mod time;
 mod ui;
 mod verify;
+mod weights;
 mod why;
 mod world;
 

@@ -8,11 +8,11 @@ use clap::Args;
 use serde_json::json;
 
 use super::context::Context;
+use super::error::Mistake;
 use super::ui::{Ui, seconds};
 use super::{CliError, Exit, Global, WorkflowArgs, world};
 use crate::exec::{Memory, Options, Preview, Resolver, Session, Status, Summary, preview, run as execute};
 use crate::plan::{Plan, StepId, ancestors, infer_step, select};
-use crate::spec::render;
 use crate::stage::{Cancel, Digest, Facts};
 use crate::store::{LockEntry, LockFile, RunLine};
 
@@ -122,16 +122,15 @@ pub fn check(plan: &Plan, steps: &[StepId], seen: &Preview) -> Result<(), CliErr
         match infer_step(plan, id, &facts) {
             Ok(outputs) => drop(known.insert(id, outputs)),
             Err(diagnostic) => {
-                let text = render(&diagnostic, &plan.workflow.sources);
+                let mistake = Mistake::of(&diagnostic, &plan.workflow.sources);
                 // Cells of one stage make the same mistake at the same place: say it once.
-                let place = |t: &str| t.lines().nth(1).map(str::to_owned);
-                if !wrong.iter().any(|w: &String| place(w).is_some() && place(w) == place(&text)) {
-                    wrong.push(text);
+                if !wrong.iter().any(|other: &Mistake| other.is_at_the_place_of(&mistake)) {
+                    wrong.push(mistake);
                 }
             }
         }
     }
-    if wrong.is_empty() { Ok(()) } else { Err(CliError { texts: wrong, exit: Exit::Wrong }) }
+    if wrong.is_empty() { Ok(()) } else { Err(CliError { mistakes: wrong, exit: Exit::Wrong }) }
 }
 
 fn resources(plan: &Plan, flags: &[String]) -> Result<BTreeMap<String, f64>, CliError> {

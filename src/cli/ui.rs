@@ -79,13 +79,16 @@ impl Ui {
         }
     }
 
-    /// Prints an error and says how the process ends.
+    /// Prints an error and says how the process ends. With `--json` each mistake is a line of data, too.
     pub fn error(&self, error: &CliError) -> Exit {
-        for text in &error.texts {
-            let _ = writeln!(anstream::stderr(), "{RED}error{RED:#}: {}", harmless(text));
+        for mistake in &error.mistakes {
+            let _ = writeln!(anstream::stderr(), "{RED}error{RED:#}: {}", harmless(&mistake.text));
+            if self.json {
+                self.data_json(&mistake.json());
+            }
         }
-        if error.texts.len() > 1 {
-            let _ = writeln!(anstream::stderr(), "{} mistakes found; nothing was run", error.texts.len());
+        if error.mistakes.len() > 1 {
+            let _ = writeln!(anstream::stderr(), "{} mistakes found; nothing was run", error.mistakes.len());
         }
         error.exit
     }

@@ -8,9 +8,8 @@ use serde_json::{Value, json};
 
 use super::look::{Look, Opened, look, open};
 use super::run::{cores, stop_on_signals};
-use super::tables::differences;
 use super::ui::{Ui, bytes};
-use super::{CliError, Exit, Global, WorkflowArgs};
+use super::{CliError, Exit, Global, WorkflowArgs, tables, weights};
 use crate::exec::{Event, Observer, Outputs, Session, reexecute};
 use crate::plan::StepId;
 use crate::stage::{Cancel, Failure, PortType};
@@ -110,7 +109,7 @@ fn again(
             let mut how = vec![format!("executed again it failed: {}", failure.message)];
             let log = said.0.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
             how.extend(log.iter().map(|line| format!("| {line}")));
-            if opened.plan.steps[id].kind.name() == "command" {
+            if opened.plan.steps[id].kind.runs_command() {
                 how.push("it ran beside the project with what it declares under `reads` only".to_owned());
             }
             Ok(Verdict::Differs(how))
@@ -120,11 +119,14 @@ fn again(
 
 /// How an output differs from the recorded one, in words.
 fn difference(recorded: &Store, beside: &Store, before: &Output, now: &Output) -> Vec<String> {
-    if before.ty == PortType::Table {
-        let (old, new) = (recorded.object(&before.object), beside.object(&now.object));
-        if let Some(columns) = differences(&old, &new) {
-            return columns.into_iter().map(|text| format!("{}: {text}", before.port)).collect();
-        }
+    let (old, new) = (recorded.object(&before.object), beside.object(&now.object));
+    let said = match before.ty {
+        PortType::Table => tables::differences(&old, &new),
+        PortType::Model => weights::differences(&old, &new),
+        _ => None,
+    };
+    if let Some(said) = said {
+        return said.into_iter().map(|text| format!("{}: {text}", before.port)).collect();
     }
     let size = if before.bytes == now.bytes {
         format!("the same size ({}), other bytes", bytes(now.bytes))

@@ -23,7 +23,7 @@ pub fn reexecute(
     observer: &dyn Observer,
 ) -> Result<Outputs, Failure> {
     let resolved = resolver.resolve(id, Moment::Now, outputs)?;
-    if resolver.plan.steps[id].outputs.iter().any(|p| p.path.is_some()) {
+    if resolver.plan.steps[id].kind.runs_command() {
         check_out(resolver, id, outputs, beside)?;
     }
     let said = Said { step: id, observer };

@@ -105,6 +105,7 @@ impl Kind for CommandKind {
     type Params = Params;
     const NAME: &'static str = "command";
     const REVISION: u32 = 2;
+    const RUNS_COMMAND: bool = true;
     const ABOUT: &'static str = "A shell command with declared reads and writes.\n\n\
         The command runs in the project's root folder and ends at the first line that fails, as a \
         recipe of make does: `sh` reads it after `set -e`. With `shell: bash` it is read after \

@@ -48,12 +48,16 @@ pub struct Source {
     pub text: String,
 }
 
+/// Where a mistake stands, and the file that it stands in; `None` if it stands in none.
+pub fn place<'a>(diagnostic: &Diagnostic, sources: &'a [Source]) -> Option<(Span, &'a Source)> {
+    let span = diagnostic.span.filter(|s| s.line > 0)?;
+    Some((span, sources.get(span.source as usize)?))
+}
+
 /// Renders `message --> file:line:column` with the line, a caret and the hint.
 pub fn render(diagnostic: &Diagnostic, sources: &[Source]) -> String {
     let mut out = diagnostic.message.clone();
-    if let Some(span) = diagnostic.span.filter(|s| s.line > 0)
-        && let Some(source) = sources.get(span.source as usize)
-    {
+    if let Some((span, source)) = place(diagnostic, sources) {
         let _ = write!(out, "\n  --> {}:{}:{}", source.name, span.line, span.column);
         if let Some(line) = source.text.lines().nth(span.line as usize - 1) {
             let number = span.line.to_string();

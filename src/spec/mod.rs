@@ -15,7 +15,7 @@ mod template;
 mod workflow;
 mod yaml;
 
-pub use diagnostic::{Diagnostic, Source, render};
+pub use diagnostic::{Diagnostic, Source, place, render};
 pub use input::{Input, InputSource};
 pub use load::{Invalid, load};
 pub use matrix::{cell_name, label};

@@ -70,6 +70,8 @@ pub trait Kind: Send + Sync + 'static {
     const EXAMPLE: &'static str;
     /// True if it runs graphs through ONNX Runtime.
     const USES_RUNTIME: bool = false;
+    /// True if it runs a command in the project's root folder, which sees the files there.
+    const RUNS_COMMAND: bool = false;
     /// The port of a table each row of which is worked on by itself, or the parameter of files that are: results
     /// of chunks may be kept.
     const ROW_WISE: Option<&'static str> = None;
@@ -110,6 +112,8 @@ pub trait Stage: Send + Sync {
     fn revision(&self) -> u32;
     /// Whether provider and runtime enter the key.
     fn uses_runtime(&self) -> bool;
+    /// See [`Kind::RUNS_COMMAND`].
+    fn runs_command(&self) -> bool;
     /// The port or parameter whose rows or files are worked on one by one.
     fn row_wise(&self) -> Option<&'static str> {
         None
@@ -177,6 +181,10 @@ impl<K: Kind> Stage for K {
 
     fn uses_runtime(&self) -> bool {
         K::USES_RUNTIME
+    }
+
+    fn runs_command(&self) -> bool {
+        K::RUNS_COMMAND
     }
 
     fn row_wise(&self) -> Option<&'static str> {

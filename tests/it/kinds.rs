@@ -90,7 +90,7 @@ fn every_contract_reads_back_and_every_example_is_a_stage_of_its_kind() {
 
 #[test]
 fn the_schema_knows_every_kind() {
-    let schema = sulcus::cli::kinds::workflow_schema();
+    let schema = sulcus::cli::kinds::workflow_schema(&[]);
     let stage = &schema["$defs"]["stage"];
     assert_eq!(stage["properties"]["uses"]["oneOf"].as_array().map(Vec::len), Some(KINDS.len()));
     assert_eq!(stage["allOf"].as_array().map(Vec::len), Some(KINDS.len()));

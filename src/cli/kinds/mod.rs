@@ -88,7 +88,7 @@ pub fn generated() -> Vec<(PathBuf, String)> {
         files.push((Path::new("stages").join(format!("{}.yaml", contract.name)), contract_yaml(&contract)));
         files.push((Path::new("docs/kinds").join(format!("{}.md", contract.name)), page(&contract)));
     }
-    let schema = serde_json::to_string_pretty(&workflow_schema()).unwrap_or_default();
+    let schema = serde_json::to_string_pretty(&workflow_schema(&[])).unwrap_or_default();
     files.push((PathBuf::from("schema.json"), format!("{schema}\n")));
     files
 }

@@ -4,11 +4,12 @@ use serde_json::{Map, Value, json};
 
 use crate::kinds::KINDS;
 use crate::spec::skeleton;
+use crate::stage::Stage;
 
-/// The schema.
-pub fn workflow_schema() -> Value {
+/// The schema, with a project's `own` kinds behind the built-in ones.
+pub fn workflow_schema(own: &[&'static dyn Stage]) -> Value {
     let mut schema = skeleton();
-    let contracts: Vec<_> = KINDS.iter().map(|kind| kind.contract()).collect();
+    let contracts: Vec<_> = KINDS.iter().chain(own).map(|kind| kind.contract()).collect();
     let names: Vec<Value> = contracts
         .iter()
         .map(|contract| json!({"const": contract.name, "description": contract.first_sentence()}))

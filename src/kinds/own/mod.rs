@@ -183,6 +183,10 @@ impl Stage for Own {
         false
     }
 
+    fn runs_command(&self) -> bool {
+        true
+    }
+
     /// The command stands among the parameters: an edit of it makes another key, and `why` shows it.
     fn check(&self, with: &Value) -> Result<Checked, Complaint> {
         let mut params = self.definition.fill(with)?;
