@@ -47,6 +47,7 @@ mod it {
     mod pipelines;
     #[cfg(feature = "models")]
     mod providers;
+    mod several;
     mod store;
     mod support;
     #[cfg(feature = "tables")]

@@ -20,6 +20,11 @@ pub fn select(plan: &Plan, targets: &[String]) -> Result<Vec<StepId>, Diagnostic
     Ok(plan.order.iter().copied().filter(|id| wanted[*id]).collect())
 }
 
+/// Is it this stage, or one of those that it stands for?
+fn is_of(name: &str, stage: &str) -> bool {
+    name.strip_prefix(stage).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 fn meant(plan: &Plan, target: &str) -> Result<Vec<StepId>, Diagnostic> {
     let all = || 0..plan.steps.len();
     if let Some(tag) = target.strip_prefix('@') {
@@ -32,7 +37,7 @@ fn meant(plan: &Plan, target: &str) -> Result<Vec<StepId>, Diagnostic> {
     }
     let reference = Reference::parse(target).map_err(Diagnostic::new)?;
     let fits = |id: &StepId| {
-        plan.stage_name(*id) == reference.stage
+        is_of(plan.stage_name(*id), &reference.stage)
             && match &reference.cells {
                 Cells::Same | Cells::All => true,
                 Cells::Where(chosen) => chosen.iter().all(|(axis, wanted)| {

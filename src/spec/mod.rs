@@ -23,5 +23,6 @@ pub use node::{Key, Node, Span, Yaml};
 pub use options::StageOptions;
 pub use reference::{Cells, Reference, is_name};
 pub use schema::skeleton;
-pub use workflow::{Cell, Overrides, StageDecl, Workflow};
+pub use template::Scope;
+pub use workflow::{Cell, Overrides, StageDecl, Workflow, fragment};
 pub use yaml::{MAX_BYTES, parse};

@@ -39,7 +39,8 @@ impl Reference {
             Some(end) => text.split_at(end),
             None => (text, ""),
         };
-        if !is_name(stage) {
+        // `stage/inner` is a stage of a kind that stands for several.
+        if !stage.split('/').all(is_name) {
             return wrong("a stage's name has letters, digits, `_` and `-`");
         }
         let (cells, rest) = match rest.strip_prefix('[') {

@@ -18,6 +18,8 @@ pub struct Scope {
     pub matrix: serde_json::Map<String, Value>,
     /// Declared environment variables.
     pub env: serde_json::Map<String, Value>,
+    /// Parameters of the kind whose stages these are, where they are a kind's.
+    pub with: Option<serde_json::Map<String, Value>>,
 }
 
 impl Scope {
@@ -96,18 +98,20 @@ impl Scope {
             });
             Err(Diagnostic::at(span, format!("`${{{path}}}` names an unknown {what} `{name}`")).hint(hint))
         };
-        let map = match namespace {
-            "params" => &self.params,
-            "matrix" => &self.matrix,
-            "env" => {
+        let map = match (namespace, &self.with) {
+            ("with", Some(with)) => with,
+            ("params", _) => &self.params,
+            ("matrix", _) => &self.matrix,
+            ("env", _) => {
                 return self.env.get(rest).ok_or_else(|| {
                     Diagnostic::at(span, format!("`${{{path}}}` is not declared"))
                         .hint(format!("declare it at the top of the file: `env: [{rest}]`"))
                 });
             }
-            other => return unknown(other, "namespace", vec!["params", "matrix", "env"]),
+            (other, Some(_)) => return unknown(other, "namespace", vec!["with", "matrix", "env"]),
+            (other, None) => return unknown(other, "namespace", vec!["params", "matrix", "env"]),
         };
-        let what = if namespace == "params" { "parameter" } else { "axis" };
+        let what = if namespace == "matrix" { "axis" } else { "parameter" };
         let mut parts = rest.split(['.', '[', ']']).filter(|p| !p.is_empty());
         let first = parts.next().unwrap_or("");
         let Some(mut value) = map.get(first) else {

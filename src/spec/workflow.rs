@@ -94,7 +94,7 @@ pub(super) fn build(
     if let Err(diagnostic) = override_params(&mut workflow, overrides) {
         out.push(diagnostic);
     }
-    let mut scope = Scope { params: Map::new(), matrix: Map::new(), env: workflow.env.clone() };
+    let mut scope = Scope { env: workflow.env.clone(), ..Scope::default() };
     scope.params = resolve_params(&workflow.params, &scope, &mut out);
     workflow.params = scope.params.clone();
     if out.is_empty() {
@@ -125,6 +125,23 @@ pub(super) fn build(
         return Ok(workflow);
     }
     Err((out, sources))
+}
+
+/// The stages and cells of a part of a workflow: what `scope` holds is put in, and `options` are those of stages
+/// that do not say otherwise.
+///
+/// # Errors
+/// Every mistake found.
+pub fn fragment(
+    stages: &Node,
+    mut scope: Scope,
+    options: &StageOptions,
+) -> Result<(Vec<StageDecl>, Vec<Cell>), Vec<Diagnostic>> {
+    let (mut workflow, mut known, mut out) = (Workflow::default(), HashMap::new(), Vec::new());
+    for (name, node) in entries(stages, "`stages`").map_err(|diagnostic| vec![diagnostic])? {
+        stage(name, node, &mut scope, options, &mut known, &mut workflow, &mut out);
+    }
+    if out.is_empty() { Ok((workflow.stages, workflow.cells)) } else { Err(out) }
 }
 
 fn top(

@@ -1,4 +1,5 @@
-//! What a file in `stages/` says: ports, parameters and the command of a kind that the project defines.
+//! What a file in `stages/` says: ports, parameters, and the command or the stages of a kind that the project
+//! defines.
 
 use indexmap::IndexMap;
 use serde::Deserialize;
@@ -31,8 +32,12 @@ pub struct Definition {
     /// Files of the project that the command reads whatever the parameters: its script.
     #[serde(default)]
     pub reads: Vec<String>,
-    /// The command.
+    /// The command; or say `stages`.
+    #[serde(default)]
     pub run: String,
+    /// The stages that the kind stands for; or say `run`. They are read as those of a workflow are.
+    #[serde(default)]
+    pub stages: Option<Value>,
     /// Who reads the command.
     #[serde(default)]
     pub shell: Shell,
@@ -65,6 +70,9 @@ pub struct Output {
     about: String,
     #[serde(default)]
     extension: Option<String>,
+    /// With `stages`: which of them makes it, `stage` or `stage.port`.
+    #[serde(default)]
+    pub from: Option<String>,
 }
 
 /// A parameter.
@@ -154,8 +162,17 @@ impl Definition {
                 format!("the file `{name}.yaml` defines the kind `{name}`, not `{}`", self.kind),
             );
         }
+        if self.run.is_empty() != self.stages.is_some() {
+            return wrong(
+                "kind",
+                "a kind has either a command, `run`, or `stages` that it stands for".to_owned(),
+            );
+        }
+        if self.stages.is_some() && !self.reads.is_empty() {
+            return wrong("reads", "a kind of stages reads nothing itself".to_owned());
+        }
         for (port, output) in &self.outputs {
-            if output.ty == PortType::Dir {
+            if output.ty == PortType::Dir && self.stages.is_none() {
                 let message = "an output is a table, a model, a file or a figure, not a dir".to_owned();
                 return wrong(&format!("out.{port}.type"), message);
             }
@@ -165,7 +182,12 @@ impl Definition {
                     "an extension is letters and digits".to_owned(),
                 );
             }
-            if !words::placeholders(&self.run).any(|p| p == ("out", port.as_str())) {
+            if output.from.is_some() != self.stages.is_some() {
+                let message =
+                    "a kind of stages says of each output which stage it is `from`, and no other kind does";
+                return wrong(&format!("out.{port}"), message.to_owned());
+            }
+            if self.stages.is_none() && !words::placeholders(&self.run).any(|p| p == ("out", port.as_str())) {
                 return wrong(
                     "run",
                     format!("the command never names `${{out.{port}}}`, so it cannot write it"),

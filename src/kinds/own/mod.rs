@@ -1,6 +1,7 @@
-//! Kinds that a project defines for itself: a contract and a command in `stages/<kind>.yaml`.
+//! Kinds that a project defines for itself in `stages/<kind>.yaml`: a contract, and a command or stages.
 
 mod definition;
+mod several;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use self::definition::Definition;
+use self::several::Several;
 use super::{KINDS, command};
 use crate::spec::{Diagnostic, Invalid, Node, Source, Workflow, parse};
 use crate::stage::{
@@ -19,31 +21,64 @@ use crate::stage::{
 /// The folder of a project that holds them.
 const FOLDER: &str = "stages";
 
-/// The built-in kinds, and those of the project that `workflow` uses. Their files join the sources of the
-/// workflow, so that an edit is seen.
+/// Kinds that stand for stages may use such kinds themselves, so often.
+const DEEPEST: usize = 16;
+
+/// The built-in kinds, and those of the project that `workflow` uses; stages of kinds that stand for several are
+/// written out. The files of the kinds join the sources of the workflow, so that an edit is seen.
 ///
 /// # Errors
-/// What is wrong with one of the files.
+/// What is wrong with one of the files, or with the use of a kind that stands for several stages.
 pub fn with_own(root: &Path, workflow: &mut Workflow) -> Result<Vec<&'static dyn Stage>, Invalid> {
     let mut kinds = KINDS.to_vec();
     let mut sources = std::mem::take(&mut workflow.sources);
-    // Of a hundred thousand stages most use the same few kinds.
-    let used: BTreeSet<&str> = workflow.stages.iter().map(|decl| decl.uses.0.as_str()).collect();
-    for name in used {
-        if KINDS.iter().any(|kind| kind.name() == name) || !is_kind(name) {
-            continue;
+    let written = written_out(root, workflow, &mut kinds, &mut sources);
+    match written {
+        Ok(()) => {
+            workflow.sources = sources;
+            Ok(kinds)
         }
-        let path = file(name);
-        if !root.join(&path).is_file() {
-            continue;
-        }
-        match load(root, name, &mut sources) {
-            Ok(own) => kinds.extend(own),
-            Err(diagnostic) => return Err(Invalid { diagnostics: vec![diagnostic], sources }),
-        }
+        Err(diagnostics) => Err(Invalid { diagnostics, sources }),
     }
-    workflow.sources = sources;
-    Ok(kinds)
+}
+
+fn written_out(
+    root: &Path,
+    workflow: &mut Workflow,
+    kinds: &mut Vec<&'static dyn Stage>,
+    sources: &mut Vec<Source>,
+) -> Result<(), Vec<Diagnostic>> {
+    let (mut several, mut looked) = (BTreeMap::new(), BTreeSet::new());
+    for _ in 0..=DEEPEST {
+        // Of a hundred thousand stages most use the same few kinds.
+        let used: BTreeSet<String> = workflow.stages.iter().map(|decl| decl.uses.0.clone()).collect();
+        for name in used {
+            let built_in = KINDS.iter().any(|kind| kind.name() == name);
+            if built_in
+                || !is_kind(&name)
+                || !root.join(file(&name)).is_file()
+                || !looked.insert(name.clone())
+            {
+                continue;
+            }
+            match load(root, &name, sources).map_err(|diagnostic| vec![diagnostic])? {
+                Some(Loaded::Command(own)) => kinds.push(own),
+                Some(Loaded::Several(kind)) => drop(several.insert(name, kind)),
+                None => {}
+            }
+        }
+        if !workflow.stages.iter().any(|decl| several.contains_key(&decl.uses.0)) {
+            return Ok(());
+        }
+        several::write_out(workflow, &several)?;
+    }
+    let stuck = workflow.stages.iter().find(|decl| several.contains_key(&decl.uses.0));
+    let name = stuck.map_or("", |decl| decl.uses.0.as_str());
+    Err(vec![Diagnostic {
+        span: stuck.map(|decl| decl.uses.1),
+        message: format!("the kind `{name}` stands for stages that use it again"),
+        hint: Some("kinds of stages must not use themselves".to_owned()),
+    }])
 }
 
 /// Every kind that the project at `root` defines, in the order of their names.
@@ -62,7 +97,12 @@ pub fn defined(root: &Path) -> Result<Vec<&'static dyn Stage>, Invalid> {
     let mut sources = Vec::new();
     for name in names {
         match load(root, &name, &mut sources) {
-            Ok(own) => kinds.extend(own),
+            Ok(Some(Loaded::Command(own))) => kinds.push(own),
+            Ok(Some(Loaded::Several(kind))) => match own(kind.definition, &kind.node) {
+                Ok(own) => kinds.push(own),
+                Err(diagnostic) => return Err(Invalid { diagnostics: vec![diagnostic], sources }),
+            },
+            Ok(None) => {}
             Err(diagnostic) => return Err(Invalid { diagnostics: vec![diagnostic], sources }),
         }
     }
@@ -78,13 +118,17 @@ fn is_kind(name: &str) -> bool {
     name.split('.').count() == 2 && name.split('.').all(words::is_name)
 }
 
+/// A kind of the project.
+enum Loaded {
+    /// One that runs a command.
+    Command(&'static dyn Stage),
+    /// One that stands for several stages.
+    Several(Several),
+}
+
 /// Reads the definition of `name`; `None` if the file is the contract of a kind that is built into another
-/// version of this program. A kind lives as long as the process, as the built-in ones do.
-fn load(
-    root: &Path,
-    name: &str,
-    sources: &mut Vec<Source>,
-) -> Result<Option<&'static dyn Stage>, Diagnostic> {
+/// version of this program.
+fn load(root: &Path, name: &str, sources: &mut Vec<Source>) -> Result<Option<Loaded>, Diagnostic> {
     let path = file(name);
     let bytes = crate::fs::read(root.join(&path)).map_err(|error| Diagnostic::new(error.to_string()))?;
     let index = u32::try_from(sources.len()).unwrap_or(u32::MAX);
@@ -98,6 +142,14 @@ fn load(
     definition
         .check(name)
         .map_err(|(at, message)| Diagnostic::at(node.find(&at).span, message).hint(HINT))?;
+    Ok(Some(match definition.stages {
+        Some(_) => Loaded::Several(Several { definition, node }),
+        None => Loaded::Command(own(definition, &node)?),
+    }))
+}
+
+/// The kind of a definition. It lives as long as the process, as the built-in ones do.
+fn own(definition: Definition, node: &Node) -> Result<&'static dyn Stage, Diagnostic> {
     let schema = schemars::Schema::try_from(definition.schema())
         .map_err(|error| Diagnostic::at(node.span, error.to_string()))?;
     let kept = |text: &str| -> &'static str { Box::leak(text.to_owned().into_boxed_str()) };
@@ -108,7 +160,7 @@ fn load(
         schema,
         definition,
     };
-    Ok(Some(Box::leak(Box::new(own))))
+    Ok(Box::leak(Box::new(own)))
 }
 
 const HINT: &str = "docs/own-kinds.md says what a file in `stages/` holds";
