@@ -25,6 +25,9 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 /// `known: a, b, c`, cut after 12 names.
 pub fn known<'a>(candidates: impl IntoIterator<Item = &'a str>) -> String {
     let names: Vec<&str> = candidates.into_iter().collect();
+    if names.is_empty() {
+        return "there are none".to_owned();
+    }
     let shown = names.iter().take(12).copied().collect::<Vec<_>>().join(", ");
     if names.len() > 12 { format!("known: {shown}, …") } else { format!("known: {shown}") }
 }
