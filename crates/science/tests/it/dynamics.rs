@@ -190,6 +190,24 @@ fn golden_replay_of_given_batches() {
 }
 
 #[test]
+fn additive_displacement_has_the_drift_of_the_mean() {
+    for case in all() {
+        // All rows in each batch: no noise, so that both forms are the way of the mean alone.
+        let sgd = Sgd { batch_size: case.problem.rows(), ..case.sgd };
+        let theory = Theory::new(&case.problem, &sgd, Sampler::Subset).unwrap();
+        let mut state = theory.at_rest(&vec![0.0; case.problem.features()]);
+        let origin = state.mean.0.clone();
+        let (mut exact, mut additive) = (Vec::new(), Vec::new());
+        for step in 1..=60 {
+            theory.advance(&mut state);
+            exact.push(Theory::displacement_of(&state, &origin));
+            additive.push(theory.displacement_additive(&origin, step));
+        }
+        close(&additive, &exact, 1e-10, &case.name);
+    }
+}
+
+#[test]
 fn ensembles_agree_with_the_exact_moments() {
     let mut checked = 0;
     for case in all().into_iter().filter(|c| c.problem.features() <= 5) {

@@ -193,6 +193,29 @@ fn one_chain_is_cut_into_blocks() {
 }
 
 #[test]
+fn a_chain_with_uneven_times_is_not_cut_into_blocks() {
+    let times: Vec<f64> = (0..=80).map(|k| f64::from(k).powi(2)).collect();
+    let paths = Paths::new(times.clone(), 1, vec![times]).unwrap();
+    assert_eq!(paths.blocks(8).unwrap_err().0, "blocks of a chain need evenly spaced times");
+}
+
+#[test]
+fn records_are_chosen_by_their_times_within_the_window() {
+    // Two records an octave, up to 2²⁰.
+    let spaced: Vec<f64> =
+        std::iter::once(0.0).chain((0..=40).map(|k| 2f64.powf(f64::from(k) / 2.0))).collect();
+    let paths = Paths::new(spaced.clone(), 1, vec![spaced.clone()]).unwrap();
+    let chosen = paths.log_records(1024.0, f64::INFINITY, 11);
+    let octaves: Vec<f64> = chosen.iter().map(|r| spaced[*r].log2().round()).collect();
+    assert_eq!(octaves, (10..=20).map(f64::from).collect::<Vec<f64>>());
+    // Of even times it is what the lags say.
+    let even: Vec<f64> = (0..=512).map(f64::from).collect();
+    let paths = Paths::new(even.clone(), 1, vec![even]).unwrap();
+    assert_eq!(paths.log_records(0.0, f64::INFINITY, 16), log_lags(512, 16));
+    assert!(paths.log_records(600.0, 700.0, 16).is_empty());
+}
+
+#[test]
 fn a_model_says_its_parameters() {
     let model = Model { shape: Shape::Inertial, drift: true };
     assert_eq!(
