@@ -78,11 +78,13 @@ impl Paths {
     }
 
     /// About `count` records whose times since the first one lie in `from..=to`: the nearest to times evenly spaced in
-    /// logarithm, without repeats, however the records themselves are spaced.
+    /// logarithm, without repeats, however the records themselves are spaced; all of them if they are no more.
     pub fn log_records(&self, from: f64, to: f64, count: usize) -> Vec<usize> {
         let time = |record: usize| self.times[record] - self.times[0];
         let inside: Vec<usize> = (1..=self.steps()).filter(|r| (from..=to).contains(&time(*r))).collect();
-        let Some((first, last)) = inside.first().zip(inside.last()) else { return Vec::new() };
+        let Some((first, last)) = inside.first().zip(inside.last()).filter(|_| inside.len() > count) else {
+            return inside;
+        };
         let (start, end) = (time(*first).ln(), time(*last).ln());
         let share = |k: usize| k as f64 / count.saturating_sub(1).max(1) as f64;
         let nearest = |t: f64| {
