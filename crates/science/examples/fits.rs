@@ -9,7 +9,7 @@ use rand_xoshiro::rand_core::SeedableRng;
 use rayon::prelude::*;
 use science::dynamics::fit::exponent::exponent;
 use science::dynamics::fit::paths::{Paths, log_lags};
-use science::dynamics::fit::select::{candidates, lags_for, select};
+use science::dynamics::fit::select::{candidates, lags_for, longest_lag, select};
 use science::error::{Error, Result};
 
 const STEPS: usize = 512;
@@ -102,7 +102,7 @@ fn selection(cases: u64) -> Result<()> {
                 "inertial" => relaxing(8.0 + (seed % 5) as f64 * 6.0, true, random),
                 _ => fractional(&slow, 0.1, random),
             })?;
-            let curves = paths.time_averaged(&log_lags(STEPS / 4, lags_for(48)))?;
+            let curves = paths.time_averaged(&log_lags(longest_lag(STEPS), lags_for(48)))?;
             let ranked = select(&curves, &candidates(None))?;
             Ok(ranked.first().map_or_else(String::new, |r| r.fit.model.name()))
         };

@@ -1,26 +1,18 @@
 //! `dynamics.fit`: what a displacement curve says.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use science::dynamics::fit::exponent::{Exponent, ergodicity, exponent, local_slopes};
-use science::dynamics::fit::likelihood::fractional;
-use science::dynamics::fit::paths::{Curves, Paths, log_lags};
-use science::dynamics::fit::select::{Ranked, candidates, lags_for, select};
 use serde::{Deserialize, Serialize};
 
+use super::fit_tables::Study;
+use super::given::Given;
 use crate::kinds::artefacts::put_table;
 use crate::kinds::columns::exists;
-use crate::kinds::wrong;
 use crate::stage::{
     Complaint, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads, TableFacts,
 };
-use crate::table::{Frame, Tensor, read};
-
-/// About this many lags, evenly spaced in logarithm, carry a curve.
-const LAGS: usize = 16;
-/// Pieces of a single chain, in place of chains.
-const BLOCKS: usize = 8;
+use crate::table::read;
 
 /// What a displacement curve says.
 pub struct Fit;
@@ -45,6 +37,9 @@ pub struct Params {
     /// Column of squared displacement from each chain's start.
     #[serde(default = "displacement")]
     pub displacement: String,
+    /// Column of the table at `given` that holds the known curve, beside that of times.
+    #[serde(default = "exact")]
+    pub curve: String,
     /// Fit from this time on.
     #[serde(default)]
     pub from: Option<f64>,
@@ -65,8 +60,12 @@ fn displacement() -> String {
     "displacement".to_owned()
 }
 
+fn exact() -> String {
+    "exact".to_owned()
+}
+
 impl Params {
-    fn values(&self) -> Vec<&str> {
+    pub(super) fn values(&self) -> Vec<&str> {
         if self.positions.is_empty() {
             vec![&self.displacement]
         } else {
@@ -88,27 +87,30 @@ impl Params {
         self.columns().into_iter().enumerate().try_for_each(|(k, name)| exists(table, name, param(k)))
     }
 
-    fn window(&self, curves: &Curves) -> Curves {
-        curves.window(self.from.unwrap_or(0.0), self.to.unwrap_or(f64::INFINITY))
+    /// First and last time of the fit.
+    pub(super) fn window(&self) -> (f64, f64) {
+        (self.from.unwrap_or(0.0), self.to.unwrap_or(f64::INFINITY))
     }
 }
 
 impl Kind for Fit {
     type Params = Params;
     const NAME: &'static str = "dynamics.fit";
-    const REVISION: u32 = 3;
+    const REVISION: u32 = 4;
     const ABOUT: &'static str = "What a displacement curve says: exponent, drift and spread, and the model behind it.\n\n\
-        The exponent c of D(t) = A tᶜ is the slope of log mean displacement on log time. Its 95 % interval leaves out one \
-        chain at a time (of a single chain of positions, one of 8 blocks), never the residuals of the line: points of one \
-        curve are correlated. Where the local slope changes by more than 0.2 over the window, `single` is false: no one \
-        exponent describes the curve.\n\n\
+        The exponent c of D(t) = A tᶜ is the slope of log mean displacement on log time, over up to 16 records of positions \
+        nearest to times evenly spaced in logarithm, or over all records of displacement. Its 95 % interval leaves out one \
+        chain at a time (of a single chain of positions at even times, one of 8 blocks; of other single chains there is \
+        none), never the residuals of the line: points of one curve are correlated. Where the local slope changes by more \
+        than 0.2 over the window, no one exponent describes the curve: `exponent` and its interval are missing, `single` is \
+        `no` and `why` says how much the slope changes. The mean slope is in `slope` in any case.\n\n\
         From positions at even times come displacement from the start, time averages over lags up to a tenth of the path, \
         and the likelihood of fractional Brownian motion; ensemble and time averages whose exponents on the same lags \
         differ by more than 0.2 are not ergodic. Drift is |mean displacement|² less the share of chance, spread is the \
         variance over chains, which has an exponent of its own.\n\n\
-        Models (power law, saturation of an Ornstein–Uhlenbeck process, inertial crossover, each with and without drift) \
-        are fitted to time averages if there are any, else to displacement from the start, by least squares weighted with \
-        the covariance over chains, and ranked by AICc.";
+        Models (power law, saturation of an Ornstein–Uhlenbeck process, inertial crossover and, with a table at `given`, the \
+        multiple of a known curve such as the sum over modes of exact theory, each with and without drift) are fitted to time averages over lags up to a quarter of the path if there are any, else to displacement from the \
+        start, by least squares weighted with the covariance over chains, and ranked by AICc.";
     const EXAMPLE: &'static str = "\
 exponents:
   uses: dynamics.fit
@@ -119,18 +121,28 @@ exponents:
     fn ports(_params: Option<&Params>) -> Ports {
         let output = |name: &str, about: &str| Port::new(name, PortType::Table, about);
         Ports {
-            inputs: vec![Port::new("table", PortType::Table, "a row for each chain and time")],
+            inputs: vec![
+                Port::new("table", PortType::Table, "a row for each chain and time"),
+                Port::new("given", PortType::Table, "times and a known curve, which joins the models")
+                    .optional(),
+            ],
             outputs: vec![
                 output("curve", "of each estimator and time: mean displacement, local slope, drift, spread"),
-                output("exponents", "of each estimator: exponent, interval, window, is there a single one?"),
+                output(
+                    "exponents",
+                    "of each estimator: exponent and interval if there is a single one, mean slope, window",
+                ),
                 output("models", "of each model: parameters, χ², AICc, weight; the best first"),
             ],
             ..Ports::default()
         }
     }
 
-    fn reads(params: &Params, _context: &InferContext) -> BTreeMap<String, Reads> {
-        BTreeMap::from([("table".to_owned(), Reads::columns(params.columns()))])
+    fn reads(params: &Params, context: &InferContext) -> BTreeMap<String, Reads> {
+        let given = [params.time.as_str(), params.curve.as_str()];
+        let all = [("table", Reads::columns(params.columns())), ("given", Reads::columns(given))];
+        let bound = all.into_iter().filter(|(port, _)| context.inputs.contains_key(*port));
+        bound.map(|(port, reads)| (port.to_owned(), reads)).collect()
     }
 
     fn infer(params: &Params, context: &InferContext) -> Result<Outputs, Complaint> {
@@ -142,189 +154,31 @@ exponents:
         if let Some(table) = context.input("table").table() {
             params.check(table)?;
         }
+        if let Some(table) = context.input("given").table() {
+            exists(table, &params.time, "time")?;
+            exists(table, &params.curve, "curve")?;
+        }
         Ok(Outputs::new())
     }
 
     fn run(params: &Params, io: &mut Io) -> Result<(), Failure> {
         let frame = read(io.input("table")?, Some(&params.columns()))?;
         let study = Study::of(params, &frame)?;
+        let given = io.optional("given").map(|bound| {
+            let columns = [params.time.as_str(), params.curve.as_str()];
+            Given::of(&read(bound, Some(&columns))?, &params.time, &params.curve)
+        });
         io.check_cancelled()?;
-        let tables =
-            [("curve", study.curve()?), ("exponents", study.exponents()?), ("models", study.models()?)];
+        let tables = [
+            ("curve", study.curve()?),
+            ("exponents", study.exponents()?),
+            ("models", study.models(given.transpose()?.as_ref())?),
+        ];
         for (port, frame) in tables {
             put_table(io, port, frame)?;
         }
         Ok(())
     }
-}
-
-/// Curves by the name of their estimator, the ensemble's first.
-struct Study {
-    curves: Vec<(&'static str, Curves)>,
-    paths: Option<Paths>,
-}
-
-/// Times, and rows of each chain in their order.
-fn by_chain(params: &Params, frame: &Frame) -> Result<(Vec<f64>, Vec<Vec<usize>>), Failure> {
-    let (chains, times) = (frame.strings(&params.chain)?, frame.f64s(&params.time)?);
-    let mut rows: BTreeMap<&String, Vec<usize>> = BTreeMap::new();
-    chains.iter().enumerate().for_each(|(row, chain)| rows.entry(chain).or_default().push(row));
-    rows.values_mut().for_each(|rows| rows.sort_by(|a, b| times[*a].total_cmp(&times[*b])));
-    let of = |rows: &Vec<usize>| rows.iter().map(|r| times[*r]).collect::<Vec<f64>>();
-    let distinct: BTreeSet<Vec<u64>> =
-        rows.values().map(|rows| of(rows).iter().map(|t| t.to_bits()).collect()).collect();
-    if distinct.len() > 1 {
-        return Err(Failure::new("chains have records at different times")
-            .hint("choose the common times with `table.sql` first"));
-    }
-    Ok((rows.values().next().map(of).unwrap_or_default(), rows.into_values().collect()))
-}
-
-impl Study {
-    fn of(params: &Params, frame: &Frame) -> Result<Self, Failure> {
-        let (mut times, rows) = by_chain(params, frame)?;
-        let columns: Vec<Tensor<f64>> =
-            params.values().into_iter().map(|name| frame.tensor_f64(name)).collect::<Result<_, _>>()?;
-        let width: usize = columns.iter().map(Tensor::row_size).sum();
-        let row = |r: &usize| {
-            let each = columns.iter().map(|c| (c, c.row_size()));
-            each.flat_map(|(c, wide)| c.values[r * wide..(r + 1) * wide].iter().copied())
-                .collect::<Vec<f64>>()
-        };
-        let mut chains: Vec<Vec<f64>> = rows.iter().map(|rows| rows.iter().flat_map(row).collect()).collect();
-        if params.positions.is_empty() {
-            if width != 1 {
-                return Err(Failure::new(format!("the column `{}` holds tensors", params.displacement))
-                    .hint("name it under `positions`"));
-            }
-            let moved = Curves { lags: times, chains };
-            let moved = params.window(&moved.window(f64::MIN_POSITIVE, f64::INFINITY));
-            moved.check().map_err(wrong)?;
-            return Ok(Self { curves: vec![("ensemble", moved)], paths: None });
-        }
-        if params.from_zero {
-            times.insert(0, 0.0);
-            for chain in &mut chains {
-                chain.splice(0..0, std::iter::repeat_n(0.0, width));
-            }
-        }
-        let whole = Paths::new(times, width, chains).map_err(wrong)?;
-        let single = whole.chains() == 1;
-        let paths = if single { whole.blocks(BLOCKS).map_err(wrong)? } else { whole };
-        let mut curves = vec![("ensemble", params.window(&paths.from_start(&log_lags(paths.steps(), LAGS))))];
-        // Spread over chains has its own exponent; pieces of one chain are no ensemble.
-        let spread = params.window(&paths.around_mean(&log_lags(paths.steps(), LAGS)));
-        if !single && spread.check().is_ok() {
-            curves.push(("spread", spread));
-        }
-        if paths.spacing().is_some() {
-            let averaged = |last: usize| paths.time_averaged(&log_lags(last, LAGS)).map_err(wrong);
-            curves.push(("time_averaged", params.window(&averaged((paths.steps() / 10).max(4))?)));
-        }
-        for (_, curve) in &curves {
-            curve.check().map_err(wrong)?;
-        }
-        Ok(Self { curves, paths: Some(paths) })
-    }
-
-    fn curve(&self) -> Result<Frame, Failure> {
-        let (mut names, mut split) = (Vec::new(), Vec::new());
-        let (mut times, mut values, mut slopes) = (Vec::new(), Vec::new(), Vec::new());
-        for (name, curves) in &self.curves {
-            let mean = curves.mean();
-            slopes.extend(local_slopes(&curves.lags, &mean));
-            values.extend(mean);
-            times.extend(&curves.lags);
-            names.extend(curves.lags.iter().map(|_| *name));
-            let parts = match &self.paths {
-                Some(paths) if *name == "ensemble" => paths.split(&log_lags(paths.steps(), LAGS)),
-                _ => Vec::new(),
-            };
-            let at = |t: &f64| parts.iter().find(|p| p.time == *t).map(|p| (p.drift, p.spread));
-            split.extend(curves.lags.iter().map(|t| at(t).unwrap_or((f64::NAN, f64::NAN))));
-        }
-        let mut frame = Frame::new();
-        frame.push_strings("estimator", &names)?;
-        frame.push_f64s("time", times)?;
-        frame.push_f64s("displacement", values)?;
-        frame.push_f64s("local_slope", slopes)?;
-        frame.push_f64s("drift", split.iter().map(|s| s.0).collect())?;
-        frame.push_f64s("spread", split.iter().map(|s| s.1).collect())?;
-        Ok(frame)
-    }
-
-    fn exponents(&self) -> Result<Frame, Failure> {
-        let mut rows: Vec<(&str, Exponent)> = Vec::new();
-        for (name, curves) in &self.curves {
-            rows.push((name, exponent(curves).map_err(wrong)?));
-        }
-        let even = self.paths.as_ref().filter(|p| p.spacing().is_some());
-        let ergodic = even.and_then(|p| ergodicity(p).ok()).map(|e| e.holds());
-        let likely = even.and_then(|p| fractional(&p.increments()).ok());
-        let likely = likely.map_or((f64::NAN, f64::NAN), |l| (l.exponent, l.error));
-        let mut frame = Frame::new();
-        let column = |of: &dyn Fn(&Exponent) -> f64| rows.iter().map(|(_, e)| of(e)).collect::<Vec<f64>>();
-        let said = |yes: bool| if yes { "yes" } else { "no" };
-        frame.push_strings("estimator", &rows.iter().map(|(n, _)| *n).collect::<Vec<&str>>())?;
-        frame.push_f64s("exponent", column(&|e| e.slope.value))?;
-        frame.push_f64s("standard_error", column(&|e| e.slope.error))?;
-        frame.push_f64s("low", column(&|e| e.slope.low))?;
-        frame.push_f64s("high", column(&|e| e.slope.high))?;
-        frame.push_f64s("from", column(&|e| e.window.0))?;
-        frame.push_f64s("to", column(&|e| e.window.1))?;
-        frame.push_f64s("slope_change", column(&|e| e.change.value))?;
-        frame.push_strings("single", &rows.iter().map(|(_, e)| said(e.single())).collect::<Vec<&str>>())?;
-        frame.push_strings("ergodic", &vec![ergodic.map_or("unknown", said); rows.len()])?;
-        frame.push_f64s("likelihood_exponent", vec![likely.0; rows.len()])?;
-        frame.push_f64s("likelihood_error", vec![likely.1; rows.len()])?;
-        Ok(frame)
-    }
-
-    fn models(&self) -> Result<Frame, Failure> {
-        let averaged = self.curves.iter().find(|(name, _)| *name == "time_averaged");
-        let Some((name, curves)) = averaged.or(self.curves.first()) else {
-            return Err(Failure::new("there is no curve"));
-        };
-        let ranked = select(&thinned(curves), &candidates(None)).map_err(wrong)?;
-        let mut frame = Frame::new();
-        let texts = |of: &dyn Fn(&Ranked) -> String| ranked.iter().map(of).collect::<Vec<String>>();
-        let column = |of: &dyn Fn(&Ranked) -> f64| ranked.iter().map(of).collect::<Vec<f64>>();
-        frame.push_strings("model", &texts(&|r| r.fit.model.name()))?;
-        frame.push_strings("estimator", &vec![*name; ranked.len()])?;
-        for parameter in ["amplitude", "exponent", "variance", "diffusion", "time", "squared_drift"] {
-            let of = |r: &Ranked| {
-                let place = r.fit.model.parameters().iter().position(|p| *p == parameter);
-                place.and_then(|k| r.fit.parameters.get(k).copied()).unwrap_or(f64::NAN)
-            };
-            frame.push_f64s(parameter, column(&of))?;
-        }
-        frame.push_f64s("chi_squared", column(&|r| r.fit.chi_squared))?;
-        frame.push_f64s("aicc", column(&|r| r.aicc))?;
-        frame.push_f64s("delta_aicc", column(&|r| r.delta))?;
-        frame.push_f64s("weight", column(&|r| r.weight))?;
-        Ok(frame)
-    }
-}
-
-/// As many lags as the number of chains allows a covariance for, evenly spaced in logarithm.
-fn thinned(curves: &Curves) -> Curves {
-    let (count, most) = (curves.lags.len(), lags_for(curves.chains.len()));
-    if count <= most {
-        return curves.clone();
-    }
-    let Some((first, last)) = curves.lags.first().zip(curves.lags.last()) else {
-        return curves.clone();
-    };
-    let wanted = (0..most).map(|k| (first.ln() + (last / first).ln() * k as f64 / (most - 1) as f64).exp());
-    let nearest = |t: f64| {
-        (0..count).min_by(|a, b| {
-            let off = |k: usize| (curves.lags[k] / t).ln().abs();
-            off(*a).total_cmp(&off(*b))
-        })
-    };
-    let kept: BTreeSet<usize> = wanted.filter_map(nearest).collect();
-    let pick = |values: &Vec<f64>| kept.iter().map(|k| values[*k]).collect();
-    Curves { lags: pick(&curves.lags), chains: curves.chains.iter().map(pick).collect() }
 }
 
 #[cfg(test)]
@@ -333,6 +187,7 @@ mod tests {
 
     use super::*;
     use crate::kinds::testing::run_tables;
+    use crate::table::Frame;
 
     /// Chains that move by ±1 with a period of their own, plus a drift of 1 a step.
     fn table(chains: i64, steps: i64) -> Frame {
@@ -364,7 +219,99 @@ mod tests {
     #[test]
     fn one_chain_has_an_interval_from_blocks() {
         let run = run_tables(&Fit, json!({"positions": ["x"]}), &[("table", table(1, 800), &[])]).unwrap();
-        assert!(run.table("exponents").f64s("standard_error").unwrap()[0].is_finite());
+        assert!(run.table("exponents").f64s("slope_low").unwrap()[0].is_finite());
+    }
+
+    /// `chains` of x = t^½ (1 + chain / 10) at these times.
+    fn rooted(chains: i64, times: &[i64]) -> Frame {
+        let rows = || (0..chains).flat_map(|c| times.iter().map(move |t| (c, *t)));
+        let mut frame = Frame::new();
+        frame.push_i64s("chain", rows().map(|r| r.0).collect()).unwrap();
+        frame.push_i64s("step", rows().map(|r| r.1).collect()).unwrap();
+        frame
+            .push_f64s("x", rows().map(|(c, t)| (t as f64).sqrt() * (1.0 + c as f64 / 10.0)).collect())
+            .unwrap();
+        frame
+    }
+
+    #[test]
+    fn records_that_are_spaced_in_logarithm_are_all_in_the_window() {
+        let times: Vec<i64> = (0..=40).map(|k| 1 << k).collect();
+        let with = json!({"positions": ["x"], "from_zero": true, "from": 1 << 20, "to": 1_i64 << 35});
+        let run = run_tables(&Fit, with, &[("table", rooted(6, &times), &[])]).unwrap();
+        let curve = run.table("curve");
+        let names = curve.strings("estimator").unwrap();
+        let fitted = names.iter().zip(curve.f64s("time").unwrap()).filter(|(n, _)| *n == "ensemble");
+        assert_eq!(
+            fitted.map(|(_, t)| t.log2()).collect::<Vec<f64>>(),
+            (20..=35).map(f64::from).collect::<Vec<f64>>()
+        );
+    }
+
+    #[test]
+    fn one_chain_at_uneven_times_has_an_exponent_without_an_interval() {
+        let times: Vec<i64> = (0..=30).map(|k| k * k).collect();
+        let run =
+            run_tables(&Fit, json!({"positions": ["x"]}), &[("table", rooted(1, &times), &[])]).unwrap();
+        let exponents = run.table("exponents");
+        assert!((exponents.f64s("exponent").unwrap()[0] - 1.0).abs() < 1e-9);
+        assert!(exponents.f64s("low").unwrap()[0].is_nan());
+    }
+
+    #[test]
+    fn where_there_is_no_single_exponent_none_is_given() {
+        // Displacement t + t² / 50: the local slope goes from 1 to 2.
+        let whole = table(4, 1000);
+        let mut frame = Frame::new();
+        for name in ["chain", "step"] {
+            frame.push_column_of(&whole, name).unwrap();
+        }
+        let moved = |t: &f64| t + t * t / 50.0;
+        frame.push_f64s("displacement", whole.f64s("step").unwrap().iter().map(moved).collect()).unwrap();
+        let said = |with| {
+            let run = run_tables(&Fit, with, &[("table", frame.clone(), &[])]).unwrap();
+            let of = |name: &str| run.table("exponents").f64s(name).unwrap()[0];
+            let why = run.table("exponents").strings("why").unwrap()[0].clone();
+            ([of("exponent"), of("low"), of("slope")], why)
+        };
+        let ([exponent, low, slope], why) = said(json!({}));
+        assert!(exponent.is_nan() && low.is_nan() && slope > 1.0 && slope < 2.0);
+        assert!(why.starts_with("the local slope changes by "), "{why}");
+        let ([exponent, _, slope], why) = said(json!({"from": 900}));
+        assert!(exponent == slope && why.is_empty(), "{exponent} {slope} {why}");
+    }
+
+    #[test]
+    fn a_window_beyond_time_averages_leaves_the_ensemble() {
+        let with = json!({"positions": ["x"], "from": 200});
+        let run = run_tables(&Fit, with, &[("table", table(16, 400), &[])]).unwrap();
+        assert_eq!(run.table("exponents").strings("estimator").unwrap(), ["ensemble", "spread"]);
+    }
+
+    #[test]
+    fn a_given_curve_is_among_the_models() {
+        // Chains whose displacement is 2, 2.2, … times that of the curve.
+        let bend = |t: f64| t / (1.0 + t / 40.0);
+        let times: Vec<i64> = (0..=9).map(|k| 1 << k).collect();
+        let chains = rooted(8, &times);
+        let mut frame = Frame::new();
+        for name in ["chain", "step"] {
+            frame.push_column_of(&chains, name).unwrap();
+        }
+        let rows = chains.f64s("step").unwrap().into_iter().zip(chains.i64s("chain").unwrap());
+        let moved = rows.map(|(t, c)| (2.0 + 0.2 * c as f64) * bend(t)).collect();
+        frame.push_f64s("displacement", moved).unwrap();
+        let curve = |times: &[i64]| {
+            let mut given = Frame::new();
+            given.push_i64s("step", times.to_vec()).unwrap();
+            given.push_f64s("exact", times.iter().map(|t| bend(*t as f64)).collect()).unwrap();
+            run_tables(&Fit, json!({}), &[("table", frame.clone(), &[]), ("given", given, &[])])
+        };
+        let models = curve(&times).unwrap().table("models");
+        assert_eq!(models.strings("model").unwrap()[0], "given");
+        assert!((models.f64s("scale").unwrap()[0] - 2.7).abs() < 1e-6);
+        let short = curve(&times[..5]).map(|_| ()).unwrap_err();
+        assert!(short.contains("the given curve does not reach time"), "{short}");
     }
 
     #[test]

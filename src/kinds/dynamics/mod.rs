@@ -5,6 +5,8 @@ mod batches;
 #[cfg(feature = "models")]
 mod curvature;
 pub mod fit;
+mod fit_tables;
+mod given;
 #[cfg(feature = "models")]
 pub mod hessian;
 #[cfg(feature = "models")]

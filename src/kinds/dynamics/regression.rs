@@ -232,7 +232,7 @@ impl Params {
 impl Kind for Regression {
     type Params = Params;
     const NAME: &'static str = "dynamics.regression";
-    const REVISION: u32 = 2;
+    const REVISION: u32 = 3;
     const ABOUT: &'static str = "Ensembles of SGD on linear regression beside the exact theory.\n\n\
         L(θ) = 1/(2N) Σ (x·θ − y)² + λ/2 |θ|²; the update is torch's SGD. Each chain draws its own batches. The theory \
         is exact in discrete time with the true noise of batches, which depends on the state; beside it stands the \

@@ -83,12 +83,7 @@ impl Study<'_> {
         let mut state = self.theory.at_rest(start);
         let origin = state.mean.0.clone();
         if n * d * d * self.params.steps as f64 > MOST_OPERATIONS {
-            let noise = self.problem.noise_at_minimum();
-            let f = self.theory.factor();
-            let at = |t: &u64| {
-                let each = self.theory.modes().iter().enumerate();
-                each.map(|(l, mode)| mode.displacement_from_rest(*t, f * noise[(l, l)])).sum()
-            };
+            let at = |t: &u64| self.theory.displacement_additive(&origin, *t);
             return (times.iter().map(at).collect(), "additive");
         }
         let (mut step, mut exact) = (0, Vec::with_capacity(times.len()));

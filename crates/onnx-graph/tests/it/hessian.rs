@@ -352,13 +352,15 @@ impl Golden {
     }
 }
 
-/// Every net of the golden file, by its key.
+/// Every net of the golden files, by its key.
 fn each_golden(check: impl Fn(&str, Golden, &dyn Fn(&str) -> Vec<f64>)) {
-    let arrays = crate::npz::read("dynamics/hessian.npz");
-    let keys: Vec<&str> = arrays.keys().filter_map(|k| k.strip_suffix("_hvp_v")).collect();
-    assert!(!keys.is_empty());
-    for key in keys {
-        check(key, Golden::read(key, &arrays), &|part| arrays[&format!("{key}_{part}")].data.clone());
+    for file in crate::npz::files("dynamics", "hessian", ".npz") {
+        let arrays = crate::npz::read(&file);
+        let keys: Vec<&str> = arrays.keys().filter_map(|k| k.strip_suffix("_hvp_v")).collect();
+        assert!(!keys.is_empty(), "{file} holds no net");
+        for key in keys {
+            check(key, Golden::read(key, &arrays), &|part| arrays[&format!("{key}_{part}")].data.clone());
+        }
     }
 }
 

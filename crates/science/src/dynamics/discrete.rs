@@ -217,6 +217,16 @@ impl<'a> Theory<'a> {
         trace + drift
     }
 
+    /// E|θ_t − θ₀|² from rest at `start` (eigenbasis, from the minimum) with the noise of the minimum, C₀, everywhere:
+    /// Σ (m_l(t) − m_l(0))² + D_l(t), the way of the mean and the spread. It costs d steps of one number each.
+    pub fn displacement_additive(&self, start: &[f64], steps: u64) -> f64 {
+        let along = |(l, a): (usize, &f64)| {
+            let moved = power(&self.steps[l], steps)[0][0] * a - a;
+            moved * moved + self.modes[l].displacement_from_rest(steps, self.factor * self.noise[(l, l)])
+        };
+        start.iter().enumerate().map(along).sum()
+    }
+
     /// E|θ_(k+1) − θ_k|²: η² tr M_uu.
     pub fn local_displacement(&self, moments: &Moments) -> f64 {
         self.sgd.learning_rate.powi(2) * moments.traces().1

@@ -44,14 +44,19 @@ fn matrix(a: &Array) -> Mat<f64> {
     Mat::from_fn(a.shape[0], a.shape[1], |i, j| a.data[i * a.shape[1] + j])
 }
 
-/// Fails unless all values agree to `tolerance` of the largest.
+/// Fails unless all values agree to `tolerance` of the largest, and prints the largest error as a share of it.
 fn close(made: &[f64], wanted: &[f64], tolerance: f64, label: &str) {
     assert_eq!(made.len(), wanted.len(), "{label}");
     let top = wanted.iter().filter(|v| v.is_finite()).fold(f64::MIN_POSITIVE, |m, v| m.max(v.abs()));
+    let mut worst = 0.0_f64;
     for (i, (a, b)) in made.iter().zip(wanted).enumerate() {
-        let same = a.is_nan() && b.is_nan();
-        assert!(same || (a - b).abs() <= tolerance * top, "{label}: {a} against {b} at {i}");
+        if a.is_nan() && b.is_nan() {
+            continue;
+        }
+        worst = worst.max((a - b).abs() / top);
+        assert!((a - b).abs() <= tolerance * top, "{label}: {a} against {b} at {i}");
     }
+    println!("{label}: largest error {worst:.1e}");
 }
 
 fn flat(m: &Mat<f64>) -> Vec<f64> {
@@ -190,44 +195,76 @@ fn golden_replay_of_given_batches() {
 }
 
 #[test]
-fn ensembles_agree_with_the_exact_moments() {
-    let mut checked = 0;
-    for case in all().into_iter().filter(|c| c.problem.features() <= 5) {
-        let theory = case.theory();
-        let exact = theory.stationary().unwrap();
-        let modes: Vec<usize> = (0..case.problem.features()).collect();
-        // Long after the slowest mode forgot the start; then far enough apart to count as independent.
-        let memory = (-1.0 / theory.spectral_radius().ln()).ceil() as u64;
-        if memory > 3000 {
-            continue;
+fn additive_displacement_has_the_drift_of_the_mean() {
+    for case in all() {
+        // All rows in each batch: no noise, so that both forms are the way of the mean alone.
+        let sgd = Sgd { batch_size: case.problem.rows(), ..case.sgd };
+        let theory = Theory::new(&case.problem, &sgd, Sampler::Subset).unwrap();
+        let mut state = theory.at_rest(&vec![0.0; case.problem.features()]);
+        let origin = state.mean.0.clone();
+        let (mut exact, mut additive) = (Vec::new(), Vec::new());
+        for step in 1..=60 {
+            theory.advance(&mut state);
+            exact.push(Theory::displacement_of(&state, &origin));
+            additive.push(theory.displacement_additive(&origin, step));
         }
-        let record: Vec<u64> = (0..40).map(|k| memory * (12 + 4 * k)).collect();
-        let ensemble = Ensemble {
-            problem: &case.problem,
-            sgd: case.sgd,
-            sampler: case.sampler,
-            start: &case.problem.minimum(),
-            chains: 48,
-            record: &record,
-            from_first_record: false,
-            modes: &modes,
-            seed: 11,
-        };
-        let chains = simulate(&ensemble, &|| Ok(())).unwrap();
-        // One mean per chain: these are independent.
-        let square = |values: &[f64]| values.iter().map(|v| v * v).sum::<f64>();
-        let means: Vec<f64> = chains
-            .iter()
-            .map(|c| c.iter().map(|r| square(&r.positions)).sum::<f64>() / c.len() as f64)
-            .collect();
-        let n = means.len() as f64;
-        let mean = means.iter().sum::<f64>() / n;
-        let error = (means.iter().map(|m| (m - mean).powi(2)).sum::<f64>() / (n - 1.0) / n).sqrt();
-        let (trace, _) = exact.traces();
-        assert!((mean - trace).abs() <= 4.0 * error, "{}: {mean} ± {error} against {trace}", case.name);
-        checked += 1;
+        close(&additive, &exact, 1e-10, &case.name);
     }
-    assert!(checked >= 4, "{checked}");
+}
+
+/// tr E[a aᵀ] of 50 chains at the times `record`: its mean, and the standard error over chains, which are independent.
+fn simulated_trace(case: &Case, record: &[u64]) -> (f64, f64) {
+    let modes: Vec<usize> = (0..case.problem.features()).collect();
+    let ensemble = Ensemble {
+        problem: &case.problem,
+        sgd: case.sgd,
+        sampler: case.sampler,
+        start: &case.problem.minimum(),
+        chains: 50,
+        record,
+        from_first_record: false,
+        modes: &modes,
+        seed: 11,
+    };
+    let chains = simulate(&ensemble, &|| Ok(())).unwrap();
+    let square = |values: &[f64]| values.iter().map(|v| v * v).sum::<f64>();
+    let means: Vec<f64> =
+        chains.iter().map(|c| c.iter().map(|r| square(&r.positions)).sum::<f64>() / c.len() as f64).collect();
+    let n = means.len() as f64;
+    let mean = means.iter().sum::<f64>() / n;
+    (mean, (means.iter().map(|m| (m - mean).powi(2)).sum::<f64>() / (n - 1.0) / n).sqrt())
+}
+
+/// Steps after which the slowest mode has forgotten all but 1/e of where it was.
+fn memory(case: &Case) -> u64 {
+    (-1.0 / case.theory().spectral_radius().ln()).ceil() as u64
+}
+
+#[test]
+fn golden_ensembles_agree_with_the_exact_moments() {
+    for case in all() {
+        // Long after the slowest mode forgot the start; then far enough apart to count as independent.
+        let memory = memory(&case);
+        let record: Vec<u64> = (0..40).map(|k| memory * (12 + 4 * k)).collect();
+        let (mean, error) = simulated_trace(&case, &record);
+        let (trace, _) = case.theory().stationary().unwrap().traces();
+        println!("{}: trace {:.4} of the exact one ± {:.4}", case.name, mean / trace, error / trace);
+        assert!((mean - trace).abs() <= 4.0 * error, "{}: {mean} ± {error} against {trace}", case.name);
+    }
+}
+
+#[test]
+fn golden_ensembles_of_a_million_steps_are_within_two_percent() {
+    for case in all() {
+        // 50 chains of 20,000 steps after the start is forgotten, looked at four times a memory.
+        let memory = memory(&case);
+        let every = (memory / 4).max(1);
+        let record: Vec<u64> = (1..=20_000 / every).map(|k| memory * 12 + every * k).collect();
+        let (mean, error) = simulated_trace(&case, &record);
+        let (trace, _) = case.theory().stationary().unwrap().traces();
+        println!("{}: trace {:.4} of the exact one ± {:.4}", case.name, mean / trace, error / trace);
+        assert!((mean / trace - 1.0).abs() < 0.02, "{}: {mean} ± {error} against {trace}", case.name);
+    }
 }
 
 #[test]

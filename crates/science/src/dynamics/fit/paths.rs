@@ -77,6 +77,26 @@ impl Paths {
         self.chains.iter().flat_map(|c| (0..self.dims).map(move |d| series(c, d))).collect()
     }
 
+    /// About `count` records whose times since the first one lie in `from..=to`: the nearest to times evenly spaced in
+    /// logarithm, without repeats, however the records themselves are spaced; all of them if they are no more.
+    pub fn log_records(&self, from: f64, to: f64, count: usize) -> Vec<usize> {
+        let time = |record: usize| self.times[record] - self.times[0];
+        let inside: Vec<usize> = (1..=self.steps()).filter(|r| (from..=to).contains(&time(*r))).collect();
+        let Some((first, last)) = inside.first().zip(inside.last()).filter(|_| inside.len() > count) else {
+            return inside;
+        };
+        let (start, end) = (time(*first).ln(), time(*last).ln());
+        let share = |k: usize| k as f64 / count.saturating_sub(1).max(1) as f64;
+        let nearest = |t: f64| {
+            let off = |record: usize| (time(record) - t).abs();
+            inside.iter().copied().min_by(|a, b| off(*a).total_cmp(&off(*b)))
+        };
+        let mut records: Vec<usize> =
+            (0..count).filter_map(|k| nearest((start + (end - start) * share(k)).exp())).collect();
+        records.dedup();
+        records
+    }
+
     /// Squared distance from the first record, at these records.
     pub fn from_start(&self, records: &[usize]) -> Curves {
         let records: Vec<usize> =
@@ -152,8 +172,12 @@ impl Paths {
     /// Each chain cut into `blocks` pieces of the same length that share no increment: for one chain's interval.
     ///
     /// # Errors
-    /// If a piece would hold fewer than two records.
+    /// If the times are not evenly spaced, for then pieces have different times, or a piece would hold fewer than two
+    /// records.
     pub fn blocks(&self, blocks: usize) -> Result<Self> {
+        if self.spacing().is_none() {
+            return Err(Error::new("blocks of a chain need evenly spaced times"));
+        }
         let length = self.steps() / blocks.max(1);
         if length < 2 {
             return Err(Error::new(format!("{} steps do not give {blocks} blocks", self.steps())));
@@ -219,9 +243,18 @@ impl Curves {
 
 /// About `count` whole numbers from 1 to `last`, evenly spaced in logarithm, without repeats.
 pub fn log_lags(last: usize, count: usize) -> Vec<usize> {
-    let end = (last.max(1) as f64).ln();
-    let at =
-        |k: usize| (end * k as f64 / count.saturating_sub(1).max(1) as f64).exp().round_ties_even() as usize;
+    log_between(1, last.max(1), count)
+}
+
+/// About `count` whole numbers from `first` (at least 1) to `last`, evenly spaced in logarithm, without repeats; none
+/// if `last` is below `first`.
+pub fn log_between(first: usize, last: usize, count: usize) -> Vec<usize> {
+    if first == 0 || last < first {
+        return Vec::new();
+    }
+    let (start, end) = ((first as f64).ln(), (last as f64).ln());
+    let share = |k: usize| k as f64 / count.saturating_sub(1).max(1) as f64;
+    let at = |k: usize| (start + (end - start) * share(k)).exp().round_ties_even() as usize;
     let mut lags: Vec<usize> = (0..count).map(at).collect();
     lags.dedup();
     lags

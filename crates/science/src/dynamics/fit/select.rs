@@ -33,6 +33,12 @@ pub fn lags_for(chains: usize) -> usize {
     if chains == 1 { usize::MAX } else { (chains / 4).clamp(6, 10) }
 }
 
+/// The longest lag, in records, of time averages over `steps` from which a model is chosen: a quarter of the path, where
+/// saturation and crossovers show. Exponents are taken from a tenth, where averages are sharp.
+pub fn longest_lag(steps: usize) -> usize {
+    steps / 4
+}
+
 /// Fits all `models` and ranks them, the best first.
 ///
 /// With more chains than lags + 2 the residuals are weighted with the inverse of their covariance over chains, and
