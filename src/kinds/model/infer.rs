@@ -7,6 +7,7 @@ use onnx_graph::shape::{Info, infer};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::pool::Pool;
 use super::train::row_shape;
 use super::{argmax, facts};
 use crate::kinds::artefacts::runtime;
@@ -14,7 +15,7 @@ use crate::kinds::chunks::{RowWise, row_digests};
 use crate::model::{Session, Values};
 use crate::stage::{
     Column, Complaint, Dim, Facts, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads,
-    TableFacts,
+    TableFacts, TensorFacts,
 };
 use crate::table::{Frame, Stream, Tensor};
 
@@ -31,6 +32,10 @@ pub struct Params {
     /// Inner tensors to keep beside the outputs, by their names in the graph.
     #[serde(default)]
     pub tensors: Vec<String>,
+    /// Outputs and inner tensors of which each channel is kept as one number: `{ conv3: mean }`, or `max`, over
+    /// all axes behind the channels, which are the first axis of a row.
+    #[serde(default)]
+    pub pool: BTreeMap<String, Pool>,
     /// Columns of the table to carry over, such as the label.
     #[serde(default)]
     pub keep: Vec<String>,
@@ -42,6 +47,28 @@ impl Params {
         let input = facts::input_column(table, self.input.as_deref(), "input")?;
         Ok((input, facts::kept(table, &self.keep)?))
     }
+
+    /// Refuses to pool what is not kept, or what is known to have nothing behind its channels.
+    fn check_pool(&self, outputs: &[TensorFacts]) -> Result<(), Complaint> {
+        for name in self.pool.keys() {
+            let at = format!("pool.{name}");
+            let output = outputs.iter().find(|o| o.name == *name);
+            if output.is_none() && !self.tensors.contains(name) {
+                let known = outputs.iter().map(|o| &o.name).chain(&self.tensors).map(String::as_str);
+                let text = format!("`{name}` is neither an output of the model nor named under `tensors`");
+                return Err(Complaint::param(at, text).hint(crate::spec::suggest::hint(name, known)));
+            }
+            if output.is_some_and(|o| matches!(o.shape.len(), 1 | 2)) {
+                return Err(Complaint::param(at, flat(name)));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Why a tensor cannot be pooled.
+fn flat(name: &str) -> String {
+    format!("`{name}` has nothing behind its channels: there is nothing to pool")
 }
 
 impl Kind for Infer {
@@ -53,14 +80,14 @@ impl Kind for Infer {
     const ABOUT: &'static str = "Outputs and inner tensors of a model on every row of a table.\n\n\
         The result has the row's `id`, the columns named under `keep`, a tensor column for each output \
         and inner tensor, and, where the first output is [N, classes], its largest entry as \
-        `prediction`.\n\n\
+        `prediction`. Under `pool`, a map of shape [channels, height, width] becomes [channels].\n\n\
         Rows are worked on in chunks that are kept: when the table gets new rows, wherever they stand, \
         only the chunks around them run, and a run that was killed goes on.";
     const EXAMPLE: &'static str = "\
 answers:
   uses: model.infer
   in: { model: train.model, data: split.test }
-  with: { input: image, keep: [label] }
+  with: { input: image, keep: [label], tensors: [features.3], pool: { features.3: mean } }
 ";
 
     fn ports(_params: Option<&Params>) -> Ports {
@@ -87,14 +114,19 @@ answers:
         if let Some(model_input) = model_input {
             facts::check_shape(table, &input, model_input)?;
         }
-        let Some(model) = context.input("model").model().filter(|_| params.tensors.is_empty()) else {
+        let Some(model) = context.input("model").model() else { return Ok(Outputs::new()) };
+        params.check_pool(&model.outputs)?;
+        if !params.tensors.is_empty() {
             return Ok(Outputs::new());
-        };
+        }
         let mut columns: Vec<Column> =
             kept.iter().filter_map(|n| table.column(n)).map(|c| c.without_digest()).collect();
         for output in &model.outputs {
             let size = |d: &Dim| if let Dim::Size(s) = d { Some(*s as usize) } else { None };
-            let Some(shape) = output.shape.iter().skip(1).map(size).collect::<Option<Vec<usize>>>() else {
+            // Pooled, a row has as many values as channels, however large its map.
+            let axes = if params.pool.contains_key(&output.name) { 1 } else { output.shape.len() };
+            let shape = output.shape.iter().skip(1).take(axes).map(size);
+            let Some(shape) = shape.collect::<Option<Vec<usize>>>() else {
                 return Ok(Outputs::new());
             };
             columns.push(Column::new(&output.name, format!("tensor({})", output.dtype)).with_shape(shape));
@@ -108,6 +140,10 @@ answers:
     fn run(params: &Params, io: &mut Io) -> Result<(), Failure> {
         let mut model = facts::read(io.input("model")?)?;
         let first = model.outputs().into_iter().next().map(|(name, _)| name).unwrap_or_default();
+        params.check_pool(&facts::of(&model).outputs).map_err(|c| {
+            let failure = Failure::new(c.message);
+            c.hint.into_iter().fold(failure, Failure::hint)
+        })?;
         expose(&mut model, &params.tensors)?;
         let bound = io.input("data")?;
         let schema = bound.facts.table().cloned().unwrap_or_default();
@@ -127,7 +163,7 @@ answers:
             |rows, _| Ok(row_digests(&rows.tensor_f32(&input)?)),
             |rows, _| {
                 let values = rows.tensor_f32(&input)?.values;
-                answers(&first, forward(&mut session, &shape, values)?)
+                answers(&first, &params.pool, forward(&mut session, &shape, values)?)
             },
             |rows, made, _| {
                 let mut result = Frame::new();
@@ -148,8 +184,8 @@ answers:
     }
 }
 
-/// Outputs as columns; the largest entry of the `first` as `prediction` where it is a vector.
-fn answers(first: &str, outputs: Vec<Output>) -> Result<Frame, Failure> {
+/// Outputs as columns, pooled if asked; the largest entry of the `first` as `prediction` where it is a vector.
+fn answers(first: &str, pool: &BTreeMap<String, Pool>, outputs: Vec<Output>) -> Result<Frame, Failure> {
     let mut result = Frame::new();
     let mut prediction = None;
     for (name, (dims, values)) in outputs {
@@ -158,7 +194,12 @@ fn answers(first: &str, outputs: Vec<Output>) -> Result<Frame, Failure> {
             prediction =
                 Some(values.chunks_exact(row[0].max(1)).map(|r| argmax(r) as i64).collect::<Vec<i64>>());
         }
-        result.push_tensor_f32(&name, Tensor { row_shape: row, values })?;
+        let tensor = Tensor { row_shape: row, values };
+        let tensor = match pool.get(&name) {
+            Some(pool) => pool.apply(&tensor).ok_or_else(|| Failure::new(flat(&name)))?,
+            None => tensor,
+        };
+        result.push_tensor_f32(&name, tensor)?;
     }
     if let Some(prediction) = prediction {
         result.push_i64s("prediction", prediction)?;

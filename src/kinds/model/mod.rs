@@ -9,6 +9,8 @@ pub mod facts;
 pub mod head;
 #[cfg(feature = "models")]
 pub mod infer;
+#[cfg(feature = "models")]
+mod pool;
 mod scores;
 #[cfg(feature = "models")]
 pub mod train;

@@ -6,8 +6,9 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
+use crate::linalg::Mat;
 
-use super::compare::{Measure, among};
+use super::compare::{Measure, among, check_variances, compare_with_variances};
 use super::{conditions, pairs, stats, tests};
 
 /// What one bootstrap sample is made of.
@@ -63,7 +64,8 @@ pub fn permutation(count: usize, seed: u64, number: u64) -> Vec<usize> {
 
 /// Mean similarity over subjects of every model in every draw (draws × models).
 ///
-/// A draw has as many stimuli as the RDMs. Pairs of a stimulus with its own copy are left out. `None` stands for a draw in which the measure is
+/// A draw has as many stimuli as the RDMs. Pairs of a stimulus with its own copy are left out, but for Bures, whose
+/// kernels are of points: a copy is a point at no distance. `None` stands for a draw in which the measure is
 /// undefined, such as one with a single distinct stimulus.
 ///
 /// # Errors
@@ -73,6 +75,40 @@ pub fn scores(
     models: &[&[f64]],
     subjects: &[&[f64]],
     draws: &[Draw],
+) -> Result<Vec<Option<Vec<f64>>>> {
+    let n = conditions(subjects.first().map_or(0, |s| s.len()))?;
+    let whole = measure == Measure::Bures;
+    each(models, subjects, draws, whole, |_, models, subjects, kept| {
+        among(measure, models, subjects, n, (!whole).then_some(kept)).ok()
+    })
+}
+
+/// The same for a whitened measure where every condition has a noise variance of its own
+/// ([`compare_with_variances`]). Its kernels are of points too: a copy is a point at no distance.
+///
+/// # Errors
+/// As [`scores`] and [`compare_with_variances`].
+pub fn scores_with_variances(
+    measure: Measure,
+    models: &[&[f64]],
+    subjects: &[&[f64]],
+    variances: &[f64],
+    draws: &[Draw],
+) -> Result<Vec<Option<Vec<f64>>>> {
+    check_variances(measure, conditions(subjects.first().map_or(0, |s| s.len()))?, variances)?;
+    each(models, subjects, draws, true, |draw, models, subjects, _| {
+        let own: Vec<f64> = draw.stimuli.iter().map(|s| variances[*s]).collect();
+        compare_with_variances(measure, models, subjects, &own).ok()
+    })
+}
+
+/// What `compare` says of the drawn models and subjects, over the pairs that the draw keeps: all if `whole`.
+fn each(
+    models: &[&[f64]],
+    subjects: &[&[f64]],
+    draws: &[Draw],
+    whole: bool,
+    compare: impl Fn(&Draw, &[Vec<f64>], &[Vec<f64>], &[(usize, usize)]) -> Option<Mat<f64>> + Sync,
 ) -> Result<Vec<Option<Vec<f64>>>> {
     let count = subjects.first().map_or(0, |s| s.len());
     let n = conditions(count)?;
@@ -91,26 +127,22 @@ pub fn scores(
             )));
         }
     }
-    if measure == Measure::Bures {
-        return Err(Error::new("`bures` needs whole RDMs, a bootstrap sample leaves pairs out"));
-    }
     let one = |draw: &Draw| {
-        let kept: Vec<(usize, usize)> =
-            pairs(n).filter(|(i, j)| draw.stimuli[*i] != draw.stimuli[*j]).collect();
-        let place = |(i, j): &(usize, usize)| {
+        let copies = |(i, j): &(usize, usize)| draw.stimuli[*i] == draw.stimuli[*j];
+        let kept: Vec<(usize, usize)> = pairs(n).filter(|pair| whole || !copies(pair)).collect();
+        let value = |r: &[f64], (i, j): &(usize, usize)| {
             let (a, b) = (draw.stimuli[*i], draw.stimuli[*j]);
             let (a, b) = (a.min(b), a.max(b));
-            a * n - a * (a + 1) / 2 + (b - a - 1)
+            if a == b { 0.0 } else { r[a * n - a * (a + 1) / 2 + (b - a - 1)] }
         };
-        let places: Vec<usize> = kept.iter().map(place).collect();
-        let cut = |r: &[f64]| -> Vec<f64> { places.iter().map(|k| r[*k]).collect() };
+        let cut = |r: &[f64]| -> Vec<f64> { kept.iter().map(|pair| value(r, pair)).collect() };
         let models: Vec<Vec<f64>> = models.iter().map(|r| cut(r)).collect();
         // A subject that was drawn twice counts twice but is compared once.
         let mut times = vec![0.0; subjects.len()];
         draw.subjects.iter().for_each(|s| times[*s] += 1.0);
         let drawn: Vec<usize> = (0..subjects.len()).filter(|s| times[*s] > 0.0).collect();
         let own: Vec<Vec<f64>> = drawn.iter().map(|s| cut(subjects[*s])).collect();
-        let similarity = among(measure, &models, &own, n, Some(&kept)).ok()?;
+        let similarity = compare(draw, &models, &own, &kept)?;
         let mean = |model: usize| {
             let sum: f64 = drawn.iter().enumerate().map(|(j, s)| similarity[(model, j)] * times[*s]).sum();
             sum / draw.subjects.len() as f64

@@ -83,21 +83,21 @@ pub(super) fn among<R: AsRef<[f64]> + Sync>(
         }
         Measure::TauA | Measure::TauB => kendall(measure, a, b),
         Measure::WhitenedCosine | Measure::WhitenedCorrelation => {
-            let prepare = |all: &[R]| -> Result<Vec<[Vec<f64>; 2]>> {
-                let one = |(i, x): (usize, &R)| white(x.as_ref(), n, kept, measure, i);
+            let prepare = |all: &[R], first: usize| -> Result<Vec<[Vec<f64>; 2]>> {
+                let one = |(i, x): (usize, &R)| white(x.as_ref(), n, kept, measure, first + i);
                 all.iter().enumerate().map(one).collect()
             };
-            let (a, b) = (prepare(a)?, prepare(b)?);
+            let (a, b) = (prepare(a, 0)?, prepare(b, a.len())?);
             let left: Vec<&[f64]> = a.iter().map(|[solved, _]| solved.as_slice()).collect();
             let right: Vec<&[f64]> = b.iter().map(|[_, unit]| unit.as_slice()).collect();
             Ok(Inner::new(&left, &right, false).dots)
         }
         Measure::Bures if kept.is_some() => Err(Error::new("`bures` needs all pairs of its conditions")),
         Measure::Bures => {
-            let roots = |all: &[R]| -> Result<Vec<Mat<f64>>> {
-                all.iter().enumerate().map(|(i, x)| root(x.as_ref(), n, i)).collect()
+            let roots = |all: &[R], first: usize| -> Result<Vec<Mat<f64>>> {
+                all.iter().enumerate().map(|(i, x)| root(x.as_ref(), n, first + i)).collect()
             };
-            let (a, b) = (roots(a)?, roots(b)?);
+            let (a, b) = (roots(a, 0)?, roots(b, a.len())?);
             let mut out = Mat::zeros(a.len(), b.len());
             for (i, x) in a.iter().enumerate() {
                 for (j, y) in b.iter().enumerate() {
@@ -122,24 +122,41 @@ pub fn compare_with_variances<R: AsRef<[f64]> + Sync>(
     variances: &[f64],
 ) -> Result<Mat<f64>> {
     let n = check(a, b)?;
+    check_variances(measure, n, variances)?;
+    let prepare = |all: &[R], first: usize| -> Result<Vec<Vec<f64>>> {
+        let one = |(i, x): (usize, &R)| {
+            let moved =
+                varying(measure, x.as_ref()).map_err(|why| undefined(first + i, why, measure.name()))?;
+            Ok(whiten::by_variance(&moved, n, variances))
+        };
+        all.iter().enumerate().map(one).collect()
+    };
+    Inner::new(&prepare(a, 0)?, &prepare(b, a.len())?, false).cosine()
+}
+
+/// A whitened measure of `n` conditions has as many noise variances.
+///
+/// # Errors
+/// If `measure` is not a whitened one or a variance is missing or not positive.
+pub(super) fn check_variances(measure: Measure, n: usize, variances: &[f64]) -> Result<()> {
+    if !matches!(measure, Measure::WhitenedCosine | Measure::WhitenedCorrelation) {
+        return Err(Error::new(format!("`{}` is not a whitened measure", measure.name())));
+    }
     if variances.len() != n || variances.iter().any(|v| !(*v > 0.0 && v.is_finite())) {
         return Err(Error::new(format!("whitening needs {n} positive variances, one a condition")));
     }
-    let center = match measure {
-        Measure::WhitenedCosine => false,
-        Measure::WhitenedCorrelation => true,
-        other => return Err(Error::new(format!("`{}` is not a whitened measure", other.name()))),
-    };
-    let prepare = |all: &[R]| -> Vec<Vec<f64>> {
-        let shift = |x: &[f64]| if center { stats::mean(x) } else { 0.0 };
-        let one = |x: &R| {
-            let by = shift(x.as_ref());
-            let moved: Vec<f64> = x.as_ref().iter().map(|v| v - by).collect();
-            whiten::by_variance(&moved, n, variances)
-        };
-        all.iter().map(one).collect()
-    };
-    Inner::new(&prepare(a), &prepare(b), false).cosine()
+    Ok(())
+}
+
+/// An RDM without what a whitened measure ignores, or why nothing is left of it.
+pub(super) fn varying(measure: Measure, x: &[f64]) -> std::result::Result<Vec<f64>, &'static str> {
+    let center = if measure == Measure::WhitenedCorrelation { stats::mean(x) } else { 0.0 };
+    let moved: Vec<f64> = x.iter().map(|v| v - center).collect();
+    match stats::varies(moved.iter().map(|v| v * v).sum(), center, x.len()) {
+        true => Ok(moved),
+        false if center == 0.0 => Err("is zero"),
+        false => Err("is constant"),
+    }
 }
 
 /// All RDMs have the same number of conditions, and only finite values.

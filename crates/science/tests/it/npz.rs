@@ -31,15 +31,30 @@ impl Array {
     }
 }
 
+/// The folder of the repository.
+fn repository() -> String {
+    // This is a crate of the workspace, or its root.
+    let here = env!("CARGO_MANIFEST_DIR");
+    if here.contains("/crates/") { format!("{here}/../..") } else { here.to_owned() }
+}
+
 /// The folder of golden cases: `SULCUS_GOLDEN` or the repository's own.
 pub fn root() -> String {
-    let own = || {
-        // A crate of the workspace, or its root.
-        let here = env!("CARGO_MANIFEST_DIR");
-        let root = if here.contains("/crates/") { format!("{here}/../..") } else { here.to_owned() };
-        format!("{root}/tests/golden")
-    };
-    std::env::var("SULCUS_GOLDEN").unwrap_or_else(|_| own())
+    std::env::var("SULCUS_GOLDEN").unwrap_or_else(|_| format!("{}/tests/golden", repository()))
+}
+
+/// The RDMs of 92 images (Kriegeskorte et al. 2008), which are not ours to ship: from the folder that
+/// `SULCUS_IMAGES92` names, else from `shared/realdata/images92` beside the repository. `None`, said aloud, where
+/// there is no copy.
+pub fn images92() -> Option<BTreeMap<String, Array>> {
+    let beside = || format!("{}/../shared/realdata/images92", repository());
+    let folder = std::env::var("SULCUS_IMAGES92").unwrap_or_else(|_| beside());
+    let path = format!("{folder}/images92_rdms.npz");
+    if !std::path::Path::new(&path).exists() {
+        eprintln!("skipped: there is no {path}; SULCUS_IMAGES92 can name another folder");
+        return None;
+    }
+    Some(read_file(&path))
 }
 
 /// The archives `<line>/<kind>_*.npz` of the golden cases, sorted; at least one.

@@ -2,6 +2,7 @@
 //! judged on stimuli that were held out.
 
 pub mod banded;
+pub mod curve;
 pub mod folds;
 pub mod nested;
 pub mod pls;

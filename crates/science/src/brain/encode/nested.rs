@@ -28,6 +28,20 @@ pub fn nested<T: Real>(
     inner: usize,
     alphas: &[f64],
 ) -> Result<Nested<T>> {
+    nested_while(ridge, outer, inner, alphas, &|| Ok(()))
+}
+
+/// [`nested`] that asks `go_on` before each outer fold.
+///
+/// # Errors
+/// As [`nested`]; that of `go_on`.
+pub fn nested_while<T: Real>(
+    ridge: &Ridge<'_, T>,
+    outer: &[Vec<usize>],
+    inner: usize,
+    alphas: &[f64],
+    go_on: &dyn Fn() -> Result<()>,
+) -> Result<Nested<T>> {
     let mut rows: Vec<usize> = outer.concat();
     rows.sort_unstable();
     if let Some(twice) = rows.windows(2).find(|w| w[0] == w[1]) {
@@ -43,6 +57,7 @@ pub fn nested<T: Real>(
         inner: Mat::zeros(outer.len(), targets),
     };
     for (fold, held) in outer.iter().enumerate() {
+        go_on()?;
         let context = |e: Error| Error::new(format!("outer fold {fold}: {e}"));
         let train = without(&rows, held);
         let scores = ridge.cross_validate(&train, &contiguous(&train, inner)?, alphas).map_err(context)?;

@@ -1,8 +1,8 @@
 //! Noise ceilings, bootstrap and tests.
 
 use science::brain::bootstrap::{self, Draw, Factor};
-use science::brain::ceiling::noise_ceiling;
-use science::brain::compare::{Measure, compare};
+use science::brain::ceiling::{noise_ceiling, noise_ceiling_with_variances};
+use science::brain::compare::{Measure, compare, compare_with_variances};
 use science::brain::tests::T;
 
 use super::{EXACT, agree, cases, flat, rows};
@@ -80,6 +80,56 @@ fn a_draw_of_everything_once_is_the_plain_score_for_every_measure() {
             }
         }
     }
+}
+
+/// Equal variances are none; with others a draw of everything once is the plain score, and a draw that holds copies is
+/// the score of those points.
+#[test]
+fn variances_of_conditions_go_through_bootstrap_and_ceiling() {
+    for (name, case) in cases("noise_ceiling") {
+        let (subjects, models) = (rows(&case["subject_rdms"]), rows(&case["model_rdms"]));
+        let n = science::brain::conditions(subjects[0].len()).unwrap();
+        let uneven: Vec<f64> = (0..n).map(|i| 0.5 + i as f64).collect();
+        let all = Draw { subjects: (0..subjects.len()).collect(), stimuli: (0..n).collect() };
+        for measure in [Measure::WhitenedCosine, Measure::WhitenedCorrelation] {
+            let equal = noise_ceiling_with_variances(measure, &subjects, &vec![3.0; n]).unwrap();
+            let plain = noise_ceiling(measure, &subjects).unwrap();
+            let near = |a: (f64, f64), b: (f64, f64)| (a.0 - b.0).abs() < 1e-9 && (a.1 - b.1).abs() < 1e-9;
+            assert!(near(equal.means(), plain.means()), "{name}: {equal:?} {plain:?}");
+            let other = noise_ceiling_with_variances(measure, &subjects, &uneven).unwrap();
+            assert!(!near(other.means(), plain.means()) && other.means().0 <= other.means().1);
+
+            let scores = |draw: &Draw| {
+                let draws = std::slice::from_ref(draw);
+                let found = bootstrap::scores_with_variances(measure, &models, &subjects, &uneven, draws);
+                found.unwrap()[0].clone().unwrap()
+            };
+            let plain = compare_with_variances(measure, &models, &subjects, &uneven).unwrap();
+            let mean = |m: usize| plain.row(m).iter().sum::<f64>() / subjects.len() as f64;
+            assert!(scores(&all).iter().enumerate().all(|(m, s)| (s - mean(m)).abs() < 1e-10));
+            let mut copied = all.clone();
+            copied.stimuli[1] = 0;
+            let drawn = scores(&copied);
+            assert!(drawn.iter().all(|s| s.is_finite() && s.abs() <= 1.0) && drawn != scores(&all));
+        }
+        let bad = bootstrap::scores_with_variances(Measure::Spearman, &models, &subjects, &uneven, &[all]);
+        assert!(bad.unwrap_err().to_string().contains("not a whitened measure"));
+    }
+}
+
+/// What is wrong with the second side is counted behind the first.
+#[test]
+fn an_undefined_rdm_is_numbered_over_both_sides() {
+    let (sound, zero) = ([1.0, 2.0, 1.5], [0.0; 3]);
+    for measure in [Measure::Cosine, Measure::WhitenedCosine, Measure::WhitenedCorrelation, Measure::Bures] {
+        let text = compare(measure, &[&sound, &sound], &[&sound, &zero]).unwrap_err().to_string();
+        assert!(text.starts_with("RDM 3 is "), "{measure:?}: {text}");
+    }
+    let text = compare_with_variances(Measure::WhitenedCosine, &[&sound], &[&zero], &[1.0; 3]);
+    assert!(text.unwrap_err().to_string().starts_with("RDM 1 is zero"));
+    let flat = [0.1; 3];
+    let text = compare_with_variances(Measure::WhitenedCorrelation, &[&flat], &[&sound], &[1.0; 3]);
+    assert!(text.unwrap_err().to_string().starts_with("RDM 0 is constant"));
 }
 
 #[test]

@@ -13,11 +13,7 @@ const NAMES: [&str; 8] =
 
 #[test]
 fn models_keep_their_published_order_against_human_it() {
-    let Ok(folder) = std::env::var("SULCUS_IMAGES92") else {
-        eprintln!("skipped: SULCUS_IMAGES92 names no folder with images92_rdms.npz");
-        return;
-    };
-    let data = npz::read_file(&format!("{folder}/images92_rdms.npz"));
+    let Some(data) = npz::images92() else { return };
     let sessions = &data["hIT_subject_session"];
     let pairs = sessions.shape[2];
     let subject = |s: usize| -> Vec<f64> {
