@@ -57,6 +57,8 @@ pub static KINDS: &[&dyn Stage] = &[
     #[cfg(feature = "tables")]
     &brain::cka::Cka,
     #[cfg(feature = "tables")]
+    &brain::curve::Curve,
+    #[cfg(feature = "tables")]
     &brain::effect::Effect,
     #[cfg(feature = "tables")]
     &brain::encode::Encode,

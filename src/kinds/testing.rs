@@ -58,7 +58,24 @@ pub fn run_tables(stage: &dyn Stage, with: Value, inputs: &[Input]) -> Result<Ru
     run(stage, with, &[], inputs)
 }
 
+/// The same for a step that was asked to stop before its work began.
+pub fn run_cancelled(stage: &dyn Stage, with: Value, inputs: &[Input]) -> Result<Run, String> {
+    let cancel = Cancel::default();
+    cancel.cancel();
+    run_until(stage, with, &[], inputs, cancel)
+}
+
 fn run(stage: &dyn Stage, with: Value, files: &[(&str, &[u8])], inputs: &[Input]) -> Result<Run, String> {
+    run_until(stage, with, files, inputs, Cancel::default())
+}
+
+fn run_until(
+    stage: &dyn Stage,
+    with: Value,
+    files: &[(&str, &[u8])],
+    inputs: &[Input],
+    cancel: Cancel,
+) -> Result<Run, String> {
     let hinted = |message: String, hint: Option<String>| match hint {
         Some(hint) => format!("{message} ({hint})"),
         None => message,
@@ -112,7 +129,7 @@ fn run(stage: &dyn Stage, with: Value, files: &[(&str, &[u8])], inputs: &[Input]
             .collect(),
     };
     let inferred = stage.infer(&params, &context).map_err(|c| hinted(c.message, c.hint))?;
-    let mut io = Io { inputs: bound, files: found, root, ..idle(&scratch) };
+    let mut io = Io { inputs: bound, files: found, root, cancel, ..idle(&scratch) };
     stage.run(&params, &mut io).map_err(|f| hinted(f.message, f.hint))?;
     let made = io.made;
     Ok(Run { made, inferred, _folder: folder })

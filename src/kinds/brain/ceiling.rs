@@ -151,7 +151,7 @@ ceiling:
         let column = params.apart().map_err(refused)?;
         let (ids, apart) = (frame.strings(&params.id)?, frame.strings(column)?);
         let (stimuli, kinds) = (common::in_order(ids.clone()), common::in_order(apart.clone()));
-        let rows = grid(&ids, &apart, &stimuli, &kinds, column)?;
+        let rows = common::grid(&ids, &apart, &stimuli, &kinds, column)?;
         let values = columns::matrix(&frame, &columns)?;
         let count = kinds.len();
         let splits: Vec<Vec<usize>> = match params.subject {
@@ -187,30 +187,6 @@ ceiling:
         table.push_strings("repeat", &placed().map(|(s, p)| &kinds[splits[s][p]]).collect::<Vec<_>>())?;
         put_table(io, "splits", table)
     }
-}
-
-/// The row of every stimulus and repeat, stimuli outermost.
-fn grid(
-    ids: &[String],
-    apart: &[String],
-    stimuli: &[String],
-    kinds: &[String],
-    column: &str,
-) -> Result<Vec<usize>, Failure> {
-    let mut places = std::collections::HashMap::new();
-    for row in 0..ids.len() {
-        if places.insert((&ids[row], &apart[row]), row).is_some() {
-            return Err(Failure::new(format!("stimulus {} has `{column}` {} twice", ids[row], apart[row])));
-        }
-    }
-    let all = stimuli.iter().flat_map(|s| kinds.iter().map(move |k| (s, k)));
-    all.map(|(s, k)| {
-        places.get(&(s, k)).copied().ok_or_else(|| {
-            Failure::new(format!("stimulus {s} lacks `{column}` {k}"))
-                .hint("keep the stimuli that have all of them, with table.sql")
-        })
-    })
-    .collect()
 }
 
 #[cfg(test)]

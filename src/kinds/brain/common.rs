@@ -1,8 +1,8 @@
 //! What the kinds of this family share: groups of rows and keys of benchmarks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use crate::kinds::wrong;
+use crate::kinds::{words, wrong};
 use crate::stage::Failure;
 
 /// As [`wrong`], with the name in the place of the number in messages that begin with `what NUMBER`.
@@ -34,6 +34,41 @@ pub(super) fn groups(values: &[String]) -> BTreeMap<&str, Vec<usize>> {
         found.entry(value).or_default().push(row);
     }
     found
+}
+
+/// The row of every stimulus and repeat, stimuli outermost.
+pub(super) fn grid(
+    ids: &[String],
+    apart: &[String],
+    stimuli: &[String],
+    kinds: &[String],
+    column: &str,
+) -> Result<Vec<usize>, Failure> {
+    let mut places = HashMap::new();
+    for row in 0..ids.len() {
+        if places.insert((&ids[row], &apart[row]), row).is_some() {
+            return Err(Failure::new(format!("stimulus {} has `{column}` {} twice", ids[row], apart[row])));
+        }
+    }
+    let all = stimuli.iter().flat_map(|s| kinds.iter().map(move |k| (s, k)));
+    all.map(|(s, k)| {
+        places.get(&(s, k)).copied().ok_or_else(|| {
+            Failure::new(format!("stimulus {s} lacks `{column}` {k}"))
+                .hint("keep the stimuli that have all of them, with table.sql")
+        })
+    })
+    .collect()
+}
+
+/// The rows of a table of features, by their `places`, of stimuli that have responses.
+pub(super) fn with_features(ids: &[String], places: &HashMap<String, usize>) -> Result<Vec<usize>, Failure> {
+    let missing: Vec<&str> = ids.iter().filter(|id| !places.contains_key(*id)).map(String::as_str).collect();
+    if !missing.is_empty() {
+        let text =
+            format!("{} stimuli have responses but no features: {}", missing.len(), words::listed(&missing));
+        return Err(Failure::new(text).hint("join the tables with table.sql"));
+    }
+    Ok(ids.iter().map(|id| places[id]).collect())
 }
 
 /// The key of a benchmark: a digest of everything that decides what a score means.

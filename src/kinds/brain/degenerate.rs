@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{ceiling, cka, effect, encode, rdm, regress, rsa};
+use super::{ceiling, cka, effect, encode, leaderboard, rdm, regress, rsa, triplets};
 use crate::kinds::testing::{Input, run_tables, undefined};
 use crate::stage::Stage;
 use crate::table::{Frame, Tensor};
@@ -146,6 +146,8 @@ fn every_kind_answers_or_says_what_is_wrong() {
             "svcca",
             "linear-regression",
             "procrustes-angular",
+            "procrustes-squared",
+            "procrustes-normalised-squared",
             "semi-match",
             "hard-match",
             "soft-match",
@@ -168,6 +170,99 @@ fn every_kind_answers_or_says_what_is_wrong() {
         }
     }
     assert!(defined > 150, "only {defined} are defined");
+}
+
+/// A precision of `width` channels with these numbers.
+fn precision(width: usize, of: impl Fn(usize, usize) -> f64) -> Frame {
+    let mut frame = Frame::new();
+    for channel in 0..width {
+        frame.push_f64s(&format!("p{channel}"), (0..width).map(|row| of(row, channel)).collect()).unwrap();
+    }
+    frame
+}
+
+#[test]
+fn every_precision_answers_or_says_what_is_wrong() {
+    type Entry = fn(usize, usize) -> f64;
+    let identity: Entry = |i, j| f64::from(u8::from(i == j));
+    let precisions: [(&str, Entry); 6] = [
+        ("identity", identity),
+        ("zero", |_, _| 0.0),
+        ("singular", |_, _| 1.0),
+        ("negative", |i, j| -f64::from(u8::from(i == j))),
+        ("not symmetric", |i, j| f64::from(u8::from(i == j)) + if (i, j) == (0, 1) { 0.5 } else { 0.0 }),
+        ("NaN", |i, j| if (i, j) == (0, 0) { f64::NAN } else { f64::from(u8::from(i == j)) }),
+    ];
+    let crossed = json!({"condition": "stimulus", "run": "repeat"});
+    let mut defined = 0;
+    for (measure, more) in [("mahalanobis", json!({})), ("crossnobis", crossed)] {
+        let mut with = json!({"measure": measure, "columns": ["x"]});
+        with.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let mut try_one = |what: &str, frame: Frame, precision: Frame| {
+            let tables = [("table", frame, &[][..]), ("precision", precision, &[][..])];
+            let found = outcome(&rdm::Rdm, &with, &tables, &["rdm"]);
+            defined += usize::from(check(&format!("brain.rdm {measure}"), what, found));
+        };
+        for (what, frame) in inputs() {
+            let width = frame.facts().column("x").and_then(|c| c.shape.clone()).map_or(1, |s| s[0]);
+            try_one(what, frame, precision(width, identity));
+        }
+        for (what, of) in precisions {
+            try_one(what, table(24, 4, uneven), precision(4, of));
+        }
+        try_one("too small", table(24, 4, uneven), precision(3, identity));
+    }
+    assert!(defined > 15, "only {defined} are defined");
+}
+
+#[test]
+fn every_choice_of_three_answers_or_says_what_is_wrong() {
+    type Row = [&'static str; 4];
+    let cases: [(&str, &[Row]); 6] = [
+        ("sound", &[["a", "b", "c", "a"], ["a", "b", "c", "b"]]),
+        ("no choice", &[]),
+        ("a thing twice", &[["a", "a", "c", "c"]]),
+        ("the odd one was not shown", &[["a", "b", "c", "d"]]),
+        ("a pair that nobody saw", &[["a", "b", "c", "a"], ["a", "b", "d", "a"]]),
+        ("names that are none", &[["", "b", "c", ""]]),
+    ];
+    let mut defined = 0;
+    for (what, rows) in cases {
+        let mut frame = Frame::new();
+        for (at, name) in ["first", "second", "third", "odd"].into_iter().enumerate() {
+            frame.push_strings(name, &rows.iter().map(|row| row[at]).collect::<Vec<_>>()).unwrap();
+        }
+        let found = outcome(&triplets::Triplets, &json!({}), &[("table", frame, &[])], &["rdm"]);
+        let named =
+            |text: &String| text.contains("shows") || text.contains("shown") || text.contains("there are no");
+        defined += usize::from(match found {
+            Err(text) if !named(&text) => panic!("{what}: {text}"),
+            other => other.is_ok(),
+        });
+    }
+    assert_eq!(defined, 2);
+}
+
+#[test]
+fn a_list_of_scores_answers_or_says_what_is_wrong() {
+    for (what, values, sound) in [
+        ("sound", &[0.3, 0.5][..], true),
+        ("equal", &[0.5, 0.5], true),
+        ("nothing", &[], true),
+        ("NaN", &[0.5, f64::NAN], false),
+        ("infinity", &[f64::INFINITY, 0.1], false),
+    ] {
+        let mut frame = Frame::new();
+        frame.push_strings("model", &(0..values.len()).map(|m| format!("m{m}")).collect::<Vec<_>>()).unwrap();
+        for name in ["benchmark", "metric"] {
+            frame.push_strings(name, &vec!["b"; values.len()]).unwrap();
+        }
+        frame.push_f64s("value", values.to_vec()).unwrap();
+        let with = json!({"model": "model"});
+        let found = outcome(&leaderboard::Leaderboard, &with, &[("scores", frame, &[])], &["board"]);
+        assert_eq!(found.is_ok(), sound, "{what}: {found:?}");
+        check("brain.leaderboard", what, found);
+    }
 }
 
 /// RDMs of one model or subject over four conditions.
@@ -213,16 +308,19 @@ fn every_comparison_of_rdms_answers_or_says_what_is_wrong() {
             "rho-a",
             "whitened-cosine",
             "whitened-correlation",
+            "bures",
         ] {
             let with = json!({"measures": [measure], "model": "model", "subject": "subject", "draws": 30});
-            let ports = ["scores", "pairs", "subjects"];
+            // The scores of `bures` have no ceiling.
+            let ports: &[&str] =
+                if measure == "bures" { &["pairs"] } else { &["scores", "pairs", "subjects"] };
             let models = rdms("model", &["m", "n"], of);
             let tables = [("models", models, &[][..]), ("subjects", subjects(), &[][..])];
-            let found = outcome(&rsa::Rsa, &with, &tables, &ports);
+            let found = outcome(&rsa::Rsa, &with, &tables, ports);
             check(&format!("brain.rsa {measure}, models"), what, found);
             let people = rdms("subject", &["s", "t", "u"], of);
             let tables = [("models", rdms("model", &["m"], sound), &[][..]), ("subjects", people, &[][..])];
-            let found = outcome(&rsa::Rsa, &with, &tables, &ports);
+            let found = outcome(&rsa::Rsa, &with, &tables, ports);
             check(&format!("brain.rsa {measure}, subjects"), what, found);
         }
     }

@@ -7,6 +7,7 @@ use science::brain::{bootstrap, stats};
 use serde::{Deserialize, Serialize};
 
 use super::common::{self, Key};
+use super::trained;
 use crate::kinds::artefacts::put_table;
 use crate::kinds::{columns, interval, words, wrong};
 use crate::stage::{Complaint, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, TableFacts};
@@ -41,6 +42,9 @@ pub struct Params {
     /// The column that names the model; without it each table is one model, called by its matrix axes.
     #[serde(default)]
     pub model: Option<String>,
+    /// The column that names a row, there and in `trained`; read only where `trained` is bound.
+    #[serde(default = "id")]
+    pub id: String,
     /// The column that says which group a row is in.
     pub group: String,
     /// The declared order of groups from lowest to highest: the effect is that values rise along it. Two
@@ -63,6 +67,10 @@ pub struct Params {
     pub seed: u64,
 }
 
+fn id() -> String {
+    "id".to_owned()
+}
+
 fn draws() -> u32 {
     1000
 }
@@ -80,6 +88,8 @@ const EFFECTS: &[(&str, &str)] = &[
 ];
 const DRAWS: &[(&str, &str)] =
     &[("model", "string"), ("draw", "int64"), ("position", "int64"), ("row", "int64")];
+const PERMUTATIONS: &[(&str, &str)] =
+    &[("model", "string"), ("permutation", "int64"), ("position", "int64"), ("row", "int64")];
 
 impl Params {
     fn check(&self, table: &TableFacts) -> Result<Vec<String>, Complaint> {
@@ -132,7 +142,15 @@ struct Found {
     p: f64,
     rows: Vec<usize>,
     draws: Vec<Vec<usize>>,
+    permutations: Vec<Vec<usize>>,
     key: String,
+}
+
+/// The ids of the rows that are in one of the groups.
+fn scored(params: &Params, frame: &Frame) -> Result<Vec<String>, Failure> {
+    let (groups, ids) = (frame.strings(&params.group)?, frame.strings(&params.id)?);
+    let grouped = |(group, _): &(String, String)| params.order.contains(group);
+    Ok(groups.into_iter().zip(ids).filter(grouped).map(|(_, id)| id).collect())
 }
 
 fn test(params: &Params, frame: &Frame, columns: &[String]) -> Result<Found, Failure> {
@@ -174,33 +192,38 @@ fn test(params: &Params, frame: &Frame, columns: &[String]) -> Result<Found, Fai
         return Err(Failure::new("the effect is undefined in most bootstrap draws: groups are too small"));
     }
     let interval = bootstrap::percentile_interval(&found, params.level).map_err(wrong)?;
-    let shuffled = |number: u64| {
-        let order = bootstrap::permutation(rows.len(), params.seed, number);
+    let permutation = |number: u64| bootstrap::permutation(rows.len(), params.seed, number);
+    let permutations: Vec<Vec<usize>> = (0..u64::from(params.draws)).map(permutation).collect();
+    let as_large = |order: &&Vec<usize>| {
         let moved: Vec<f64> = order.iter().map(|i| values[*i]).collect();
         params.measure(&moved, &places).is_some_and(|v| v >= value)
     };
-    let more = (0..u64::from(params.draws)).filter(|n| shuffled(*n)).count();
+    let more = permutations.iter().filter(as_large).count();
     let key =
         Key::new(Effect::NAME, Effect::REVISION).text(&params.metric()).numbers([params.level, params.above]);
     let key = rows.iter().fold(key, |key, row| key.text(&groups[*row]));
     let key = key.numbers(draws.iter().flatten().map(|i| *i as f64)).finish();
     let p = (more as f64 + 1.0) / (f64::from(params.draws) + 1.0);
-    Ok(Found { value, interval, p, rows, draws, key })
+    Ok(Found { value, interval, p, rows, draws, permutations, key })
 }
 
 impl Kind for Effect {
     type Params = Params;
 
     const NAME: &'static str = "brain.effect";
-    const REVISION: u32 = 1;
+    const REVISION: u32 = 2;
     const ABOUT: &'static str = "\
 Tests a qualitative finding: that values rise along a declared order of groups.
 
 `effects` has one row a model (a table, or a value of the column `model`) with the size of the effect as `value`, \
 its interval (percentiles of a bootstrap of rows within groups), `p` (one-sided, by permutation of the \
 groups), the number of `rows`, and `found`: 1 if the whole interval is above `above`, else 0. `draws` \
-holds the rows of every bootstrap draw. A model may show an effect and yet predict responses badly, or \
-the reverse: put these scores beside those of `brain.encode`.";
+holds the rows of every bootstrap draw, and `permutations` the row whose value each permutation puts in the \
+place of a row. A model may show an effect and yet predict responses badly, or \
+the reverse: put these scores beside those of `brain.encode`.
+
+Bind the rows that a model was trained on to `trained`: if one of them is in a group, it is an error \
+that names it.";
     const EXAMPLE: &'static str = "\
 faces:
   uses: brain.effect
@@ -210,13 +233,18 @@ faces:
 
     fn ports(_params: Option<&Params>) -> Ports {
         Ports {
-            inputs: vec![Port::new("tables", PortType::Table, "Values and groups.").many()],
+            inputs: vec![Port::new("tables", PortType::Table, "Values and groups.").many(), trained::port()],
             outputs: vec![
                 Port::new("effects", PortType::Table, "One row a table."),
                 Port::new(
                     "draws",
                     PortType::Table,
                     "The rows of every bootstrap draw, counted within the model.",
+                ),
+                Port::new(
+                    "permutations",
+                    PortType::Table,
+                    "The row whose value stands in each place in every permutation, counted likewise.",
                 ),
             ],
             ..Ports::default()
@@ -236,10 +264,11 @@ faces:
             return Err(Complaint::param("draws", "an interval needs at least 20 draws"));
         }
         interval::check(params.level)?;
+        trained::check(context, &params.id, "tables")?;
         for table in context.inputs.get("tables").into_iter().flatten().filter_map(|t| t.facts.table()) {
             params.check(table)?;
         }
-        let outputs = [("effects", EFFECTS), ("draws", DRAWS)];
+        let outputs = [("effects", EFFECTS), ("draws", DRAWS), ("permutations", PERMUTATIONS)];
         Ok(outputs.into_iter().map(|(port, columns)| (port.to_owned(), columns::facts(columns))).collect())
     }
 
@@ -250,6 +279,10 @@ faces:
             let name = words::label(&bound.axes, index, "model");
             let frame = table::read(bound, None)?;
             let columns = params.check(&frame.facts()).map_err(|c| Failure::new(c.message))?;
+            if trained::bound(io) {
+                let named = |f: Failure| f.context(format!("`{name}`"));
+                trained::refuse(io, &params.id, &scored(params, &frame)?).map_err(named)?;
+            }
             let names = match &params.model {
                 Some(model) => frame.strings(model)?,
                 None => vec![name; frame.rows()],
@@ -271,66 +304,36 @@ faces:
         effects.push_i64s("rows", all.iter().map(|(_, f)| f.rows.len() as i64).collect())?;
         let found = all.iter().map(|(_, f)| i64::from(f.interval.0 > params.above));
         effects.push_i64s("found", found.collect())?;
-        let (mut models, mut number, mut position, mut row) =
-            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for (name, found) in &all {
-            for (at, draw) in found.draws.iter().enumerate() {
-                for (place, index) in draw.iter().enumerate() {
-                    models.push(name);
-                    number.push(at as i64);
-                    position.push(place as i64);
-                    row.push(found.rows[*index] as i64);
-                }
+        put_table(io, "effects", effects)?;
+        put_table(io, "draws", resampled(&all, "draw", |f| &f.draws)?)?;
+        put_table(io, "permutations", resampled(&all, "permutation", |f| &f.permutations)?)
+    }
+}
+
+/// The rows that every resampling takes, in the order of their places.
+fn resampled(
+    all: &[(String, Found)],
+    what: &str,
+    of: impl Fn(&Found) -> &[Vec<usize>],
+) -> Result<Frame, Failure> {
+    let (mut models, mut number, mut position, mut row) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for (name, found) in all {
+        for (at, taken) in of(found).iter().enumerate() {
+            for (place, index) in taken.iter().enumerate() {
+                models.push(name);
+                number.push(at as i64);
+                position.push(place as i64);
+                row.push(found.rows[*index] as i64);
             }
         }
-        let mut draws = Frame::new();
-        draws.push_strings("model", &models)?;
-        draws.push_i64s("draw", number)?;
-        draws.push_i64s("position", position)?;
-        draws.push_i64s("row", row)?;
-        put_table(io, "effects", effects)?;
-        put_table(io, "draws", draws)
     }
+    let mut frame = Frame::new();
+    frame.push_strings("model", &models)?;
+    frame.push_i64s(what, number)?;
+    frame.push_i64s("position", position)?;
+    frame.push_i64s("row", row)?;
+    Ok(frame)
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::kinds::testing::run_tables;
-
-    fn units(gap: f64) -> Frame {
-        let mut frame = Frame::new();
-        let group = |i: usize| if i.is_multiple_of(2) { "face" } else { "object" };
-        frame.push_strings("kind", &(0..40).map(group).collect::<Vec<_>>()).unwrap();
-        let value =
-            |i: usize| 1.0 + ((i * 7) % 11) as f64 / 11.0 + if i.is_multiple_of(2) { gap } else { 0.0 };
-        frame.push_f64s("unit", (0..40).map(value).collect()).unwrap();
-        frame
-    }
-
-    #[test]
-    fn an_effect_that_is_there_is_found_and_its_absence_too() {
-        let with = json!({"columns": ["unit"], "group": "kind", "order": ["object", "face"], "draws": 200});
-        let tables = [("tables", units(1.0), &[][..]), ("tables", units(0.0), &[][..])];
-        let run = run_tables(&Effect, with, &tables).unwrap();
-        let effects = run.table("effects");
-        assert_eq!(effects.i64s("found").unwrap(), [1, 0]);
-        assert!(effects.f64s("p").unwrap()[0] < 0.01);
-        for port in ["effects", "draws"] {
-            assert_eq!(run.inferred(port).columns, run.table(port).facts().columns);
-        }
-    }
-
-    #[test]
-    fn groups_that_do_not_fit_are_named() {
-        let text = |order: &[&str]| {
-            let with = json!({"columns": ["unit"], "group": "kind", "order": order});
-            run_tables(&Effect, with, &[("tables", units(0.0), &[])]).err().unwrap()
-        };
-        assert!(text(&["object", "hand"]).contains("group `hand` of `kind` has 0 rows"));
-        assert!(text(&["a", "b", "c"]).starts_with("3 groups: two are compared"));
-        assert!(text(&["a", "a"]).starts_with("a group stands twice"));
-    }
-}
+mod tests;

@@ -5,9 +5,12 @@ use science::brain::encode::folds::{by_label, contiguous};
 use science::linalg::with_threads;
 use serde::{Deserialize, Serialize};
 
-use super::held_out::{Data, ceilings, choices, refuse_trained, scores, summary};
+use super::common;
+use super::held_out::{Data, ceilings, choices, projected, scores};
+use super::pooled::summary;
+use super::trained;
 use crate::kinds::artefacts::put_table;
-use crate::kinds::{columns, interval, words, wrong};
+use crate::kinds::{columns, interval, wrong};
 use crate::stage::{Complaint, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, TableFacts};
 use crate::table::{self, Frame, Tensor};
 
@@ -118,7 +121,7 @@ fn id() -> String {
     "id".to_owned()
 }
 
-fn alphas() -> Vec<f64> {
+pub(super) fn alphas() -> Vec<f64> {
     (-2..=6).map(|e| 10_f64.powi(e)).collect()
 }
 
@@ -126,16 +129,27 @@ fn components() -> usize {
     25
 }
 
-fn folds() -> usize {
+pub(super) fn folds() -> usize {
     5
 }
 
-fn inner() -> usize {
+pub(super) fn inner() -> usize {
     4
 }
 
 fn draws() -> u32 {
     500
+}
+
+/// Refuses penalties that are none.
+pub(super) fn check_alphas(alphas: &[f64]) -> Result<(), Complaint> {
+    match alphas.iter().position(|a| !(*a > 0.0 && a.is_finite())) {
+        None => Ok(()),
+        Some(bad) => {
+            let text = format!("{} is not a positive number", alphas[bad]);
+            Err(Complaint::param(format!("alphas.{bad}"), text))
+        }
+    }
 }
 
 const SUMMARY: &[(&str, &str)] = &[
@@ -153,6 +167,7 @@ const SCORES: &[(&str, &str)] = &[
     ("fold", "int64"),
     ("value", "float64"),
 ];
+const PROJECTION: &[(&str, &str)] = &[("feature", "string"), ("component", "int64"), ("weight", "float64")];
 const FOLDS: &[(&str, &str)] = &[("id", "string"), ("fold", "int64")];
 const CHOICES: &[(&str, &str)] = &[("target", "string"), ("fold", "int64"), ("alpha", "float64")];
 const BANDS: &[(&str, &str)] =
@@ -177,17 +192,7 @@ impl Params {
             self.check(&features.facts(), &responses.facts()).map_err(|c| Failure::new(c.message))?;
         let (_, places) = columns::by_id(&features, &self.id)?;
         let (ids, _) = columns::by_id(&responses, &self.id)?;
-        let missing: Vec<&str> =
-            ids.iter().filter(|id| !places.contains_key(*id)).map(String::as_str).collect();
-        if !missing.is_empty() {
-            let text = format!(
-                "{} stimuli have responses but no features: {}",
-                missing.len(),
-                words::listed(&missing)
-            );
-            return Err(Failure::new(text).hint("join the tables with table.sql"));
-        }
-        let rows: Vec<usize> = ids.iter().map(|id| places[id]).collect();
+        let rows = common::with_features(&ids, &places)?;
         let all: Vec<usize> = (0..ids.len()).collect();
         let folds = match &self.fold {
             Some(fold) => by_label(&responses.i64s(fold)?),
@@ -200,6 +205,7 @@ impl Params {
         let band = own.iter().enumerate().flat_map(|(b, name)| std::iter::repeat_n(b, width(name))).collect();
         Ok(Data {
             x: columns::matrix(&features.take(&rows)?, &own)?,
+            features: columns::names(&features, &own),
             band,
             bands: own,
             y: columns::matrix(&responses, &targets)?,
@@ -214,7 +220,7 @@ impl Kind for Encode {
     type Params = Params;
 
     const NAME: &'static str = "brain.encode";
-    const REVISION: u32 = 1;
+    const REVISION: u32 = 2;
     const ABOUT: &'static str = "\
 Predicts responses from features by a linear map and judges it on stimuli that were held out.
 
@@ -226,11 +232,13 @@ times `alphas` for every target.
 
 `scores` has one row a target, metric and outer fold: `encode:r:fold` is Pearson's correlation, \
 `encode:r2/test-mean:fold` is \
-1 − Σ(y − ŷ)² ÷ Σ(y − ȳ)² with ȳ the mean of the held-out rows. `predictions`, `folds` and `choices` hold \
-everything behind them. `benchmark` is a digest of responses, folds, metric and the code's revision.
+1 − Σ(y − ŷ)² ÷ Σ(y − ȳ)² with ȳ the mean of the held-out rows. `predictions`, `folds`, `choices` and, \
+with `reduce: sparse`, `projection` hold everything behind them. `benchmark` is a digest of responses, folds, metric and the code's revision.
 
 Where `ceiling` is bound, `encode:norm:r/sqrt(sb:mean-of-splits):fold` is r ÷ √reliability; a target whose \
-reliability is not positive has no such row.
+reliability is not positive has no such row. \
+`summary` then has a second row, `encode:norm:r/sqrt(sb:mean-of-splits):pooled:target-mean`, the mean over the targets \
+that have one.
 
 `summary` has the correlation of all held-out predictions with the responses, the mean over targets \
 (`encode:r:pooled:target-mean`), with its interval over stimuli: percentiles of a bootstrap, whose rows \
@@ -250,7 +258,7 @@ encode:
             inputs: vec![
                 Port::new("features", PortType::Table, "Features: one row a stimulus."),
                 Port::new("responses", PortType::Table, "Responses: one row a stimulus."),
-                Port::new("trained", PortType::Table, "Rows that entered training.").optional().many(),
+                trained::port(),
                 Port::new("ceiling", PortType::Table, "Reliability, from brain.ceiling.").optional(),
             ],
             outputs: vec![
@@ -264,16 +272,18 @@ encode:
                     PortType::Table,
                     "The penalty of every target and fold (and band); empty for PLS.",
                 ),
+                Port::new(
+                    "projection",
+                    PortType::Table,
+                    "The entries of the sparse projection that are not 0; empty without one.",
+                ),
             ],
             ..Ports::default()
         }
     }
 
     fn infer(params: &Params, context: &InferContext) -> Result<Outputs, Complaint> {
-        if let Some(bad) = params.alphas.iter().position(|a| !(*a > 0.0 && a.is_finite())) {
-            let text = format!("{} is not a positive number", params.alphas[bad]);
-            return Err(Complaint::param(format!("alphas.{bad}"), text));
-        }
+        check_alphas(&params.alphas)?;
         let few = [
             ("alphas", params.alphas.len(), 1),
             ("folds", params.folds, 2),
@@ -285,11 +295,7 @@ encode:
             return Err(Complaint::param(param, format!("{value} is fewer than {least}")));
         }
         params.check_method()?;
-        for input in context.inputs.get("trained").into_iter().flatten() {
-            if let Some(table) = input.facts.table() {
-                columns::exists(table, &params.id, "id")?;
-            }
-        }
+        trained::check(context, &params.id, "responses")?;
         if let (Some(x), Some(y)) = (context.input("features").table(), context.input("responses").table()) {
             params.check(x, y)?;
         }
@@ -298,6 +304,7 @@ encode:
             ("summary", SUMMARY),
             ("draws", DRAWS),
             ("folds", FOLDS),
+            ("projection", PROJECTION),
             ("choices", if params.method == Method::Banded { BANDS } else { CHOICES }),
         ];
         Ok(outputs.into_iter().map(|(port, columns)| (port.to_owned(), columns::facts(columns))).collect())
@@ -305,11 +312,18 @@ encode:
 
     fn run(params: &Params, io: &mut Io) -> Result<(), Failure> {
         let data = params.read(io)?;
-        refuse_trained(io, &params.id, &data.ids)?;
-        let found = with_threads(io.threads, || params.predict(&data)).and_then(|answer| answer);
+        trained::refuse(io, &params.id, &data.ids)?;
+        let projection = params.projection(&data).map_err(wrong)?;
+        put_table(io, "projection", projected(&data, projection.as_ref())?)?;
+        let cancel = io.cancel.clone();
+        let predict = || params.predict(&data, projection.as_ref(), &cancel);
+        let found = with_threads(io.threads, predict).and_then(|answer| answer);
+        io.check_cancelled()?;
         let (predictions, penalties) = found.map_err(wrong)?;
-        put_table(io, "scores", scores(&data, &predictions, &ceilings(io, &data.targets)?)?)?;
-        let (summary, draws) = summary((params.draws, params.level, params.seed), &data, &predictions)?;
+        let ceilings = ceilings(io, &data.targets)?;
+        put_table(io, "scores", scores(&data, &predictions, &ceilings)?)?;
+        let asked = (params.draws, params.level, params.seed);
+        let (summary, draws) = summary(asked, &data, &predictions, &ceilings, io)?;
         put_table(io, "summary", summary)?;
         put_table(io, "draws", draws)?;
 

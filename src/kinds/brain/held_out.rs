@@ -1,15 +1,13 @@
 //! Scores of held-out predictions.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
-use science::brain::bootstrap::{self, Factor};
 use science::brain::encode::r2;
-use science::brain::stats::{self, pearson};
+use science::brain::stats::pearson;
 use science::linalg::Mat;
 
 use super::common::Key;
 use super::encode::Encode;
-use crate::kinds::{words, wrong};
 use crate::stage::{Failure, Io, Kind};
 use crate::table::{self, Frame};
 
@@ -17,6 +15,8 @@ use crate::table::{self, Frame};
 pub(super) struct Data {
     pub(super) ids: Vec<String>,
     pub(super) x: Mat<f64>,
+    /// The names of the columns of `x`.
+    pub(super) features: Vec<String>,
     /// The band of every column of `x`, and the bands' names.
     pub(super) band: Vec<usize>,
     pub(super) bands: Vec<String>,
@@ -31,7 +31,7 @@ pub(super) type Ceilings = HashMap<String, (f64, String)>;
 /// The reliability by which scores are normalised.
 const RELIABILITY: &str = "sb:mean-of-splits";
 /// The normalised score.
-const NORMALIZED: &str = "norm:r/sqrt(sb:mean-of-splits)";
+pub(super) const NORMALIZED: &str = "norm:r/sqrt(sb:mean-of-splits)";
 
 /// The reliabilities at the port `ceiling`, if it is bound.
 pub(super) fn ceilings(io: &Io, targets: &[String]) -> Result<Ceilings, Failure> {
@@ -103,69 +103,23 @@ pub(super) fn scores(data: &Data, predictions: &Mat<f64>, ceilings: &Ceilings) -
     Ok(frame)
 }
 
-/// One row: the pooled score with its interval; and the draws behind it. Asked are the number of draws,
-/// the level of the interval and the seed.
-pub(super) fn summary(
-    asked: (u32, f64, u64),
-    data: &Data,
-    predictions: &Mat<f64>,
-) -> Result<(Frame, Frame), Failure> {
-    const METRIC: &str = "encode:r:pooled:target-mean";
-    let (count, level, seed) = asked;
-    let n = data.ids.len();
-    let pooled = |rows: &[usize]| -> Option<f64> {
-        let one = |j: usize| {
-            let of = |m: &Mat<f64>| -> Vec<f64> { rows.iter().map(|i| m[(*i, j)]).collect() };
-            let truth = of(&data.y);
-            // A draw in which a target is constant has no score; a constant prediction scores 0.
-            stats::variance(&truth).is_normal().then(|| pearson(&truth, &of(predictions)).unwrap_or(0.0))
-        };
-        let all: Option<Vec<f64>> = (0..data.targets.len()).map(one).collect();
-        all.map(|v| stats::mean(&v))
-    };
-    let value = pooled(&(0..n).collect::<Vec<_>>())
-        .ok_or_else(|| Failure::new("a target is the same for all stimuli: it has no score"))?;
-    let draws = bootstrap::draws(Factor::Stimuli, 1, n, count as usize, seed);
-    let scores: Vec<f64> = draws.iter().filter_map(|d| pooled(&d.stimuli)).collect();
-    let (low, high) = bootstrap::percentile_interval(&scores, level).map_err(wrong)?;
-    let mut key = Key::new(Encode::NAME, Encode::REVISION).text(METRIC).numbers([level]);
-    for (j, target) in data.targets.iter().enumerate() {
-        key = key.text(target).numbers(data.y.col_as_slice(j).iter().copied());
-    }
-    for held in &data.folds {
-        key = held.iter().fold(key, |key, row| key.text(&data.ids[*row])).text("");
-    }
-    key = key.numbers(draws.iter().flat_map(|d| d.stimuli.iter().map(|i| *i as f64)));
-    let mut summary = Frame::new();
-    summary.push_strings("benchmark", &[key.finish()])?;
-    summary.push_strings("metric", &[METRIC])?;
-    summary.push_f64s("value", vec![value])?;
-    summary.push_f64s("low", vec![low])?;
-    summary.push_f64s("high", vec![high])?;
-    let mut table = Frame::new();
-    let count = draws.len() as i64;
-    table.push_i64s("draw", (0..count).flat_map(|d| std::iter::repeat_n(d, n)).collect())?;
-    table.push_i64s("position", (0..count).flat_map(|_| 0..n as i64).collect())?;
-    table.push_i64s("row", draws.iter().flat_map(|d| d.stimuli.iter().map(|i| *i as i64)).collect())?;
-    Ok((summary, table))
-}
-
-/// Rows that entered training must not be scored.
-pub(super) fn refuse_trained(io: &Io, id: &str, ids: &[String]) -> Result<(), Failure> {
-    for bound in io.many("trained") {
-        let seen = table::read(bound, Some(&[id]))?.strings(id)?;
-        let seen: HashSet<&String> = seen.iter().collect();
-        let leaked: Vec<&str> = ids.iter().filter(|i| seen.contains(i)).map(String::as_str).collect();
-        if !leaked.is_empty() {
-            let text = format!(
-                "{} rows entered training and cannot be scored: {}",
-                leaked.len(),
-                words::listed(&leaked)
-            );
-            return Err(Failure::new(text).hint("score rows of another part of the split"));
+/// The entries of a projection of the features that are not 0.
+pub(super) fn projected(data: &Data, projection: Option<&Mat<f64>>) -> Result<Frame, Failure> {
+    let (mut features, mut components, mut weights) = (Vec::new(), Vec::new(), Vec::new());
+    if let Some(projection) = projection {
+        for (i, name) in data.features.iter().enumerate() {
+            for j in (0..projection.ncols()).filter(|j| projection[(i, *j)] != 0.0) {
+                features.push(name);
+                components.push(j as i64);
+                weights.push(projection[(i, j)]);
+            }
         }
     }
-    Ok(())
+    let mut frame = Frame::new();
+    frame.push_strings("feature", &features)?;
+    frame.push_i64s("component", components)?;
+    frame.push_f64s("weight", weights)?;
+    Ok(frame)
 }
 
 /// The penalty of every target and outer fold, and of every band if asked; no rows without penalties.

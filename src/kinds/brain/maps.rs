@@ -2,16 +2,16 @@
 
 use science::brain::encode::banded;
 use science::brain::encode::folds::{contiguous, without};
-use science::brain::encode::nested::nested;
+use science::brain::encode::nested::nested_while;
 use science::brain::encode::pls::Pls;
 use science::brain::encode::project::{Pca, sparse};
 use science::brain::encode::ridge::{Ridge, best};
-use science::error::Result;
+use science::error::{Error, Result};
 use science::linalg::{Mat, product};
 
 use super::encode::{Choose, Method, Params, Precision, Reduce};
 use super::held_out::Data;
-use crate::stage::Complaint;
+use crate::stage::{Cancel, Complaint};
 
 /// Ratios are made for so many bands at most; of more there are too many combinations.
 const MOST_BANDS: usize = 6;
@@ -91,27 +91,37 @@ impl Params {
         (0..all.saturating_sub(1)).map(ratio).collect()
     }
 
-    /// Predictions for all rows, each from fits that never saw its fold.
-    pub(super) fn predict(&self, data: &Data) -> Result<Answer> {
-        let projected = match self.reduce {
-            Some(Reduce::Sparse(count)) => {
-                let projection = sparse(data.x.ncols(), count, self.seed)?;
-                Some(product(data.x.as_ref(), projection.as_ref()))
-            }
-            _ => None,
-        };
+    /// The random projection that is asked for: features × components.
+    pub(super) fn projection(&self, data: &Data) -> Result<Option<Mat<f64>>> {
+        match self.reduce {
+            Some(Reduce::Sparse(count)) => sparse(data.x.ncols(), count, self.seed).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Predictions for all rows, each from fits that never saw its fold; of the features projected by
+    /// `projection` if there is one. Ends with an error between folds when the step is cancelled.
+    pub(super) fn predict(
+        &self,
+        data: &Data,
+        projection: Option<&Mat<f64>>,
+        cancel: &Cancel,
+    ) -> Result<Answer> {
+        let go_on = || if cancel.is_cancelled() { Err(Error::new("cancelled")) } else { Ok(()) };
+        let projected = projection.map(|p| product(data.x.as_ref(), p.as_ref()));
         let x = projected.as_ref().unwrap_or(&data.x);
         let pca = match self.reduce {
             Some(Reduce::Pca(count)) => Some(count),
             _ => None,
         };
         if self.method == Method::Ridge && self.choose == Choose::Folds && pca.is_none() {
-            return self.nested(x, data);
+            return self.nested(x, data, &go_on);
         }
         let mut predictions = Mat::zeros(data.y.nrows(), data.y.ncols());
         let mut penalties: Vec<Mat<f64>> = Vec::new();
         let all: Vec<usize> = (0..data.y.nrows()).collect();
         for (fold, held) in data.folds.iter().enumerate() {
+            go_on()?;
             let train = without(&all, held);
             let (mut own, mut other) = (take(x, &train), take(x, held));
             if let Some(count) = pca {
@@ -130,15 +140,15 @@ impl Params {
         Ok((predictions, penalties))
     }
 
-    fn nested(&self, x: &Mat<f64>, data: &Data) -> Result<Answer> {
+    fn nested(&self, x: &Mat<f64>, data: &Data, go_on: &dyn Fn() -> Result<()>) -> Result<Answer> {
         if self.precision == Precision::Float64 {
             let ridge = Ridge::new(x.as_ref(), data.y.as_ref())?;
-            let found = nested(&ridge, &data.folds, self.inner, &self.alphas)?;
+            let found = nested_while(&ridge, &data.folds, self.inner, &self.alphas, go_on)?;
             return Ok((found.predictions, vec![found.alphas]));
         }
         let (x, y) = (narrow(x), narrow(&data.y));
         let ridge = Ridge::new(x.as_ref(), y.as_ref())?;
-        let found = nested(&ridge, &data.folds, self.inner, &self.alphas)?;
+        let found = nested_while(&ridge, &data.folds, self.inner, &self.alphas, go_on)?;
         let wide = |i, j| f64::from(found.predictions[(i, j)]);
         Ok((Mat::from_fn(y.nrows(), y.ncols(), wide), vec![found.alphas]))
     }

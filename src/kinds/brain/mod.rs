@@ -3,6 +3,8 @@
 pub mod ceiling;
 pub mod cka;
 pub(super) mod common;
+mod compared;
+pub mod curve;
 #[cfg(test)]
 mod degenerate;
 pub mod effect;
@@ -10,8 +12,10 @@ pub mod encode;
 mod held_out;
 pub mod leaderboard;
 mod maps;
+mod pooled;
 pub mod rdm;
 mod rdms;
 pub mod regress;
 pub mod rsa;
+mod trained;
 pub mod triplets;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::common;
 use super::rdms::PairRows;
+use super::trained;
 use crate::kinds::artefacts::put_table;
 use crate::kinds::{columns, wrong};
 use crate::stage::{Complaint, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, TableFacts};
@@ -65,6 +66,9 @@ pub struct Params {
     /// The columns that hold responses, numbers or tensors; if none are named, every tensor column.
     #[serde(default)]
     pub columns: Vec<String>,
+    /// The column that names a row, there and in `trained`; read only where `trained` is bound.
+    #[serde(default = "id")]
+    pub id: String,
     /// The column that names the condition of a row; rows of one condition are averaged.
     #[serde(default = "condition")]
     pub condition: String,
@@ -74,6 +78,10 @@ pub struct Params {
     /// A column, such as the subject, whose values get an RDM each.
     #[serde(default)]
     pub by: Option<String>,
+}
+
+fn id() -> String {
+    "id".to_owned()
 }
 
 fn condition() -> String {
@@ -151,7 +159,10 @@ Dissimilarity of every pair of conditions (a representational dissimilarity matr
 `metric`; with `by`, that column comes first. Conditions are in ascending order of their names. A \
 condition that responds the same in all channels has no correlation distance, and one that is missing in \
 a run no cross-validated one: both are errors that name it. Cross-validated distances are unbiased and \
-may be negative.";
+may be negative.
+
+Bind the rows that a model was trained on to `trained`: if one of them is in the table, it is an error that \
+names it.";
     const EXAMPLE: &'static str = "\
 rdm:
   uses: brain.rdm
@@ -165,6 +176,7 @@ rdm:
                 Port::new("table", PortType::Table, "Responses: one row a condition or observation."),
                 Port::new("precision", PortType::Table, "Precision of the noise: a row a channel.")
                     .optional(),
+                trained::port(),
             ],
             outputs: vec![Port::new("rdm", PortType::Table, "One row a pair of conditions.")],
             ..Ports::default()
@@ -178,6 +190,7 @@ rdm:
         if params.measure == Measure::Mahalanobis && !context.inputs.contains_key("precision") {
             return Err(Complaint::port("precision", "`mahalanobis` needs the precision of the noise"));
         }
+        trained::check(context, &params.id, "table")?;
         if let Some(table) = context.input("table").table() {
             params.check(table)?;
         }
@@ -187,6 +200,9 @@ rdm:
     fn run(params: &Params, io: &mut Io) -> Result<(), Failure> {
         let frame = table::read(io.input("table")?, None)?;
         let columns = params.check(&frame.facts()).map_err(|c| Failure::new(c.message))?;
+        if trained::bound(io) {
+            trained::refuse(io, &params.id, &frame.strings(&params.id)?)?;
+        }
         let precision = match io.optional("precision") {
             None => None,
             Some(bound) => {
@@ -248,6 +264,20 @@ mod tests {
         let frame = responses(&[[3.0, 0.0, 0.0], [2.0, 2.0, 2.0], [0.0, 0.0, 6.0]]);
         let text = rdm(json!({"columns": ["a", "b", "c"]}), frame).err().unwrap();
         assert!(text.starts_with("condition `1` responds the same in all 3 channels"), "{text}");
+    }
+
+    #[test]
+    fn rows_that_entered_training_are_named() {
+        let frame = || responses(&[[3.0, 0.0, 0.0], [0.0, 3.0, 0.0], [0.0, 0.0, 6.0]]);
+        let run = |trained: Vec<i64>| {
+            let mut seen = Frame::new();
+            seen.push_i64s("id", trained).unwrap();
+            let tables = [("table", frame(), &[][..]), ("trained", seen, &[][..])];
+            run_tables(&Rdm, json!({"columns": ["a", "b", "c"]}), &tables)
+        };
+        let text = run(vec![1, 9]).err().unwrap();
+        assert!(text.starts_with("1 rows entered training and cannot be scored: 1"), "{text}");
+        assert!(run(vec![9]).is_ok());
     }
 
     #[test]

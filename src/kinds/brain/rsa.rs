@@ -2,14 +2,14 @@
 
 use schemars::JsonSchema;
 use science::brain::bootstrap;
-use science::brain::ceiling::noise_ceiling;
-use science::brain::compare::{Measure, compare};
+use science::brain::compare::Measure;
 use science::brain::pairs;
 use science::brain::tests::{T, false_discovery_rate};
 use science::linalg::with_threads;
 use serde::{Deserialize, Serialize};
 
 use super::common::{self, Key};
+use super::compared::{Compared, variances};
 use super::rdms::{Draws, Named, Rows};
 use crate::kinds::artefacts::put_table;
 use crate::kinds::{columns, interval, words, wrong};
@@ -32,6 +32,7 @@ pub enum Similarity {
     RhoA,
     WhitenedCosine,
     WhitenedCorrelation,
+    Bures,
 }
 
 impl Similarity {
@@ -45,7 +46,12 @@ impl Similarity {
             Similarity::RhoA => Measure::RhoA,
             Similarity::WhitenedCosine => Measure::WhitenedCosine,
             Similarity::WhitenedCorrelation => Measure::WhitenedCorrelation,
+            Similarity::Bures => Measure::Bures,
         }
+    }
+
+    fn whitened(self) -> bool {
+        matches!(self, Similarity::WhitenedCosine | Similarity::WhitenedCorrelation)
     }
 }
 
@@ -54,7 +60,8 @@ impl Similarity {
 #[serde(deny_unknown_fields)]
 pub struct Params {
     /// How RDMs are compared. Rank measures differ in ties: `rho-a` does not reward a model for
-    /// predicting them, `spearman` does. `cosine` is near 1 for any two RDMs of positive numbers.
+    /// predicting them, `spearman` does. `cosine` is near 1 for any two RDMs of positive numbers. `bures`
+    /// compares the geometry of points and takes squared Euclidean distances alone.
     #[serde(default = "measures")]
     pub measures: Vec<Similarity>,
     /// The column of `subjects` that tells subjects apart; without it there is one subject.
@@ -125,27 +132,26 @@ struct Scored {
 
 fn score(
     params: &Params,
-    similarity: Similarity,
+    compared: Compared,
     models: (&[String], &[&[f64]]),
     subjects: (&[String], &[&[f64]]),
     draws: &Draws,
     key: &str,
 ) -> Result<Scored, Failure> {
-    let measure = similarity.measure();
-    let metric = format!("rsa:{}/subject-mean", measure.name());
+    let metric = format!("rsa:{}/subject-mean", compared.name());
     let metric = metric.as_str();
     let names: Vec<&str> = models.0.iter().chain(subjects.0).map(String::as_str).collect();
-    let own = compare(measure, models.1, subjects.1).map_err(|e| common::wrong_of(e, "RDM", &names))?;
+    let own = compared.compare(models.1, subjects.1).map_err(|e| common::wrong_of(e, "RDM", &names))?;
     let mean: Vec<f64> =
         (0..models.0.len()).map(|m| own.row(m).iter().sum::<f64>() / subjects.0.len() as f64).collect();
     let mut drawn: Vec<Vec<Vec<f64>>> = Vec::new();
     for (_, all) in &draws.kinds {
-        let scores = bootstrap::scores(measure, models.1, subjects.1, all).map_err(wrong)?;
+        let scores = compared.drawn(models.1, subjects.1, all).map_err(wrong)?;
         let defined: Vec<Vec<f64>> = scores.into_iter().flatten().collect();
         if defined.len() * 10 < all.len() * 9 || defined.len() < 2 {
             return Err(Failure::new(format!(
                 "`{}` is undefined in {} of {} bootstrap draws: there are too few conditions",
-                measure.name(),
+                compared.name(),
                 all.len() - defined.len(),
                 all.len()
             )));
@@ -160,10 +166,7 @@ fn score(
         statistic: if value == 0.0 { 0.0 } else { value / variance.sqrt() },
         degrees: draws.degrees(),
     };
-    let ceiling = match subjects.0.len() {
-        1 => (f64::NAN, f64::NAN),
-        _ => noise_ceiling(measure, subjects.1).map_err(wrong)?.means(),
-    };
+    let ceiling = compared.ceiling(subjects.1).map_err(wrong)?;
     let mut out = Scored { scores: Rows::default(), pairs: Rows::default(), subjects: Rows::default() };
     let interval = |value, variance| {
         bootstrap::t_interval(value, variance, draws.degrees(), params.level).map_err(wrong)
@@ -206,11 +209,16 @@ Compares the RDMs of models with those of subjects: scores with intervals, noise
 its interval over new subjects and new stimuli, from three bootstraps (both factors, subjects, stimuli) \
 whose variances are combined as in Schütt et al. (2023), by Student's t with as many degrees of freedom \
 as the smaller factor has members, less one. `ceiling_low` and `ceiling_high` bound what the best model \
-could reach; they are NaN for a single subject, whose interval is over stimuli alone. `p` tests against \
+could reach; they are NaN for a single subject, whose interval is over stimuli alone, and for `bures`, for \
+which no mean of RDMs is the best. `p` tests against \
 0, one-sided; `q` is `p` adjusted for the false discovery rate over models.
 
 `pairs` has the differences of all pairs of models with interval and two-sided `p` and `q`; `subjects` \
 the similarity with every subject; `draws` the drawn indices, from which everything can be computed again.
+
+With noise variances of the conditions at `variances`, whitened measures are those of the centred kernels \
+divided by the standard deviations (`rsa:whitened-cosine-by-variances/subject-mean`). An RDM whose kernel has a \
+negative eigenvalue is of no points: `bures` refuses it by name.
 
 `benchmark` is a digest of the subjects' RDMs, the draws, the measure and the code's revision: scores \
 with different keys do not mean the same and are not to be mixed.";
@@ -227,6 +235,12 @@ rsa:
                 Port::new("models", PortType::Table, "RDMs of the models, as `brain.rdm` writes them.")
                     .many(),
                 Port::new("subjects", PortType::Table, "RDMs of the subjects."),
+                Port::new(
+                    "variances",
+                    PortType::Table,
+                    "Noise variance of every condition: the columns `condition` and `variance`.",
+                )
+                .optional(),
             ],
             outputs: vec![
                 Port::new("scores", PortType::Table, "One row a model and measure."),
@@ -246,6 +260,18 @@ rsa:
             return Err(Complaint::param("draws", "intervals need at least two draws"));
         }
         interval::check(params.level)?;
+        if context.inputs.contains_key("variances") && !params.measures.iter().any(|m| m.whitened()) {
+            return Err(Complaint::port("variances", "none of the measures is whitened by variances")
+                .hint("add `whitened-cosine` or `whitened-correlation` to `measures`"));
+        }
+        if let Some(table) = context.input("variances").table() {
+            for name in ["condition", "variance"] {
+                if table.column(name).is_none() {
+                    return Err(Complaint::port("variances", format!("the table has no column `{name}`"))
+                        .hint(table::column_hint(name, &table.names())));
+                }
+            }
+        }
         for (port, param, column) in
             [("models", "model", &params.model), ("subjects", "subject", &params.subject)]
         {
@@ -283,11 +309,16 @@ rsa:
             (models.vectors(&conditions, "model")?, subjects.vectors(&conditions, "subject")?);
         let model_rdms: Vec<&[f64]> = model_rdms.iter().map(Vec::as_slice).collect();
         let subject_rdms: Vec<&[f64]> = subject_rdms.iter().map(Vec::as_slice).collect();
+        let variances = variances(io, &conditions)?;
         let draws = Draws::new(params.draws, params.seed, subject_rdms.len(), conditions.len());
         let mut frames: [Frame; 3] = Default::default();
         for (index, similarity) in params.measures.iter().enumerate() {
             io.check_cancelled()?;
-            let mut key = Key::new(Self::NAME, Self::REVISION).text(similarity.measure().name());
+            let compared = Compared::new(similarity.measure(), variances.as_deref());
+            let mut key = Key::new(Self::NAME, Self::REVISION).text(&compared.name());
+            if let Some(variances) = compared.variances {
+                key = key.numbers(variances.iter().copied());
+            }
             for name in conditions.iter().chain(&subjects.names) {
                 key = key.text(name);
             }
@@ -301,7 +332,7 @@ rsa:
             let key = key.numbers([params.level]).finish();
             let work = || {
                 let models = (models.names.as_slice(), model_rdms.as_slice());
-                score(params, *similarity, models, (&subjects.names, &subject_rdms), &draws, &key)
+                score(params, compared, models, (&subjects.names, &subject_rdms), &draws, &key)
             };
             let found = with_threads(io.threads, work).map_err(wrong)??;
             for (frame, (rows, columns)) in frames.iter_mut().zip([
@@ -321,93 +352,4 @@ rsa:
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::kinds::testing::{Run, run_tables};
-
-    /// Numbers without a pattern between 0 and 1.
-    fn hash(a: usize, b: usize) -> f64 {
-        ((a * 7919 + b * 104_729 + a * b * 31) % 1009) as f64 / 1009.0
-    }
-
-    /// RDMs over `n` conditions, one for each name: the truth with this share of noise.
-    fn rdms(column: &str, names: &[(&str, f64)], n: usize) -> Frame {
-        let mut texts: [Vec<String>; 3] = Default::default();
-        let mut values = Vec::new();
-        for (index, (name, noise)) in names.iter().enumerate() {
-            for (at, (i, j)) in pairs(n).enumerate() {
-                texts[0].push((*name).to_owned());
-                texts[1].push(format!("c{i}"));
-                texts[2].push(format!("c{j}"));
-                values.push((1.0 - noise) * hash(at, 3) + noise * hash(at, 11 + 5 * index));
-            }
-        }
-        let mut frame = Frame::new();
-        frame.push_strings(column, &texts[0]).unwrap();
-        frame.push_strings("first", &texts[1]).unwrap();
-        frame.push_strings("second", &texts[2]).unwrap();
-        frame.push_f64s("dissimilarity", values).unwrap();
-        frame
-    }
-
-    fn run(models: Frame, subjects: Frame, seed: u64) -> Result<Run, String> {
-        let with = json!({"model": "model", "subject": "subject", "draws": 100, "seed": seed});
-        run_tables(&Rsa, with, &[("models", models, &[]), ("subjects", subjects, &[])])
-    }
-
-    fn people(n: usize) -> Frame {
-        rdms("subject", &[("s1", 0.4), ("s2", 0.4), ("s3", 0.4), ("s4", 0.4)], n)
-    }
-
-    #[test]
-    fn the_true_model_is_in_the_ceiling_and_beats_noise() {
-        let models = || rdms("model", &[("true", 0.0), ("noise", 1.0)], 10);
-        let done = run(models(), people(10), 1).unwrap();
-        let scores = done.table("scores");
-        let column = |name: &str| scores.f64s(name).unwrap();
-        let names = scores.strings("model").unwrap();
-        for (row, name) in names.iter().enumerate() {
-            let (value, low, high) = (column("value")[row], column("low")[row], column("high")[row]);
-            assert!(low < value && value < high);
-            if name == "true" {
-                assert!(column("high")[row] > column("ceiling_low")[row] && column("q")[row] < 0.05);
-            } else {
-                assert!(low < 0.1 && column("p")[row] > 0.01, "{value}");
-            }
-        }
-        let gaps = done.table("pairs").f64s("difference").unwrap();
-        // Models come in the order of their names: noise less the truth.
-        assert!(gaps.iter().all(|d| *d < -0.3), "{gaps:?}");
-        assert_eq!(done.table("draws").rows(), 3 * 100 * (4 + 10));
-        for port in ["scores", "pairs", "subjects", "draws"] {
-            assert_eq!(done.inferred(port).columns, done.table(port).facts().columns, "{port}");
-        }
-        let keys = |run: &Run| run.table("scores").strings("benchmark").unwrap();
-        assert_eq!(keys(&done), keys(&run(models(), people(10), 1).unwrap()));
-        assert!(keys(&done).iter().zip(keys(&run(models(), people(10), 2).unwrap())).all(|(a, b)| *a != b));
-    }
-
-    #[test]
-    fn a_single_subject_has_an_interval_over_stimuli_and_no_ceiling() {
-        let one = rdms("subject", &[("s1", 0.2)], 10);
-        let scores = run(rdms("model", &[("true", 0.0)], 10), one, 1).unwrap().table("scores");
-        assert!(scores.f64s("ceiling_low").unwrap().iter().all(|c| c.is_nan()));
-        assert!(scores.f64s("low").unwrap().iter().all(|l| l.is_finite()));
-    }
-
-    #[test]
-    fn what_does_not_fit_is_named() {
-        let text = |models, subjects| run(models, subjects, 1).err().unwrap();
-        let other = text(rdms("model", &[("m", 0.0)], 9), people(10));
-        assert!(other.starts_with("model `m` has 36 pairs, 45 are compared"), "{other}");
-        let few = text(rdms("model", &[("m", 0.0)], 4), people(4));
-        assert!(few.contains("too few conditions"), "{few}");
-        let flat = rdms("model", &[("m", 0.0)], 10);
-        let mut constant = flat.select(&["model", "first", "second"]).unwrap();
-        constant.push_f64s("dissimilarity", vec![1.0; 45]).unwrap();
-        let text = text(constant, people(10));
-        assert!(text.starts_with("RDM `m` is constant"), "{text}");
-    }
-}
+mod tests;

@@ -2,13 +2,14 @@
 
 use schemars::JsonSchema;
 use science::design::answers::Answers;
-use science::design::recover::{Given, next, posterior};
+use science::design::recover::{Given, posterior};
 use science::design::respond::{Graded, Respond};
-use science::design::sample;
+use science::design::{sample, search::greedy};
 use science::linalg::with_threads;
 use serde::{Deserialize, Serialize};
 
 use super::predictions::{self, Link, Predictions, width};
+use super::stoppable::Stoppable;
 use crate::kinds::artefacts::put_table;
 use crate::kinds::table::draw::uniform;
 use crate::kinds::wrong;
@@ -293,7 +294,12 @@ fn round<R: Responses>(
         Method::Adaptive => {
             let prior = vec![1.0 / models.models() as f64; models.models()];
             let mut separation = models.separation(&prior).map_err(|e| predictions.named(e))?;
-            with_threads(io.threads, || next(&mut separation, &beliefs, params.n, &shown)).map_err(wrong)?
+            separation.believe(&beliefs);
+            let cancel = io.cancel.clone();
+            let criterion = Stoppable { criterion: &separation, cancel: &cancel };
+            let found = with_threads(io.threads, || greedy(&criterion, params.n, &shown)).map_err(wrong)?;
+            io.check_cancelled()?;
+            found
         }
     };
     let ids = names.take(&chosen)?;
@@ -301,7 +307,11 @@ fn round<R: Responses>(
     stimuli.push_i64s("round", vec![round; chosen.len()])?;
     stimuli.push_column_of(&ids, &params.id)?;
     stimuli.push_i64s("rank", (1..=chosen.len() as i64).collect())?;
-    let bits = chosen.iter().map(|stimulus| models.information(&beliefs, *stimulus)).collect();
+    let mut bits = Vec::new();
+    for stimulus in &chosen {
+        io.check_cancelled()?;
+        bits.push(models.information(&beliefs, *stimulus));
+    }
     stimuli.push_f64s("information", bits)?;
     put_table(io, "stimuli", stimuli)?;
     let mut table = Frame::new();

@@ -11,6 +11,7 @@ pub mod recover;
 mod seer;
 pub mod select;
 mod selection;
+mod stoppable;
 #[cfg(feature = "models")]
 mod study;
 #[cfg(feature = "models")]

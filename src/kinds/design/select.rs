@@ -3,18 +3,20 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use science::design::{cover, sample, search};
+use science::design::search::{self, Criterion};
+use science::design::{cover, sample};
 use science::linalg::{Mat, with_threads};
 use serde::{Deserialize, Serialize};
 
 use super::predictions::{self, Link, Predictions};
 pub use super::selection::Method;
 use super::selection::{Judge, Material, Measure, Needs, Scores, judge};
+use super::stoppable::Stoppable;
 use crate::kinds::artefacts::put_table;
 use crate::kinds::columns;
 use crate::kinds::wrong;
 use crate::stage::{
-    Column, Complaint, Facts, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads,
+    Cancel, Column, Complaint, Facts, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads,
     TableFacts,
 };
 use crate::table::{self, Frame};
@@ -232,7 +234,7 @@ struct Value {
     random_best: f64,
 }
 
-fn choose(params: &Params, pool: &Pool) -> Result<Chosen, Failure> {
+fn choose(params: &Params, pool: &Pool, cancel: &Cancel) -> Result<Chosen, Failure> {
     let (free, barred) = (pool.free(), pool.barred());
     let material = Material {
         features: pool.features.as_ref(),
@@ -252,11 +254,12 @@ fn choose(params: &Params, pool: &Pool) -> Result<Chosen, Failure> {
         return Ok(Chosen { rows, value: None });
     };
     let Judge { criterion, name, sign, scores } = judge;
+    let criterion = Stoppable { criterion: &*criterion, cancel };
     let chosen = if params.method == Method::KCenter {
         farthest_first(params, pool, &barred)?
     } else {
         let starts = (0..u64::from(params.starts)).map(set).collect::<Result<Vec<_>, _>>()?;
-        search::best(&*criterion, params.n, &barred, &starts).map_err(wrong)?
+        search::best(&criterion, params.n, &barred, &starts).map_err(wrong)?
     };
     let score = |place: usize| match &scores {
         Scores::UpTo => sign * criterion.value(&chosen[..=place]),
@@ -361,7 +364,10 @@ next:
 
     fn run(params: &Params, io: &mut Io) -> Result<(), Failure> {
         let pool = Pool::read(params, io)?;
-        let chosen = with_threads(io.threads, || choose(params, &pool)).map_err(wrong)??;
+        let cancel = io.cancel.clone();
+        let found = with_threads(io.threads, || choose(params, &pool, &cancel)).map_err(wrong)?;
+        io.check_cancelled()?;
+        let chosen = found?;
         let rows: Vec<usize> = chosen.rows.iter().map(|(row, _)| *row).collect();
         let mut out = Frame::new();
         out.push_column_of(&pool.frame.take(&rows)?, &params.id)?;

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::kinds::testing::{Input, Run, run_tables};
+use crate::kinds::testing::{Input, Run, run_cancelled, run_tables};
 
 fn value(i: i64) -> f64 {
     ((i * 37) % 23) as f64 / 23.0
@@ -48,10 +48,37 @@ fn a_linear_response_is_predicted_by_every_method() {
     ] {
         let run = run(&with, responses(linear), &[]).unwrap();
         assert!(run.table("summary").f64s("value").unwrap()[0] > 0.99, "{with:?}");
-        for port in ["scores", "summary", "draws", "folds", "choices"] {
+        for port in ["scores", "summary", "draws", "folds", "choices", "projection"] {
             assert_eq!(run.inferred(port).columns, run.table(port).facts().columns, "{port}");
         }
     }
+}
+
+/// Features projected by the stored entries are predicted from as well as by the kind itself.
+#[test]
+fn a_sparse_projection_is_stored() {
+    let plain = run(&[], responses(linear), &[]).unwrap();
+    assert_eq!(plain.table("projection").rows(), 0);
+    let sparse =
+        run(&[("reduce", json!({"sparse": 3})), ("seed", json!(5))], responses(linear), &[]).unwrap();
+    let projection = sparse.table("projection");
+    let (names, components) = (projection.strings("feature").unwrap(), projection.i64s("component").unwrap());
+    let weights = projection.f64s("weight").unwrap();
+    let mut projected = features(0..60);
+    for component in 0..3 {
+        let mut values = vec![0.0; 60];
+        for at in (0..projection.rows()).filter(|at| components[*at] == component) {
+            let own = projected.f64s(&names[at]).unwrap();
+            values.iter_mut().zip(own).for_each(|(v, x)| *v += weights[at] * x);
+        }
+        projected.push_f64s(&format!("p{component}"), values).unwrap();
+    }
+    let with = json!({"features": ["p0", "p1", "p2"], "targets": ["voxel"], "draws": 50, "seed": 5});
+    let inputs = [("features", projected, &[][..]), ("responses", responses(linear), &[][..])];
+    let again = run_tables(&Encode, with, &inputs).unwrap();
+    let scores = |run: &Run| run.table("scores").f64s("value").unwrap();
+    let near = |(a, b): (f64, f64)| (a - b).abs() < 1e-9;
+    assert!(scores(&sparse).into_iter().zip(scores(&again)).all(near));
 }
 
 #[test]
@@ -68,10 +95,29 @@ fn scores_are_normalised_by_the_reliability_where_there_is_one() {
         let run = run(&[], responses(linear), &[("ceiling", ceiling(value), &[])]).unwrap();
         run.table("scores").f64s("value").unwrap()
     };
+    let summary = run(&[], responses(linear), &[("ceiling", ceiling(0.25), &[])]).unwrap().table("summary");
+    let metrics = summary.strings("metric").unwrap();
+    assert_eq!(metrics[1], "encode:norm:r/sqrt(sb:mean-of-splits):pooled:target-mean");
+    for column in ["value", "low", "high"] {
+        let cells = summary.f64s(column).unwrap();
+        assert!((cells[1] - cells[0] / 0.5).abs() < 1e-12, "{column}: {cells:?}");
+    }
+    let keys = summary.strings("benchmark").unwrap();
+    assert_ne!(keys[0], keys[1]);
     let found = scores(0.25);
     assert_eq!(found.len(), 15);
     assert!((0..5).all(|f| (found[10 + f] - found[f] / 0.5).abs() < 1e-12), "{found:?}");
     assert_eq!(scores(0.0).len(), 10);
+}
+
+#[test]
+fn a_step_that_is_asked_to_stop_stops() {
+    for with in [json!({}), json!({"method": "pls", "components": 2}), json!({"precision": "float32"})] {
+        let mut params = json!({"features": ["a", "b"], "targets": ["voxel"]});
+        params.as_object_mut().unwrap().extend(with.as_object().unwrap().clone());
+        let inputs = [("features", features(0..60), &[][..]), ("responses", responses(linear), &[][..])];
+        assert_eq!(run_cancelled(&Encode, params, &inputs).err().unwrap(), "cancelled", "{with}");
+    }
 }
 
 #[test]

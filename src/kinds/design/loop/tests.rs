@@ -4,7 +4,13 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::kinds::design::select::tests::{answers, table};
-use crate::kinds::testing::{Input, Run, run_tables};
+use crate::kinds::testing::{Input, Run, run_cancelled, run_tables};
+
+#[test]
+fn a_round_that_is_asked_to_stop_stops() {
+    let inputs: Vec<Input> = (0..2).map(|m| ("predictions", answers(m), &[][..])).collect();
+    assert_eq!(run_cancelled(&Loop, json!({"n": 3}), &inputs).err().unwrap(), "cancelled");
+}
 
 fn round(with: Value, responses: &[Frame]) -> Result<Run, String> {
     let cells: Vec<[(&str, Value); 1]> = ["a", "b", "c"].map(|n| [("net", json!(n))]).to_vec();

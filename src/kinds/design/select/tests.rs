@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::kinds::testing::{Input, Run, run_tables};
+use crate::kinds::testing::{Input, Run, run_cancelled, run_tables};
 use crate::table::Tensor;
 
 pub(crate) fn table(ids: &[i64], name: &str, width: usize, value: impl Fn(i64, usize) -> f32) -> Frame {
@@ -51,6 +51,16 @@ pub(crate) const METHODS: [&str; 11] = [
     "drive",
     "suppress",
 ];
+
+#[test]
+fn a_step_that_is_asked_to_stop_stops() {
+    for method in ["k_center", "d_optimal", "rdm_decorrelated"] {
+        let with = json!({"method": method, "n": 6});
+        let mut inputs: Vec<Input> = vec![("pool", pool(), &[])];
+        inputs.extend((0..2).map(|m| ("predictions", answers(m), &[][..])));
+        assert_eq!(run_cancelled(&Select, with, &inputs).err().unwrap(), "cancelled", "{method}");
+    }
+}
 
 #[test]
 fn every_method_chooses_different_stimuli_of_the_pool_and_again_the_same() {

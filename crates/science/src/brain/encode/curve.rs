@@ -85,9 +85,10 @@ pub fn point(
         return Err(Error::new("a standard error needs two draws"));
     }
     let one = |order: &Order| {
-        let mut rows = order.stimuli[..stimuli].to_vec();
+        // Sorted, so that samples of the same members give the same sums.
+        let (mut rows, mut taken) = (order.stimuli[..stimuli].to_vec(), order.repeats[..repeats].to_vec());
         rows.sort_unstable();
-        let taken = &order.repeats[..repeats];
+        taken.sort_unstable();
         let mean = |i: usize, j: usize| -> f64 {
             taken.iter().map(|r| y.values[(rows[i] * y.repeats + r, j)]).sum::<f64>() / repeats as f64
         };
@@ -100,17 +101,13 @@ pub fn point(
 }
 
 fn score(x: &Mat<f64>, y: &Mat<f64>, settings: &Settings) -> Result<f64> {
+    if let Some(j) = (0..y.ncols()).find(|j| !stats::variance(y.col_as_slice(*j)).is_normal()) {
+        return Err(Error::new(format!("target {j} is constant in a sample of {} stimuli", x.nrows())));
+    }
     let all: Vec<usize> = (0..x.nrows()).collect();
     let ridge = Ridge::new(x.as_ref(), y.as_ref())?;
     let found = nested(&ridge, &contiguous(&all, settings.folds)?, settings.inner, &settings.alphas)?;
-    let one = |j: usize| {
-        let truth = y.col_as_slice(j);
-        if !stats::variance(truth).is_normal() {
-            return Err(Error::new(format!("target {j} is constant in a sample of {} stimuli", x.nrows())));
-        }
-        // A prediction that is the same for all stimuli explains none of their order.
-        Ok(stats::pearson(truth, found.predictions.col_as_slice(j)).unwrap_or(0.0))
-    };
-    let scores = (0..y.ncols()).map(one).collect::<Result<Vec<f64>>>()?;
-    Ok(stats::mean(&scores))
+    // A prediction that is the same for all stimuli explains none of their order.
+    let one = |j| stats::pearson(y.col_as_slice(j), found.predictions.col_as_slice(j)).unwrap_or(0.0);
+    Ok(stats::mean(&(0..y.ncols()).map(one).collect::<Vec<f64>>()))
 }

@@ -1,0 +1,104 @@
+//! One score of held-out predictions: the mean over targets, with its interval over stimuli.
+
+use science::brain::bootstrap::{self, Factor};
+use science::brain::stats::{self, pearson};
+use science::linalg::Mat;
+
+use super::common::Key;
+use super::encode::Encode;
+use super::held_out::{Ceilings, Data, NORMALIZED};
+use crate::kinds::wrong;
+use crate::stage::{Failure, Io, Kind};
+use crate::table::Frame;
+
+/// The pooled score with its interval, and where targets have a ceiling the normalised one; and the draws behind them.
+/// Asked are the number of draws, the level of the intervals and the seed.
+pub(super) fn summary(
+    asked: (u32, f64, u64),
+    data: &Data,
+    predictions: &Mat<f64>,
+    ceilings: &Ceilings,
+    io: &Io,
+) -> Result<(Frame, Frame), Failure> {
+    let (count, level, seed) = asked;
+    let n = data.ids.len();
+    let draws = bootstrap::draws(Factor::Stimuli, 1, n, count as usize, seed);
+    let of_draws = |key: Key| key.numbers(draws.iter().flat_map(|d| d.stimuli.iter().map(|i| *i as f64)));
+    let all: Vec<usize> = (0..n).collect();
+    let mut rows = vec![("encode:r:pooled:target-mean".to_owned(), Pooled::plain(data))];
+    rows.extend(
+        Pooled::normalised(data, ceilings).map(|p| (format!("encode:{NORMALIZED}:pooled:target-mean"), p)),
+    );
+    let (mut keys, mut values, mut lows, mut highs) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for (metric, pooled) in &rows {
+        let value = pooled
+            .score(data, predictions, &all)
+            .ok_or_else(|| Failure::new("a target is the same for all stimuli: it has no score"))?;
+        let mut scores = Vec::new();
+        for draw in &draws {
+            io.check_cancelled()?;
+            scores.extend(pooled.score(data, predictions, &draw.stimuli));
+        }
+        let (low, high) = bootstrap::percentile_interval(&scores, level).map_err(wrong)?;
+        let mut key = Key::new(Encode::NAME, Encode::REVISION).text(metric).numbers([level]);
+        for (j, target) in data.targets.iter().enumerate() {
+            key = key.text(target).numbers(data.y.col_as_slice(j).iter().copied());
+        }
+        for held in &data.folds {
+            key = held.iter().fold(key, |key, row| key.text(&data.ids[*row])).text("");
+        }
+        key = pooled.ceilings.iter().fold(key, |key, own| key.text(own));
+        keys.push(of_draws(key).finish());
+        values.push(value);
+        lows.push(low);
+        highs.push(high);
+    }
+    let mut summary = Frame::new();
+    summary.push_strings("benchmark", &keys)?;
+    summary.push_strings("metric", &rows.iter().map(|(metric, _)| metric).collect::<Vec<_>>())?;
+    summary.push_f64s("value", values)?;
+    summary.push_f64s("low", lows)?;
+    summary.push_f64s("high", highs)?;
+    let mut table = Frame::new();
+    let count = draws.len() as i64;
+    table.push_i64s("draw", (0..count).flat_map(|d| std::iter::repeat_n(d, n)).collect())?;
+    table.push_i64s("position", (0..count).flat_map(|_| 0..n as i64).collect())?;
+    table.push_i64s("row", draws.iter().flat_map(|d| d.stimuli.iter().map(|i| *i as i64)).collect())?;
+    Ok((summary, table))
+}
+
+/// A mean over targets of correlations, each divided by what it can reach.
+struct Pooled {
+    /// Targets and their divisors.
+    targets: Vec<(usize, f64)>,
+    /// The keys of the ceilings that the divisors come from.
+    ceilings: Vec<String>,
+}
+
+impl Pooled {
+    fn plain(data: &Data) -> Self {
+        Pooled { targets: (0..data.targets.len()).map(|j| (j, 1.0)).collect(), ceilings: Vec::new() }
+    }
+
+    /// Of the targets whose reliability is positive; `None` if none is.
+    fn normalised(data: &Data, ceilings: &Ceilings) -> Option<Self> {
+        let one = |(j, target): (usize, &String)| {
+            let (reliability, key) = ceilings.get(target)?;
+            (*reliability > 0.0).then(|| ((j, reliability.sqrt()), key.clone()))
+        };
+        let (targets, ceilings): (Vec<_>, Vec<_>) = data.targets.iter().enumerate().filter_map(one).unzip();
+        (!targets.is_empty()).then_some(Pooled { targets, ceilings })
+    }
+
+    /// The score on these rows; a constant prediction scores 0. `None` where a target is constant.
+    fn score(&self, data: &Data, predictions: &Mat<f64>, rows: &[usize]) -> Option<f64> {
+        let one = |(j, divisor): &(usize, f64)| {
+            let of = |m: &Mat<f64>| -> Vec<f64> { rows.iter().map(|i| m[(*i, *j)]).collect() };
+            let truth = of(&data.y);
+            let varies = stats::variance(&truth).is_normal();
+            varies.then(|| pearson(&truth, &of(predictions)).unwrap_or(0.0) / divisor)
+        };
+        let all: Option<Vec<f64>> = self.targets.iter().map(one).collect();
+        all.map(|scores| stats::mean(&scores))
+    }
+}

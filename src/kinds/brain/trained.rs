@@ -1,0 +1,58 @@
+//! Rows that entered training must not be scored: the port `trained` of every kind here that scores rows.
+
+use std::collections::HashSet;
+
+use crate::kinds::{columns, words};
+use crate::stage::{Complaint, Failure, InferContext, Io, Port, PortType};
+use crate::table;
+
+const PORT: &str = "trained";
+
+/// The port.
+pub(super) fn port() -> Port {
+    Port::new(PORT, PortType::Table, "Rows that entered training: none of them may be scored.")
+        .optional()
+        .many()
+}
+
+/// Checks before a run that the tables bound there, and those at the port `scored`, name their rows.
+///
+/// # Errors
+/// If one has no column `id`. Without rows that entered training nothing is asked of `scored`.
+pub(super) fn check(context: &InferContext, id: &str, scored: &str) -> Result<(), Complaint> {
+    let of = |port: &str| context.inputs.get(port).map(Vec::as_slice).unwrap_or_default();
+    if of(PORT).is_empty() {
+        return Ok(());
+    }
+    let tables = of(PORT).iter().chain(of(scored)).filter_map(|input| input.facts.table());
+    tables.into_iter().try_for_each(|table| columns::exists(table, id, "id"))
+}
+
+/// Is a table of rows that entered training bound?
+pub(super) fn bound(io: &Io) -> bool {
+    !io.many(PORT).is_empty()
+}
+
+/// Refuses rows that entered training by their `ids`; the column `id` holds those of the tables bound.
+///
+/// # Errors
+/// If one of them did, naming the rows.
+pub(super) fn refuse(io: &Io, id: &str, ids: &[String]) -> Result<(), Failure> {
+    for bound in io.many(PORT) {
+        let seen = table::read(bound, Some(&[id]))?.strings(id)?;
+        let seen: HashSet<&String> = seen.iter().collect();
+        // A row that stands there for several models is one row.
+        let mut named = HashSet::new();
+        let leaked = ids.iter().filter(|id| seen.contains(id) && named.insert(*id));
+        let leaked: Vec<&str> = leaked.map(String::as_str).collect();
+        if !leaked.is_empty() {
+            let text = format!(
+                "{} rows entered training and cannot be scored: {}",
+                leaked.len(),
+                words::listed(&leaked)
+            );
+            return Err(Failure::new(text).hint("score rows of another part of the split"));
+        }
+    }
+    Ok(())
+}
