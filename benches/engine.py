@@ -9,6 +9,7 @@ The chain is planned in full, and run once: a chain of 100,000 takes minutes to 
 import json
 import os
 import pathlib
+import subprocess
 import sys
 import tempfile
 import time
@@ -73,14 +74,16 @@ def long_chain(n, runs):
     with tempfile.TemporaryDirectory() as base:
         folders = {name: pathlib.Path(base) / name for name in NAMES}
         sides = prepare(folders, chain(n), 0)
-        plans = {"sulcus": ([SULCUS, "plan"], folders["sulcus"]), "ninja": (["ninja", "-n", "--quiet"], folders["ninja"])}
-        plan = in_turns(plans, 1)
-        report(f"plan of a chain of {n}", plan["sulcus"], plan["ninja"], "ninja")
-        first = {name: seconds(*side) for name, side in sides.items()}
-        report("first run", first["sulcus"], first["ninja"], "ninja")
+        dry = {"sulcus": ([SULCUS, "plan"], folders["sulcus"]), "ninja": (["ninja", "-n", "--quiet"], folders["ninja"])}
+        # A long chain takes ninja's stack.
+        if subprocess.run(dry["ninja"][0], cwd=folders["ninja"], stdout=subprocess.DEVNULL).returncode:
+            print(f"ninja crashes on a chain of {n}")
+            del dry["ninja"], sides["ninja"]
+        compare = lambda case, taken: report(case, taken["sulcus"], taken.get("ninja", float("nan")), "ninja")
+        compare(f"plan of a chain of {n}", in_turns(dry, 1))
+        compare("first run", {name: seconds(*side) for name, side in sides.items()})
         in_turns(sides, 1)
-        none = in_turns(sides, runs)
-        report("nothing to do", none["sulcus"], none["ninja"], "ninja")
+        compare("nothing to do", in_turns(sides, runs))
 
 
 def main():

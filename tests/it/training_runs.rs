@@ -299,3 +299,53 @@ fn what_cannot_be_trained_is_named_with_its_op() {
         ran.stderr
     );
 }
+
+/// A net whose steps are large enough for two threads.
+const WIDE: &str = "
+name: long
+stages:
+  digits:
+    uses: ingest.arrays
+    with: { arrays: { image: images.npy, label: labels.npy } }
+  net: { uses: model.build, with: { architecture: mlp, input: [1, 8, 8], hidden: [512, 512], classes: 10, scale: 0.0625 } }
+  train:
+    uses: model.train
+    in: { model: net, data: digits }
+    threads: 2
+    with:
+      { input: image, target: label, steps: 600, batch_size: 64, learning_rate: 0.05, momentum: 0.9, checkpoint_steps: 50 }
+";
+
+/// All weights of the trained model, one after the other.
+fn weights(project: &Project) -> Vec<f64> {
+    let bytes = std::fs::read(project.path("results/long/train/model.onnx")).unwrap();
+    let model = Model::read(&bytes).unwrap();
+    model.graph().unwrap().initializer.iter().flat_map(|t| onnx_graph::tensor::numbers(t).unwrap()).collect()
+}
+
+/// Two threads may add up in another order: docs/training.md states how far that may lead.
+#[test]
+fn two_threads_and_a_kill_lead_to_the_same_weights_within_what_is_stated() {
+    let project = digits(WIDE);
+    project.ok(&["run"]);
+    let first = weights(&project);
+    project.ok(&["run", "train", "--force"]);
+    let again = weights(&project);
+    let killed = digits(WIDE);
+    let mut run = killed.command(&["run"]);
+    let mut run = run.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    while run.try_wait().unwrap().is_none() && checkpoints(&killed).is_empty() {
+        sleep(Duration::from_millis(5));
+    }
+    assert!(run.try_wait().unwrap().is_none(), "the run is too short to be killed");
+    run.kill().unwrap();
+    run.wait().unwrap();
+    let ran = killed.ok(&["run", "-v"]);
+    assert!(ran.stderr.contains("going on behind step"), "{}", ran.stderr);
+    let largest = first.iter().fold(0.0_f64, |most, v| most.max(v.abs()));
+    for (what, other) in [("again", again), ("killed", weights(&killed))] {
+        let far = first.iter().zip(&other).fold(0.0_f64, |most, (a, b)| most.max((a - b).abs()));
+        println!("{what}: {:e} of the largest weight", far / largest);
+        assert!(far <= 1e-5 * largest, "{what}: {far:e} of {largest}");
+    }
+}
