@@ -35,6 +35,8 @@ mod it {
     #[cfg(feature = "models")]
     mod lrp;
     #[cfg(feature = "models")]
+    mod lrp_methods;
+    #[cfg(feature = "models")]
     mod masking;
     #[cfg(feature = "models")]
     mod models;

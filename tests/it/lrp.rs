@@ -15,7 +15,7 @@ pub const COMPOSITES: [&str; 8] = [
     "gradient_x_input",
 ];
 
-fn golden(name: &str) -> String {
+pub fn golden(name: &str) -> String {
     format!("{}/tests/golden/lrp/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 

@@ -189,6 +189,11 @@ impl Params {
         if !self.noise.is_finite() || self.noise < 0.0 {
             return Err(Complaint::param("noise", "the noise must be 0 or more"));
         }
+        if self.at.is_some() && self.composite.is("integrated_gradients") {
+            let message = "integrated gradients follow a path of inputs, and have no map at an inner tensor";
+            return Err(Complaint::param("at", message)
+                .hint("leave `at` out, or use `gradient_x_input` or `smooth_grad` there"));
+        }
         Ok(())
     }
 }
@@ -196,7 +201,7 @@ impl Params {
 impl Kind for Attribute {
     type Params = Params;
     const NAME: &'static str = "lrp.attribute";
-    const REVISION: u32 = 2;
+    const REVISION: u32 = 3;
     const USES_RUNTIME: bool = true;
     const ROW_WISE: Option<&'static str> = Some("data");
     const ABOUT: &'static str = "Relevance maps: what each input value contributed to a model's answer, row by row.\n\n\

@@ -82,8 +82,11 @@ impl Explainer<'_> {
             let Some(mut total) = total else { continue };
             if let Some(logits) = plain {
                 let share = 1.0 / samples.count() as f32;
-                let path = matches!(samples, Samples::Path { .. });
-                total.map.iter_mut().zip(chunk).for_each(|(t, x)| *t *= if path { share * x } else { share });
+                total.map.iter_mut().for_each(|t| *t *= share);
+                // The path leads to the input, so its map has the input's shape: `Params::check` sees to it.
+                if matches!(samples, Samples::Path { .. }) {
+                    total.map.iter_mut().zip(chunk).for_each(|(t, x)| *t *= x);
+                }
                 total.logits = logits;
             }
             self.take(&mut result, total, start.as_deref(), count);
