@@ -21,6 +21,8 @@ mod it {
     #[cfg(feature = "tables")]
     mod dynamics;
     mod edits;
+    #[cfg(feature = "models")]
+    mod external_weights;
     mod faults;
     mod fuzz;
     #[cfg(feature = "models")]

@@ -1,6 +1,6 @@
 //! Makes the plan: every mistake of the whole workflow is collected, then either all steps or all mistakes.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use serde_json::Value;
@@ -9,10 +9,10 @@ use super::bind::Cellbook;
 use super::draft::{Draft, drafts};
 use super::files::{self, Written};
 use super::skip::{leave_out, left_out};
-use super::{Binding, FileBinding, Plan, ProjectPath, Source, Step, StepId, graph};
+use super::{Binding, FileBinding, FoundFile, Plan, ProjectPath, Source, Step, StepId, graph};
 use crate::spec::suggest::{self, did_you_mean, known};
 use crate::spec::{Cell, Diagnostic, Input, InputSource, Invalid, Workflow, cell_name};
-use crate::stage::{FileParam, Port, PortType, Stage};
+use crate::stage::{FileIn, FileParam, Port, PortType, Stage};
 
 /// Plans `workflow` with the kinds given.
 ///
@@ -101,7 +101,9 @@ impl Binder<'_> {
         let decl = &self.workflow.stages[cell.stage];
         let mut upstream = Vec::new();
         let inputs = self.inputs(id, draft, drafts, book, &mut upstream);
-        let files = self.files(id, files, written, &mut upstream);
+        let mut files = self.files(id, files, written, &mut upstream);
+        let referred = draft.kind.referred(&params, &sources(&files, self.root));
+        files.extend(self.files(id, referred, written, &mut upstream));
         for (target, span) in &cell.needs {
             match crate::spec::Reference::parse(target)
                 .map_err(|m| (m, None))
@@ -286,6 +288,16 @@ impl Binder<'_> {
         }
         bindings
     }
+}
+
+/// The files of each parameter that no step writes.
+fn sources(bindings: &[FileBinding], root: &Path) -> BTreeMap<String, Vec<FileIn>> {
+    let there = bindings.iter().filter(|b| b.found.iter().all(|file| file.producer.is_none()));
+    let named = there.map(|binding| {
+        let file = |f: &FoundFile| FileIn { name: f.path.as_str().to_owned(), path: f.path.below(root) };
+        (binding.param.clone(), binding.found.iter().map(file).collect())
+    });
+    named.collect()
 }
 
 /// The output port that a reference means.

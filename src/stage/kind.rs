@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Axes, Complaint, Contract, Facts, Failure, FileParam, Io, Ports};
+use super::{Axes, Complaint, Contract, Facts, Failure, FileIn, FileParam, Io, Ports};
 
 /// What a step reads of one input.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,6 +84,12 @@ pub trait Kind: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// Further files that those named by the parameters refer to, such as the weights beside a model; `found`
+    /// holds the files of each parameter, without those that another stage writes.
+    fn referred(_params: &Self::Params, _found: &BTreeMap<String, Vec<FileIn>>) -> Vec<FileParam> {
+        Vec::new()
+    }
+
     /// What is read of the inputs, by port; ports left out are read whole.
     fn reads(_params: &Self::Params, _context: &InferContext) -> BTreeMap<String, Reads> {
         BTreeMap::new()
@@ -123,6 +129,10 @@ pub trait Stage: Send + Sync {
     /// # Errors
     /// Where and why the parameters do not fit.
     fn check(&self, with: &Value) -> Result<Checked, Complaint>;
+    /// See [`Kind::referred`].
+    fn referred(&self, _params: &Value, _found: &BTreeMap<String, Vec<FileIn>>) -> Vec<FileParam> {
+        Vec::new()
+    }
     /// See [`Kind::reads`].
     fn reads(&self, params: &Value, context: &InferContext) -> BTreeMap<String, Reads>;
     /// See [`Kind::infer`].
@@ -201,6 +211,10 @@ impl<K: Kind> Stage for K {
             hint: None,
         })?;
         Ok(Checked { params, ports, files })
+    }
+
+    fn referred(&self, params: &Value, found: &BTreeMap<String, Vec<FileIn>>) -> Vec<FileParam> {
+        parse::<K>(params).map(|p| K::referred(&p, found)).unwrap_or_default()
     }
 
     fn reads(&self, params: &Value, context: &InferContext) -> BTreeMap<String, Reads> {

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use prost::Message;
 
@@ -66,20 +66,32 @@ impl Model {
         let mut model = decode(&bytes)?;
         let folder = path.parent().unwrap_or(Path::new("."));
         let mut failure = None;
-        let mut visit = |tensor: &mut TensorProto| {
+        model.visit(&mut |tensor| {
             if failure.is_none() && is_external(tensor) {
                 failure = take_in(tensor, folder).err();
             }
-        };
-        let training = model.0.training_info.iter_mut();
-        let others = training.flat_map(|t| t.initialization.iter_mut().chain(&mut t.algorithm));
-        model.0.graph.iter_mut().chain(others).for_each(|graph| visit_tensors(graph, &mut visit));
-        model.0.functions.iter_mut().for_each(|function| visit_nodes(&mut function.node, &mut visit));
+        });
         if let Some(error) = failure {
             return Err(error);
         }
         check(&model)?;
         Ok(model)
+    }
+
+    /// The files beside a model file that hold its external data, as the model names them, each once and sorted.
+    ///
+    /// # Errors
+    /// As [`Model::read_file`], but for the data itself, which is not read.
+    pub fn external_files(path: &Path) -> Result<Vec<String>> {
+        let bytes =
+            std::fs::read(path).map_err(|e| Error::new(format!("cannot read {}: {e}", path.display())))?;
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let model = decode(&bytes)?;
+        let external = model.tensors().into_iter().filter(|t| is_external(t));
+        let mut files = external.map(|t| Ok(located(t, folder)?.0)).collect::<Result<Vec<String>>>()?;
+        files.sort();
+        files.dedup();
+        Ok(files)
     }
 
     /// The file's bytes.
@@ -124,6 +136,13 @@ impl Model {
         let mut sorted: Vec<(String, usize)> = counts.into_iter().map(|(op, n)| (op.to_owned(), n)).collect();
         sorted.sort_by_key(|(op, n)| (std::cmp::Reverse(*n), op.clone()));
         sorted
+    }
+
+    fn visit(&mut self, visit: &mut dyn FnMut(&mut TensorProto)) {
+        let training = self.0.training_info.iter_mut();
+        let others = training.flat_map(|t| t.initialization.iter_mut().chain(&mut t.algorithm));
+        self.0.graph.iter_mut().chain(others).for_each(|graph| visit_tensors(graph, visit));
+        self.0.functions.iter_mut().for_each(|function| visit_nodes(&mut function.node, visit));
     }
 
     fn tensors(&self) -> Vec<&TensorProto> {
@@ -182,14 +201,21 @@ fn is_external(tensor: &TensorProto) -> bool {
     tensor.data_location == Some(1) || !tensor.external_data.is_empty()
 }
 
-/// Replaces a reference to another file by the bytes there.
-fn take_in(tensor: &mut TensorProto, folder: &Path) -> Result<()> {
-    let name = tensor.name.clone().unwrap_or_default();
-    let wrong = |why: String| Error::new(format!("external data of the constant `{name}`: {why}"));
-    let entry = |key: &str| {
-        tensor.external_data.iter().find(|e| e.key.as_deref() == Some(key)).and_then(|e| e.value.clone())
-    };
-    let location = entry("location").ok_or_else(|| wrong("no location is given".to_owned()))?;
+/// What the external data of a tensor says under a key.
+fn external_entry(tensor: &TensorProto, key: &str) -> Option<String> {
+    tensor.external_data.iter().find(|e| e.key.as_deref() == Some(key)).and_then(|e| e.value.clone())
+}
+
+/// What is wrong with the external data of a tensor.
+fn external_error(tensor: &TensorProto, why: String) -> Error {
+    Error::new(format!("external data of the constant `{}`: {why}", tensor.name.as_deref().unwrap_or("")))
+}
+
+/// The file with a tensor's external data, as the model names it (without `./`) and below `folder`.
+fn located(tensor: &TensorProto, folder: &Path) -> Result<(String, PathBuf)> {
+    let wrong = |why: String| external_error(tensor, why);
+    let location =
+        external_entry(tensor, "location").ok_or_else(|| wrong("no location is given".to_owned()))?;
     let plain =
         Path::new(&location).components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir));
     if !plain || location.contains('\\') {
@@ -214,6 +240,16 @@ fn take_in(tensor: &mut TensorProto, folder: &Path) -> Result<()> {
             )));
         }
     }
+    let named: Vec<&str> =
+        Path::new(&location).iter().filter(|c| *c != ".").filter_map(|c| c.to_str()).collect();
+    Ok((named.join("/"), path))
+}
+
+/// Replaces a reference to another file by the bytes there.
+fn take_in(tensor: &mut TensorProto, folder: &Path) -> Result<()> {
+    let (location, path) = located(tensor, folder)?;
+    let wrong = |why: String| external_error(tensor, why);
+    let entry = |key: &str| external_entry(tensor, key);
     let number = |key: &str| {
         entry(key).map(|t| t.parse::<u64>().map_err(|_| wrong(format!("`{key}` is no number")))).transpose()
     };
