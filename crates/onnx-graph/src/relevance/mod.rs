@@ -49,6 +49,9 @@ pub enum Start {
     RunnerUp,
     /// 1 at the largest, −1 / (C − 1) at all others.
     Contrast,
+    /// 1 at every place of one channel of the explained tensor [N, C, …], 0 in the others: what the input
+    /// contributed to one feature (Achtibat et al. 2023).
+    Channel(usize),
 }
 
 /// What to explain and how.
@@ -264,6 +267,28 @@ fn start(b: &mut Builder, explained: &str, info: &Info, options: &Options) -> Re
             let scaled = b.node("Mul", &[&hot, &rise], []);
             b.node("Sub", &[&scaled, &rest], [])
         }
+        Start::Channel(channel) => one_channel(b, explained, info, channel)?,
     };
     Ok(if options.from_logit { b.node("Mul", &[&start, explained], []) } else { start })
+}
+
+/// Emits 1 in one channel of `explained` [N, C, …] and 0 in the others.
+fn one_channel(b: &mut Builder, explained: &str, info: &Info, channel: usize) -> Result<String> {
+    let (channels, places) = match info.rank("the explained tensor")? {
+        [_, Dim::Size(channels), rest @ ..] => (usize::try_from(*channels).unwrap_or(0), rest.len()),
+        _ => return Err(Error::new(format!("`{explained}` has no channels"))),
+    };
+    if channel >= channels {
+        return Err(Error::new(format!(
+            "there is no channel {channel}: `{explained}` has the channels 0 to {}",
+            channels.saturating_sub(1)
+        )));
+    }
+    let mut values = vec![0.0; channels];
+    values[channel] = 1.0;
+    let dims: Vec<i64> = [1, channels as i64].into_iter().chain(std::iter::repeat_n(1, places)).collect();
+    let pattern = b.fresh("channel");
+    b.constants.push(crate::tensor::floats(&pattern, &dims, &values));
+    let shape = b.node("Shape", &[explained], []);
+    Ok(b.node("Expand", &[&pattern, &shape], []))
 }

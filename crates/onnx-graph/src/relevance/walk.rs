@@ -231,7 +231,7 @@ impl Walk<'_> {
             }
         }
         if let Some(ledger) = ledger {
-            self.line(node, &rule_name(rule), &relevance, &into, &ledger);
+            self.line(node, &rule_name(rule), &[relevance], &into, &ledger);
         }
         Ok(())
     }
@@ -255,7 +255,7 @@ impl Walk<'_> {
         let made = apply(&mut context, rule, &layer, &relevance)?;
         let ledger = context.ledger.take();
         if let Some(ledger) = ledger {
-            self.line(node, &rule_name(rule), &relevance, std::slice::from_ref(&made), &ledger);
+            self.line(node, &rule_name(rule), &[relevance], std::slice::from_ref(&made), &ledger);
         }
         // These do not multiply by x, so that something may arrive where x is zero.
         let zero = if matches!(rule, Rule::Flat | Rule::WSquare | Rule::ZBox) {
@@ -294,7 +294,7 @@ impl Walk<'_> {
             }
         }
         if let Some(ledger) = ledger {
-            self.line(node, "norm", &relevance, &made, &ledger);
+            self.line(node, "norm", &[relevance], &made, &ledger);
         }
         Ok(())
     }
@@ -309,7 +309,8 @@ impl Walk<'_> {
             _ => Zero::Unknown,
         };
         if self.options.conservation {
-            self.line(node, "pass", &relevance, std::slice::from_ref(&relevance), &Absorbed::default());
+            let same = std::slice::from_ref(&relevance);
+            self.line(node, "pass", same, same, &Absorbed::default());
         }
         self.arrive(&x, relevance, zero);
     }
@@ -322,7 +323,7 @@ impl Walk<'_> {
             zero = zero.min(sum.as_ref().map_or(Zero::NotAbove, |s| s.1));
             arrived.push(sum.map(|s| s.0));
         }
-        let before = arrived.iter().flatten().next().cloned().unwrap_or_default();
+        let before: Vec<String> = arrived.iter().flatten().cloned().collect();
         if rule == Rule::Guided {
             for relevance in arrived.iter_mut().flatten() {
                 *relevance = self.b.node("Relu", &[relevance], []);
@@ -344,7 +345,8 @@ impl Walk<'_> {
                 self.arrive(x, gradient, zero);
             }
         }
-        if self.options.conservation && routing {
+        // Where a gradient stands for a rule, the line shows what it does not conserve.
+        if self.options.conservation {
             self.line(node, &rule_name(rule), &before, &made, &Absorbed::default());
         }
         Ok(())
@@ -364,7 +366,7 @@ impl Walk<'_> {
     }
 
     /// Notes a line of the conservation table, unless the layer's tensors are not image by image.
-    fn line(&mut self, node: &NodeProto, rule: &str, out: &str, into: &[String], ledger: &Absorbed) {
+    fn line(&mut self, node: &NodeProto, rule: &str, out: &[String], into: &[String], ledger: &Absorbed) {
         let constants = self.constants;
         let mut values = node.output.iter().take(1).chain(&node.input);
         if values.any(|v| !v.is_empty() && !constants.contains_key(v.as_str()) && !self.has_images_first(v)) {
@@ -376,9 +378,11 @@ impl Walk<'_> {
             op: node.op_type.clone().unwrap_or_default(),
             rule: rule.to_owned(),
         });
-        let out = self.per_image(out);
+        let out: Vec<String> = out.iter().map(|name| self.per_image(name)).collect();
         let zero = self.b.float(0.0);
-        let none = self.b.node("Mul", &[&out, &zero], []);
+        let none = self.b.node("Mul", &[&out[0], &zero], []);
+        let out =
+            out.into_iter().reduce(|sum, part| self.b.node("Add", &[&sum, &part], [])).unwrap_or_default();
         let total = |walk: &mut Self, terms: &[(f32, String)]| {
             terms.iter().fold(none.clone(), |sum, (factor, term)| {
                 let part = walk.per_image(term);
