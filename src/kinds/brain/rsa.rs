@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use science::brain::bootstrap;
 use science::brain::compare::Measure;
-use science::brain::pairs;
 use science::brain::tests::{T, false_discovery_rate};
+use science::brain::{pairs, permute};
 use science::linalg::with_threads;
 use serde::{Deserialize, Serialize};
 
@@ -74,6 +74,9 @@ pub struct Params {
     /// Bootstrap draws of each factor.
     #[serde(default = "draws")]
     pub draws: u32,
+    /// Permutations of the stimulus labels for `p_labels`; 0: no such test.
+    #[serde(default = "permutations")]
+    pub permutations: u32,
     /// The level of the intervals.
     #[serde(default = "interval::level")]
     pub level: f64,
@@ -90,6 +93,13 @@ fn draws() -> u32 {
     1000
 }
 
+fn permutations() -> u32 {
+    1000
+}
+
+/// Most permutations.
+const MOST_PERMUTATIONS: u32 = 1_000_000;
+
 const SCORES: &[(&str, &str)] = &[
     ("model", "string"),
     ("benchmark", "string"),
@@ -101,6 +111,7 @@ const SCORES: &[(&str, &str)] = &[
     ("ceiling_high", "float64"),
     ("p", "float64"),
     ("q", "float64"),
+    ("p_labels", "float64"),
 ];
 const PAIRS: &[(&str, &str)] = &[
     ("first", "string"),
@@ -177,8 +188,15 @@ fn score(
         rows.push((interval(*value, spread)?, test(*value, spread).one_sided().map_err(wrong)?));
     }
     let adjusted = false_discovery_rate(&rows.iter().map(|r| r.1).collect::<Vec<_>>());
+    let by_labels = match params.permutations as usize {
+        0 => vec![f64::NAN; mean.len()],
+        count => {
+            let compare = |models: &[&[f64]], subjects: &[&[f64]]| compared.compare(models, subjects);
+            permute::p_values(models.1, subjects.1, compare, count, params.seed).map_err(wrong)?
+        }
+    };
     for (m, ((low, high), p)) in rows.into_iter().enumerate() {
-        let numbers = [mean[m], low, high, ceiling.0, ceiling.1, p, adjusted[m]];
+        let numbers = [mean[m], low, high, ceiling.0, ceiling.1, p, adjusted[m], by_labels[m]];
         out.scores.push([&models.0[m], key, metric], numbers);
         for (s, subject) in subjects.0.iter().enumerate() {
             out.subjects.push([&models.0[m], subject, key, metric], [own[(m, s)]]);
@@ -201,7 +219,7 @@ impl Kind for Rsa {
     type Params = Params;
 
     const NAME: &'static str = "brain.rsa";
-    const REVISION: u32 = 1;
+    const REVISION: u32 = 2;
     const ABOUT: &'static str = "\
 Compares the RDMs of models with those of subjects: scores with intervals, noise ceiling and tests.
 
@@ -211,7 +229,9 @@ whose variances are combined as in Schütt et al. (2023), by Student's t with as
 as the smaller factor has members, less one. `ceiling_low` and `ceiling_high` bound what the best model \
 could reach; they are NaN for a single subject, whose interval is over stimuli alone, and for `bures`, for \
 which no mean of RDMs is the best. `p` tests against \
-0, one-sided; `q` is `p` adjusted for the false discovery rate over models.
+0, one-sided; `q` is `p` adjusted for the false discovery rate over models. `p_labels` tests against models \
+that know nothing of the stimuli: the share of `permutations` of the models' stimulus labels that give as much \
+or more, (1 + hits) ÷ (1 + permutations).
 
 `pairs` has the differences of all pairs of models with interval and two-sided `p` and `q`; `subjects` \
 the similarity with every subject; `draws` the drawn indices, from which everything can be computed again.
@@ -258,6 +278,10 @@ rsa:
         }
         if params.draws < 2 {
             return Err(Complaint::param("draws", "intervals need at least two draws"));
+        }
+        if params.permutations > MOST_PERMUTATIONS {
+            let text = format!("there must be 0 to {MOST_PERMUTATIONS} permutations");
+            return Err(Complaint::param("permutations", text));
         }
         interval::check(params.level)?;
         if context.inputs.contains_key("variances") && !params.measures.iter().any(|m| m.whitened()) {
@@ -329,7 +353,7 @@ rsa:
                 let indices = all.iter().flat_map(|d| d.subjects.iter().chain(&d.stimuli));
                 key = key.numbers(indices.map(|i| *i as f64));
             }
-            let key = key.numbers([params.level]).finish();
+            let key = key.numbers([params.level, f64::from(params.permutations)]).finish();
             let work = || {
                 let models = (models.names.as_slice(), model_rdms.as_slice());
                 score(params, compared, models, (&subjects.names, &subject_rdms), &draws, &key)

@@ -9,6 +9,7 @@ pub mod ceiling;
 pub mod compare;
 pub mod encode;
 mod kendall;
+pub mod permute;
 pub mod rdm;
 pub mod reliability;
 pub mod similarity;

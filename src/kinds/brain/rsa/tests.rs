@@ -50,6 +50,7 @@ fn the_true_model_is_in_the_ceiling_and_beats_noise() {
         let (value, low, high) = (column("value")[row], column("low")[row], column("high")[row]);
         assert!(low < value && value < high);
         if name == "true" {
+            assert_eq!(column("p_labels")[row], 1.0 / 1001.0);
             assert!(column("high")[row] > column("ceiling_low")[row] && column("q")[row] < 0.05);
         } else {
             assert!(low < 0.1 && column("p")[row] > 0.01, "{value}");
