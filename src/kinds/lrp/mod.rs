@@ -5,6 +5,7 @@ pub mod compare;
 mod composite;
 mod explain;
 mod images;
+mod landmarks;
 pub mod mask;
 mod masking;
 mod models;

@@ -9,6 +9,7 @@ use science::maps::regions::{Held, held, nearest};
 use serde::{Deserialize, Serialize};
 
 use super::images::{Channels, Planes, check_maps, ids, layout, matched, schema};
+use super::landmarks;
 use super::mask::{check_resamples, resamples};
 use crate::kinds::artefacts::put_table;
 use crate::kinds::columns;
@@ -150,7 +151,8 @@ impl Kind for Regions {
     const REVISION: u32 = 1;
     const ABOUT: &'static str = "How much relevance lies in which part of an image.\n\n\
         Parts are `boxes`, the neighbourhoods of `landmarks`, or the labels of images at the port `regions`: one \
-        image for all maps, or one for each, with its `id`. Maps are summed over channels. `table` has for each map \
+        image for all maps, or one for each, with its `id`. Landmarks are the same for all images, or those of each \
+        at the port `landmarks`: a table of `id`, `region`, `row` and `column`. Maps are summed over channels. `table` has for each map \
         and region the sum of its `relevance`, its `share` of the map's magnitudes (Σ|R| in the region ÷ Σ|R|), and \
         its `density`: share ÷ share of the pixels, more than 1 where the model looks more than by chance.\n\n\
         `summary` has for each region the mean `share` over images with a 95 % bootstrap interval, beside its share \
@@ -171,6 +173,8 @@ parts:
             inputs: vec![
                 Port::new("maps", PortType::Table, "maps of images"),
                 Port::new("regions", PortType::Table, "label images: one, or one for each map").optional(),
+                Port::new("landmarks", PortType::Table, "landmarks of each image: id, region, row, column")
+                    .optional(),
             ],
             outputs: vec![
                 Port::new("table", PortType::Table, "one row a map and region"),
@@ -186,14 +190,18 @@ parts:
 
     fn infer(params: &Params, context: &InferContext) -> Result<Outputs, Complaint> {
         check_resamples(params.resamples)?;
-        let labelled = context.inputs.get("regions").is_some_and(|r| !r.is_empty());
-        let ways = [labelled, !params.boxes.is_empty(), !params.landmarks.is_empty()];
+        let bound = |port: &str| context.inputs.get(port).is_some_and(|r| !r.is_empty());
+        let (labelled, marked) = (bound("regions"), bound("landmarks"));
+        let ways = [labelled, marked, !params.boxes.is_empty(), !params.landmarks.is_empty()];
         if ways.iter().filter(|way| **way).count() != 1 {
             return Err(Complaint::param(
                 "boxes",
                 "regions come from one of three: boxes, landmarks, images",
             )
             .hint("give `boxes`, or `landmarks`, or bind label images to the port `regions`"));
+        }
+        if marked && let Some(table) = context.input("landmarks").table() {
+            landmarks::check(table)?;
         }
         if let Some(area) = params
             .boxes
@@ -221,6 +229,9 @@ parts:
             params.of_boxes(layout)
         } else if !params.landmarks.is_empty() {
             params.of_landmarks(layout)
+        } else if !io.many("landmarks").is_empty() {
+            let (names, of) = landmarks::regions(&read(io.input("landmarks")?, None)?, &maps.ids, layout)?;
+            Parts { names, of }
         } else {
             params.of_labels(io, &maps.ids, layout)?
         };
@@ -309,6 +320,17 @@ mod tests {
         let landmarks = json!({"landmarks": {"rest": [1.0, 0.5], "top": [0.0, 0.5]}});
         let image = table("part", &[2, 2], &[0.0, 0.0, 1.0, 1.0]);
         let labels = json!({"names": ["top", "rest"]});
+        let points = |ids: &[i64]| {
+            let mut frame = Frame::new();
+            let twice = ids.iter().flat_map(|id| [*id; 2]).collect();
+            frame.push_i64s("id", twice).unwrap();
+            frame.push_strings("region", &["top", "rest"].repeat(ids.len())).unwrap();
+            frame.push_f64s("row", [0.0, 1.0].repeat(ids.len())).unwrap();
+            frame.push_f64s("column", vec![0.5; 2 * ids.len()]).unwrap();
+            frame
+        };
+        let missing = run(json!({}), vec![("landmarks", points(&[0, 1]), &[][..])]).err().unwrap();
+        assert!(missing.contains("the image 2 has no landmarks"), "{missing}");
         let each = table("part", &[2, 2], &[0.0, 0.0, 1.0, 1.0].repeat(3));
         let of = |run: &Run, region: &str| -> Vec<f64> {
             let table = run.table("table");
@@ -319,6 +341,7 @@ mod tests {
         for (with, more) in [
             (boxes, vec![]),
             (landmarks, vec![]),
+            (json!({}), vec![("landmarks", points(&[2, 0, 1]), &[][..])]),
             (labels.clone(), vec![("regions", image, &[][..])]),
             (labels, vec![("regions", each, &[][..])]),
         ] {
