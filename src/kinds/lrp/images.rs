@@ -116,6 +116,8 @@ impl Planes {
 /// Images with what is true of them.
 pub struct Images {
     pub ids: Vec<String>,
+    /// The column that holds them.
+    pub column: String,
     pub layout: Layout,
     pub tensor: Tensor<f32>,
     /// True classes, if the table has a column with them.
@@ -162,7 +164,7 @@ impl Images {
         let tensor = frame.tensor_f32(&input)?;
         let layout = layout(&input, &tensor.row_shape, channels)?;
         let classes = target.map(|name| frame.i64s(&name)).transpose()?;
-        Ok(Images { ids: ids(&frame)?, layout, tensor, classes })
+        Ok(Images { ids: ids(&frame)?, column: input, layout, tensor, classes })
     }
 
     /// One image.

@@ -15,7 +15,7 @@ use crate::kinds::model::facts;
 use crate::stage::{
     Column, Complaint, Facts, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads,
 };
-use crate::table::Frame;
+use crate::table::{Frame, Tensor};
 
 /// Masking curves.
 pub struct Mask;
@@ -57,6 +57,24 @@ pub struct Params {
     /// Which axis of an image holds the channels.
     #[serde(default)]
     pub channels: Channels,
+    /// Also write the table `masked`: the images, masked up to one fraction.
+    #[serde(default)]
+    pub masked: Option<MaskedImages>,
+}
+
+/// Which masked images are written.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MaskedImages {
+    /// Which pixels are masked first.
+    #[serde(default = "most")]
+    pub order: Order,
+    /// Share of the pixels that is masked.
+    pub fraction: f64,
+}
+
+fn most() -> Order {
+    Order::Most
 }
 
 pub(super) fn orders() -> Vec<Order> {
@@ -87,6 +105,19 @@ impl Params {
             fill: self.fill,
             draws: self.draws,
             seed: self.seed,
+        }
+    }
+}
+
+impl MaskedImages {
+    /// The masking that makes them: filled and drawn as those of the curves.
+    fn masking<'a>(&'a self, params: &Params) -> Masking<'a> {
+        Masking {
+            orders: std::slice::from_ref(&self.order),
+            fractions: std::slice::from_ref(&self.fraction),
+            draws: 1,
+            fill: params.fill,
+            seed: params.seed,
         }
     }
 }
@@ -152,7 +183,9 @@ impl Kind for Mask {
         channels, and the model runs on the result. Maps and images are matched by `id`; images without maps are \
         left out.\n\n`curve` has for each order and fraction the mean over images of `accuracy`, `logit` and \
         `probability` of the true class, with 95 % bootstrap intervals (`accuracy_low`, …). `area` has the area \
-        under each curve ÷ the range of fractions, with interval. `cases` has one row for each masked image.";
+        under each curve ÷ the range of fractions, with interval. `cases` has one row for each masked image. `masked` has the images of one order and fraction, \
+        such as `{ order: least, fraction: 0.8 }`, all but the most relevant fifth: what a model makes of them is a \
+        matter of model.infer, with the same column as the whole images.";
     const EXAMPLE: &'static str = "\
 masked:
   uses: lrp.mask
@@ -160,18 +193,23 @@ masked:
   with: { orders: [most, least, random], fractions: [0, 0.05, 0.1, 0.2], fill: mean }
 ";
 
-    fn ports(_params: Option<&Params>) -> Ports {
+    fn ports(params: Option<&Params>) -> Ports {
+        let mut outputs = vec![
+            Port::new("curve", PortType::Table, "means for each order and fraction"),
+            Port::new("area", PortType::Table, "areas under the curves"),
+            Port::new("cases", PortType::Table, "one row for each masked image"),
+        ];
+        if params.is_none_or(|p| p.masked.is_some()) {
+            let what = "with `masked`: id, the masked image in the column of the images, target";
+            outputs.push(Port::new("masked", PortType::Table, what));
+        }
         Ports {
             inputs: vec![
                 Port::new("model", PortType::Model, "a classifier with one float32 input"),
                 Port::new("data", PortType::Table, "images, and their true classes"),
                 Port::new("maps", PortType::Table, "relevance of their pixels"),
             ],
-            outputs: vec![
-                Port::new("curve", PortType::Table, "means for each order and fraction"),
-                Port::new("area", PortType::Table, "areas under the curves"),
-                Port::new("cases", PortType::Table, "one row for each masked image"),
-            ],
+            outputs,
             ..Ports::default()
         }
     }
@@ -182,6 +220,10 @@ masked:
 
     fn infer(params: &Params, context: &InferContext) -> Result<Outputs, Complaint> {
         params.masking().check()?;
+        if let Some(images) = params.masked.filter(|m| !(0.0..=1.0).contains(&m.fraction)) {
+            let text = format!("the fraction must be from 0 to 1, not {}", images.fraction);
+            return Err(Complaint::param("masked.fraction", text));
+        }
         check_resamples(params.resamples)?;
         check_images(context, "model", params.input.as_deref(), params.target.as_deref())?;
         let mut curve = vec![
@@ -200,6 +242,20 @@ masked:
         };
         add("curve", curve);
         add("area", estimate_columns(&["order", "measure"]));
+        let images = context.input("data").table().filter(|_| params.masked.is_some());
+        if let Some(Ok((input, _))) =
+            images.map(|t| columns(t, params.input.as_deref(), params.target.as_deref()))
+        {
+            let shape = images.and_then(|t| t.column(&input)?.shape.clone()).unwrap_or_default();
+            add(
+                "masked",
+                vec![
+                    Column::new("id", "string"),
+                    Column::new(&input, "tensor(float32)").with_shape(shape),
+                    Column::new("target", "int64"),
+                ],
+            );
+        }
         Ok(outputs)
     }
 
@@ -237,6 +293,13 @@ masked:
         }
         let mut ids = Frame::new();
         ids.push_strings("id", &images.ids)?;
+        if let Some(masked) = &params.masked {
+            let values = masked.masking(params).images(&images, &maps.planes);
+            let mut frame = ids.clone();
+            frame.push_tensor_f32(&images.column, Tensor { row_shape: row_shape.clone(), values })?;
+            frame.push_i64s("target", classes.clone())?;
+            put_table(io, "masked", frame)?;
+        }
         let tables = [
             ("curve", curve.table(classes.len())?),
             ("area", estimates.table(&["order", "measure"])?),

@@ -155,19 +155,12 @@ impl Masking<'_> {
         let batch = (VALUES_A_CALL / layout.values()).clamp(1, IMAGES_A_CALL);
         let mut answers = vec![Vec::with_capacity(cases.len()); models.len()];
         let mut masked = Masked::default();
+        let maps = Maps { images, planes, filler: &filler };
         for (index, chunk) in cases.chunks(batch).enumerate() {
             let mut values = Vec::with_capacity(chunk.len() * layout.values());
             for case in chunk {
                 if case.fraction == 0 {
-                    let image = images.of(case.row);
-                    let pixels = ranking(&planes[case.row], self.order(case, &images.ids[case.row]));
-                    let same = masked.row == Some(case.row);
-                    let fill = if same {
-                        masked.fill
-                    } else {
-                        filler.of(image, bits(self.seed, "fill", images.ids[case.row].as_bytes()))
-                    };
-                    masked = Masked { row: Some(case.row), image: image.to_vec(), fill, pixels, done: 0 };
+                    masked = self.whole(case, &maps, masked);
                 }
                 let wanted = count(layout.pixels(), self.fractions[case.fraction]);
                 masked.advance(wanted, layout);
@@ -180,6 +173,33 @@ impl Masking<'_> {
             tell((index * batch + chunk.len()).min(cases.len()), cases.len())?;
         }
         Ok(answers)
+    }
+
+    /// Every image with the last of the fractions masked, in the first of the orders.
+    pub fn images(&self, images: &Images, planes: &[Vec<f32>]) -> Vec<f32> {
+        let (layout, last) = (images.layout, self.fractions.len() - 1);
+        let filler = Filler::new(self.fill(), layout, &images.tensor.values);
+        let maps = Maps { images, planes, filler: &filler };
+        let mut values = Vec::with_capacity(images.tensor.values.len());
+        for row in 0..planes.len() {
+            let case = Case { row, order: 0, draw: 0, fraction: last };
+            let mut masked = self.whole(&case, &maps, Masked::default());
+            masked.advance(count(layout.pixels(), self.fractions[last]), layout);
+            values.extend(masked.image);
+        }
+        values
+    }
+
+    /// The image of a case before anything is masked; `before` may hold its fill.
+    fn whole(&self, case: &Case, maps: &Maps, before: Masked) -> Masked {
+        let (id, image) = (&maps.images.ids[case.row], maps.images.of(case.row));
+        let pixels = ranking(&maps.planes[case.row], self.order(case, id));
+        let fill = if before.row == Some(case.row) {
+            before.fill
+        } else {
+            maps.filler.of(image, bits(self.seed, "fill", id.as_bytes()))
+        };
+        Masked { row: Some(case.row), image: image.to_vec(), fill, pixels, done: 0 }
     }
 
     fn fill(&self) -> science::maps::fill::Fill {
@@ -224,6 +244,13 @@ impl Masking<'_> {
         frame.push_i64s("target", truth)?;
         Ok(frame)
     }
+}
+
+/// Images, what ranks their pixels, and what stands in place of these.
+struct Maps<'a> {
+    images: &'a Images,
+    planes: &'a [Vec<f32>],
+    filler: &'a Filler,
 }
 
 /// An image on its way from whole to masked.
