@@ -119,6 +119,39 @@ fn a_round_sees_the_answers_of_earlier_rounds_and_no_others() {
     // The answers that there were bring back what there was, without work.
     project.edit("round-1.csv", ",7", ",3");
     assert_eq!(executed(&project), Vec::<String>::new());
+
+    // Answers that are deleted leave later rounds waiting, and no earlier one; given again, they bring all back.
+    let answers = project.read("round-2.csv");
+    project.write("round-2.csv", "id,response\n");
+    let waits = project.sulcus(&["run", "--keep-going"]);
+    assert!(waits.stderr.contains("`round_3`"), "{}", waits.stderr);
+    assert!(waits.stderr.contains("responses of round 2: there are none yet"), "{}", waits.stderr);
+    assert!(!waits.stderr.contains("responses of round 1"), "{}", waits.stderr);
+    std::fs::remove_file(project.path("round-2.csv")).expect("the file can be deleted");
+    assert_eq!(project.sulcus(&["run"]).code, 2);
+    project.write("round-2.csv", &answers);
+    assert_eq!(executed(&project), Vec::<String>::new());
+}
+
+/// Deletes what is known of a step: its record, its objects and its results in the project.
+fn forget(project: &Project, step: &str) {
+    let lock = project.read("sulcus.lock");
+    let (_, own) = lock.split_once(&format!("[{step}]\n")).expect("the step is in the lock");
+    let key = own.split(' ').next().expect("a key");
+    let record = project.path(&format!(".sulcus/records/{}/{}", &key[..2], &key[2..]));
+    let text = std::fs::read_to_string(&record).expect("a record");
+    let mut objects = 0;
+    for entry in walkdir::WalkDir::new(project.path(".sulcus/objects")).into_iter().flatten() {
+        let folder = entry.path().parent().and_then(Path::file_name).unwrap_or_default();
+        let name = format!("{}{}", folder.to_string_lossy(), entry.file_name().to_string_lossy());
+        if entry.file_type().is_file() && text.contains(&name) {
+            std::fs::remove_file(entry.path()).expect("an object can be deleted");
+            objects += 1;
+        }
+    }
+    assert!(objects > 0, "{text}");
+    std::fs::remove_file(record).expect("a record can be deleted");
+    std::fs::remove_dir_all(project.path(&format!("results/sulcus/{step}"))).expect("results can be deleted");
 }
 
 #[test]
@@ -144,6 +177,17 @@ fn a_deleted_round_is_replayed_to_the_same_bytes() {
         serde_json::from_str::<Value>(&shown).expect("JSON")["digest"].to_string()
     };
     let before: Vec<String> = (1..=3).map(digest).collect();
+    // A round that is gone is executed again. Its answers are what they were, so are the keys of later rounds: hits.
+    for (round, step) in [(1, "round_1"), (2, "round_2"), (3, "round_3")] {
+        forget(&project, step);
+        assert_eq!(executed(&project), [step]);
+        assert_eq!(digest(round), before[round - 1]);
+    }
+    // Gone together, they are executed one after the other.
+    forget(&project, "round_2");
+    forget(&project, "round_3");
+    assert_eq!(executed(&project), ["round_2", "round_3"]);
+    assert_eq!((1..=3).map(digest).collect::<Vec<_>>(), before);
     let forced = project.ok(&["run", "round_2", "round_3", "--force", "--json"]).stdout;
     let last: Value = serde_json::from_str(forced.lines().last().unwrap_or_default()).expect("JSON");
     assert_eq!(last["executed"], serde_json::json!(["round_2", "round_3"]));

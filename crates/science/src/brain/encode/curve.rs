@@ -96,7 +96,9 @@ pub fn point(
         score(&own, &Mat::from_fn(stimuli, y.values.ncols(), mean), settings)
     };
     let scores = orders.par_iter().map(one).collect::<Result<Vec<f64>>>()?;
-    let error = (stats::variance(&scores) / scores.len() as f64).sqrt();
+    // From the first, so that the error of equal scores is 0 and not what rounding leaves.
+    let spread: Vec<f64> = scores.iter().map(|s| s - scores[0]).collect();
+    let error = (stats::variance(&spread) / scores.len() as f64).sqrt();
     Ok(Point { score: stats::mean(&scores), error })
 }
 
