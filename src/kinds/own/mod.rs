@@ -63,7 +63,7 @@ fn written_out(
             }
             match load(root, &name, sources).map_err(|diagnostic| vec![diagnostic])? {
                 Some(Loaded::Command(own)) => kinds.push(own),
-                Some(Loaded::Several(kind)) => drop(several.insert(name, kind)),
+                Some(Loaded::Several(kind)) => drop(several.insert(name, *kind)),
                 None => {}
             }
         }
@@ -123,7 +123,7 @@ enum Loaded {
     /// One that runs a command.
     Command(&'static dyn Stage),
     /// One that stands for several stages.
-    Several(Several),
+    Several(Box<Several>),
 }
 
 /// Reads the definition of `name`; `None` if the file is the contract of a kind that is built into another
@@ -143,7 +143,7 @@ fn load(root: &Path, name: &str, sources: &mut Vec<Source>) -> Result<Option<Loa
         .check(name)
         .map_err(|(at, message)| Diagnostic::at(node.find(&at).span, message).hint(HINT))?;
     Ok(Some(match definition.stages {
-        Some(_) => Loaded::Several(Several { definition, node }),
+        Some(_) => Loaded::Several(Box::new(Several { definition, node })),
         None => Loaded::Command(own(definition, &node)?),
     }))
 }
