@@ -266,6 +266,7 @@ fn degenerate_pools_are_answered_or_named() {
                 let text = &ran.stderr;
                 assert!(ran.code == 1 && text.contains("stage `made` failed: "), "{what}, {goal}: {text}");
                 assert!(!text.contains("panicked") && !text.contains("internal"), "{what}, {goal}: {text}");
+                assert!(what != "none" || text.contains("the pool has no rows"), "{goal}: {text}");
             }
         }
     }
