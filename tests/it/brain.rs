@@ -155,6 +155,30 @@ fn another_scale_or_seed_finds_no_old_activations() {
     }
 }
 
+/// Two hundred folds of six hundred features take minutes; a step that is over its time ends after the fold at hand.
+#[test]
+fn a_long_encoding_ends_at_its_timeout() {
+    let workflow = "\
+stages:
+  data: { uses: ingest.arrays, with: { arrays: { x: x.npy, y: y.npy } } }
+  encode:
+    uses: brain.encode
+    timeout: 1s
+    in: { features: data, responses: data }
+    with: { features: [x], targets: [y], folds: 200 }
+";
+    let project = Project::with(&[("sulcus.yaml", workflow)]);
+    for (name, width) in [("x", 600), ("y", 4)] {
+        let value = |at: usize| ((at * 7919 + at * at % 10_007 * 31) % 1009) as f32 / 1009.0;
+        let bytes = super::masking::npy(&format!("(1000, {width})"), (0..1000 * width).map(value));
+        std::fs::write(project.path(&format!("{name}.npy")), bytes).expect("data can be written");
+    }
+    let begun = std::time::Instant::now();
+    let ran = project.sulcus(&["run"]);
+    assert!(ran.code == 1 && ran.stderr.contains("stopped after its timeout of 1 s"), "{}", ran.stderr);
+    assert!(begun.elapsed().as_secs() < 60, "{:?}", begun.elapsed());
+}
+
 #[test]
 fn inner_tensors_are_pooled() {
     let workflow = "\

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use super::masking::npy;
 use super::support::Project;
 
 /// Networks that were not trained, and what they say of 60 digits.
@@ -231,6 +232,46 @@ fn made_stimuli_pass_the_best_of_the_pool() {
         let pixels = numbers(&project, "made.pixels", "value");
         assert!(pixels.iter().all(|v| (0.0..=16.0).contains(v)) && !pixels.is_empty());
     }
+}
+
+/// A pool that is all the same, a single image, NaN among its pixels, none at all: an answer in numbers, or an error that
+/// says what is wrong.
+#[test]
+fn degenerate_pools_are_answered_or_named() {
+    type Pixel = fn(usize) -> f32;
+    let uneven: Pixel = |at| ((at * 37 + at / 64 * 11) % 17) as f32;
+    let mut answered = Vec::new();
+    for (what, images, pixel) in [
+        ("sound", 20, uneven),
+        ("all the same", 20, |_| 3.0),
+        ("one image", 1, uneven),
+        ("NaN", 20, |at| if at == 70 { f32::NAN } else { ((at * 37) % 17) as f32 }),
+        ("infinity", 20, |at| if at == 70 { f32::INFINITY } else { ((at * 37) % 17) as f32 }),
+        ("none", 0, uneven),
+    ] {
+        for goal in ["excite, units: [4]", "controversial", "metamer"] {
+            let made = MADE.replace("GOAL", goal).replace("steps: 60, n: 2", "steps: 4, n: 1");
+            let project = project(&made);
+            project.edit("sulcus.yaml", "n: 60", &format!("n: {images}"));
+            let bytes = npy(&format!("({images}, 1, 8, 8)"), (0..images * 64).map(pixel));
+            std::fs::write(project.path("images.npy"), bytes).expect("images can be written");
+            let ran = project.sulcus(&["run", "made"]);
+            if ran.code == 0 {
+                for table in ["transfer", "history", "pixels"] {
+                    let values = numbers(&project, &format!("made.{table}"), "value");
+                    assert!(values.iter().all(|v| v.is_finite()), "{what}, {goal}: {table}");
+                }
+                answered.push((what, goal));
+            } else {
+                let text = &ran.stderr;
+                assert!(ran.code == 1 && text.contains("stage `made` failed: "), "{what}, {goal}: {text}");
+                assert!(!text.contains("panicked") && !text.contains("internal"), "{what}, {goal}: {text}");
+                assert!(what != "none" || text.contains("the pool has no rows"), "{goal}: {text}");
+            }
+        }
+    }
+    println!("{answered:?}");
+    assert!(answered.iter().filter(|(what, _)| *what == "sound").count() == 3, "{answered:?}");
 }
 
 #[test]

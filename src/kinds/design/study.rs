@@ -101,6 +101,9 @@ impl Study {
             Some(id) => frame.strings(id)?,
             None => (0..frame.rows()).map(|row| row.to_string()).collect(),
         };
+        if frame.rows() == 0 {
+            return Err(Failure::new("the pool has no rows: made stimuli are compared with those of a pool"));
+        }
         let tensor = frame.tensor_f32(&column)?;
         let layout = Layout::of(&tensor.row_shape, false).map_err(wrong)?;
         if let Some(at) = tensor.values.iter().position(|v| !v.is_finite()) {
