@@ -263,7 +263,7 @@ diffusion:
                 Port::new(
                     "displacement",
                     PortType::Table,
-                    "at each time: mean over chains, standard error, exact and continuous theory",
+                    "at each time: mean over chains, standard error, exact and continuous theory, exact means of modes",
                 ),
                 Port::new(
                     "modes",
@@ -399,6 +399,9 @@ mod tests {
             let last = *displacement.f64s(name).unwrap().last().unwrap();
             assert!((last - 9.0).abs() < 1e-9, "{name} {last}");
         }
+        // Of the mode's mean too, which began 3 away.
+        let mean = displacement.f64s("mean_position_0").unwrap();
+        assert!(mean[0].abs() > 2.0 && mean.last().unwrap().abs() < 1e-9, "{mean:?}");
         assert!(run.table("modes").f64s("position_variance_exact").unwrap()[0].abs() < 1e-20);
     }
 

@@ -66,6 +66,15 @@ impl Study<'_> {
         frame.push_f64s("exact", exact)?;
         frame.push_f64s("continuous", continuous.collect())?;
         frame.push_strings("noise", &vec![noise; times.len()])?;
+        let means: Vec<Vec<(f64, f64)>> = times
+            .iter()
+            .map(|t| self.theory.mean_from_rest(&state.mean.0, self.params.burn_in + t))
+            .collect();
+        for rank in self.ranks {
+            let of = |pick: fn(&(f64, f64)) -> f64| means.iter().map(|m| pick(&m[*rank])).collect();
+            frame.push_f64s(&format!("mean_position_{rank}"), of(|m| m.0))?;
+            frame.push_f64s(&format!("mean_velocity_{rank}"), of(|m| m.1))?;
+        }
         let assumed = self.params.sampler.drawn().assumed().name();
         frame.push_strings("assumed_sampler", &vec![assumed; times.len()])?;
         Ok(frame)

@@ -217,14 +217,23 @@ impl<'a> Theory<'a> {
         trace + drift
     }
 
+    /// E[a] and E[u] of each mode `steps` after rest at `start` (eigenbasis, from the minimum): Tᵗ z₀.
+    pub fn mean_from_rest(&self, start: &[f64], steps: u64) -> Vec<(f64, f64)> {
+        let along = |(step, a): (&Two, &f64)| {
+            let way = power(step, steps);
+            (way[0][0] * a, way[1][0] * a)
+        };
+        self.steps.iter().zip(start).map(along).collect()
+    }
+
     /// E|θ_t − θ₀|² from rest at `start` (eigenbasis, from the minimum) with the noise of the minimum, C₀, everywhere:
     /// Σ (m_l(t) − m_l(0))² + D_l(t), the way of the mean and the spread. It costs d steps of one number each.
     pub fn displacement_additive(&self, start: &[f64], steps: u64) -> f64 {
-        let along = |(l, a): (usize, &f64)| {
-            let moved = power(&self.steps[l], steps)[0][0] * a - a;
-            moved * moved + self.modes[l].displacement_from_rest(steps, self.factor * self.noise[(l, l)])
-        };
-        start.iter().enumerate().map(along).sum()
+        let means = self.mean_from_rest(start, steps);
+        let drift: f64 = means.iter().zip(start).map(|((mean, _), a)| (mean - a).powi(2)).sum();
+        let spread =
+            |(l, mode): (usize, &Mode)| mode.displacement_from_rest(steps, self.factor * self.noise[(l, l)]);
+        drift + self.modes.iter().enumerate().map(spread).sum::<f64>()
     }
 
     /// E|θ_(k+1) − θ_k|²: η² tr M_uu.
