@@ -30,13 +30,13 @@ pub struct Attribute;
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Params {
-    /// Which rule explains which layer: a name, or a list of `{ ops, names, first, last, rule, … }`.
+    /// Which rule explains which layer: a name, or a list of `{ ops, names, first, last, rule, … }` and names.
     pub composite: Composite,
     /// Smallest and largest value of the input, each for all channels or one for each; the box rule needs it.
     #[serde(default, rename = "box")]
     pub bounds: Option<(Bound, Bound)>,
-    /// What is explained: `predicted`, `runner_up`, `contrast`, `label`, `{ class: k }` or `{ column: name }`
-    /// (class indices, or vectors of start relevance).
+    /// What is explained: `predicted`, `runner_up`, `contrast`, `label`, `{ class: k }`, `{ channel: k }` (of an
+    /// inner `tensor`, at all its places) or `{ column: name }` (class indices, or vectors of start relevance).
     #[serde(default = "predicted")]
     pub target: Target,
     /// Relevance starts at 1, or at the explained value itself.
@@ -78,6 +78,10 @@ pub struct Params {
     /// Seed of the noise.
     #[serde(default)]
     pub seed: u64,
+    /// Also write the column `completeness`: |sum of the map − relevance at the start| ÷ |relevance at the start|.
+    /// For `gradient_x_input` and `integrated_gradients` the explained value takes the place of the start.
+    #[serde(default)]
+    pub completeness: bool,
     /// Also write the table `conservation`: what each layer passes on, and what its bias and stabiliser take.
     #[serde(default)]
     pub conservation: bool,
@@ -211,10 +215,13 @@ impl Kind for Attribute {
         Batch normalisation is merged into the layer before it, exactly. A layer without a rule is an error that \
         names it.\n\nIn a list of entries the first that matches a layer counts: `ops` (names of ops), `names` (of \
         nodes, `*` for any text), `first`, `last`; rules are epsilon, zero, zplus, alpha_beta, gamma, zbox, wsquare, \
-        flat, norm, product, softmax, layer_norm, pass and gradient. Layers that none matches: norm for sums and means, pass for activations, the \
+        flat, norm, product, softmax, layer_norm, pass and gradient. A name in the list stands for that composite's \
+        entries: `[{ ops: [Exp], rule: gradient }, epsilon_plus_flat]`. Layers that none matches: norm for sums and means, pass for activations, the \
         gradient for pooling and reshaping.\n\n`attn_lrp` explains transformers (Achtibat et al. 2024): the variables of \
         a product share evenly, softmax by its Taylor expansion, layer normalisation with a constant deviation; \
-        decomposed layer normalisation and GELU are recognised.\n\nRows are worked on in chunks that are kept: \
+        decomposed layer normalisation and GELU are recognised.\n\n`tensor` and `target: { channel: k }` explain a \
+        feature of an inner layer: relevance starts at every place of that channel, at 1 or, with `start: logit`, \
+        at its value; the column `logit` is the channel's sum. `at` takes the map at an inner tensor.\n\nRows are worked on in chunks that are kept: \
         when the table gets new rows, wherever they stand, only the chunks around them run, and a run that was \
         killed goes on.";
     const EXAMPLE: &'static str = "\
@@ -270,6 +277,9 @@ maps:
         columns.push(Column::new("target", "int64"));
         columns.push(Column::new("logit", "float64"));
         columns.push(Column::new("relevance", "tensor(float32)").with_shape(shape));
+        if params.completeness {
+            columns.push(Column::new("completeness", "float64"));
+        }
         Ok(Outputs::from([("table".to_owned(), Facts::columns(columns))]))
     }
 
@@ -300,12 +310,16 @@ maps:
             |rows, at| Ok(read_of_rows(params, &rows.tensor_f32(&input)?, start(rows, at), width, at)),
             |rows, at| {
                 let result = explainer.all(&rows.tensor_f32(&input)?, start(rows, at), at, io)?;
+                let completeness = params.completeness.then(|| completeness(&result.maps, &result.whole));
                 let mut maps = summed(result.maps, params.sum_channels);
                 params.precision.round(&mut maps.values);
                 let mut frame = Frame::new();
                 frame.push_i64s("target", result.targets)?;
                 frame.push_f64s("logit", result.logits)?;
                 frame.push_tensor_f32("relevance", maps)?;
+                if let Some(column) = completeness {
+                    frame.push_f64s("completeness", column)?;
+                }
                 if params.conservation {
                     let row_shape = vec![made.lines.len() * 4];
                     frame.push_tensor_f32("counts", Tensor { row_shape, values: result.counts })?;
@@ -325,7 +339,10 @@ maps:
                 for name in &kept {
                     result.push_column_of(rows, name)?;
                 }
-                for name in ["target", "logit", "relevance"] {
+                for name in ["target", "logit", "relevance"]
+                    .into_iter()
+                    .chain(params.completeness.then_some("completeness"))
+                {
                     result.push_column_of(maps, name)?;
                 }
                 table.push(&result)
@@ -389,7 +406,7 @@ pub(super) fn compile(params: &Params, start: Start, model: Model) -> Result<Att
         tensor: params.tensor.clone(),
         at: params.at.clone(),
         // Changed copies of an input are explained for what decided the input itself.
-        start: if averaged { Start::Given } else { start },
+        start: if averaged && params.target.follows_answer() { Start::Given } else { start },
         from_logit: params.start == StartAt::Logit,
         bounds: bounds(params.bounds.as_ref()).map_err(|c| Failure::new(c.message))?,
         zero_bias: params.zero_bias,
@@ -411,6 +428,17 @@ pub(super) fn explained_width(made: &Attribution) -> Result<usize, Failure> {
                 .hint("name another one with `tensor`"))
         }
     }
+}
+
+/// How far the sum of each map is from what a complete one sums to, as a share of that; no number where that is
+/// nought, as a contrast's start is but for rounding.
+fn completeness(maps: &Tensor<f32>, whole: &[f64]) -> Vec<f64> {
+    let sum = |map: &[f32]| map.iter().map(|v| f64::from(*v)).sum::<f64>();
+    let sums = maps.values.chunks(maps.row_size().max(1)).map(sum);
+    let share = |(sum, whole): (f64, &f64)| {
+        if whole.abs() < 1e-6 { f64::NAN } else { (sum - whole).abs() / whole.abs() }
+    };
+    sums.zip(whole).map(share).collect()
 }
 
 /// Adds up the first axis of each map.

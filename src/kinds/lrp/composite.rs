@@ -16,8 +16,19 @@ pub enum Composite {
     /// epsilon, epsilon_plus, epsilon_plus_flat, epsilon_alpha2_beta1, epsilon_alpha2_beta1_flat,
     /// epsilon_gamma_box, attn_lrp (transformers), gradient, gradient_x_input, guided_backprop, smooth_grad or integrated_gradients.
     Named(String),
-    /// Entries in order; layers that none matches get the usual rules for sums, activations and routing.
-    List(Vec<Entry>),
+    /// Entries and names of composites in order; layers that none matches get the usual rules for sums,
+    /// activations and routing.
+    List(Vec<Item>),
+}
+
+/// One place of a list.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Item {
+    /// All entries of the composite of this name.
+    Named(String),
+    /// An entry.
+    Entry(Entry),
 }
 
 /// Which layers, and their rule.
@@ -118,24 +129,51 @@ impl Entry {
     }
 }
 
+/// Composites whose gradients are averaged here, not in the graph.
+const AVERAGED: [&str; 2] = ["smooth_grad", "integrated_gradients"];
+
+/// The composite of this name; `at` is its place among the parameters.
+fn named(name: &str, at: &str) -> Result<Compiled, Complaint> {
+    let plain = if AVERAGED.contains(&name) { "gradient" } else { name };
+    Compiled::named(plain).map_err(|_| {
+        let all = onnx_graph::relevance::composite::NAMES.iter().copied().chain(AVERAGED);
+        let hint = crate::spec::suggest::hint(name, all);
+        Complaint::param(at, format!("there is no composite `{name}`")).hint(hint)
+    })
+}
+
 impl Composite {
     /// The composite that the graph library takes. Methods that average gradients are gradients there.
     pub fn compiled(&self) -> Result<Compiled, Complaint> {
-        match self {
-            Composite::List(entries) => Ok(Compiled::custom(entries.iter().map(Entry::compiled).collect())),
-            Composite::Named(name) => {
-                let plain = match name.as_str() {
-                    "smooth_grad" | "integrated_gradients" => "gradient",
-                    other => other,
-                };
-                Compiled::named(plain).map_err(|_| {
-                    let known = onnx_graph::relevance::composite::NAMES.iter().copied();
-                    let all = known.chain(["smooth_grad", "integrated_gradients"]);
-                    let hint = crate::spec::suggest::hint(name, all);
-                    Complaint::param("composite", format!("there is no composite `{name}`")).hint(hint)
-                })
+        let list = match self {
+            Composite::Named(name) => return named(name, "composite"),
+            Composite::List(list) => list,
+        };
+        let mut all = Compiled { entries: Vec::new(), ..Compiled::custom(Vec::new()) };
+        for (index, item) in list.iter().enumerate() {
+            let name = match item {
+                Item::Entry(entry) => {
+                    all.entries.push(entry.compiled());
+                    continue;
+                }
+                Item::Named(name) => name.as_str(),
+            };
+            let at = format!("composite.{index}");
+            if AVERAGED.contains(&name) {
+                return Err(Complaint::param(
+                    &at,
+                    format!("`{name}` averages maps and cannot be part of a list"),
+                )
+                .hint(format!("write `composite: {name}`, or `gradient` in the list")));
             }
+            let part = named(name, &at)?;
+            all.entries.extend(part.entries);
+            // What a name says of the whole graph holds for the list.
+            all.canonize &= part.canonize;
+            all.times_input |= part.times_input;
         }
+        all.entries.extend(Compiled::custom(Vec::new()).entries);
+        Ok(all)
     }
 
     /// Is it the one of this name?

@@ -3,8 +3,9 @@
 use onnx_graph::relevance::{Attribution, CONSERVATION, RELEVANCE, START};
 use onnx_graph::shape::Dim;
 
-use super::attribute::Params;
+use super::attribute::{Params, StartAt};
 use super::samples::Samples;
+use super::target::Target;
 use crate::model::{Session, Values};
 use crate::stage::{Failure, Io};
 use crate::table::Tensor;
@@ -28,6 +29,9 @@ pub struct Explained {
     pub targets: Vec<i64>,
     pub logits: Vec<f64>,
     pub maps: Tensor<f32>,
+    /// With `completeness`, of each row what a complete map sums to: the relevance at the start, or the
+    /// explained value for gradients times the input.
+    pub whole: Vec<f64>,
     /// The conservation table of each row, layer by layer.
     pub counts: Vec<f32>,
 }
@@ -56,6 +60,7 @@ impl Explainer<'_> {
                 row_shape: tensor.row_shape.clone(),
                 values: Vec::with_capacity(tensor.values.len()),
             },
+            whole: Vec::new(),
             counts: Vec::new(),
         };
         for (index, chunk) in tensor.values.chunks(batch * each).enumerate() {
@@ -64,9 +69,12 @@ impl Explainer<'_> {
             let mut plain = None;
             if averaged {
                 // What the model answers to the rows themselves; where relevance starts does not matter to it.
-                let any = start.clone().unwrap_or_else(|| vec![0.0; count * self.width]);
-                let logits = self.call(chunk, Some(any))?.logits;
-                start.get_or_insert_with(|| self.params.target.decided(&logits, self.width));
+                let follows = self.params.target.follows_answer();
+                let any = follows.then(|| vec![0.0; count * self.width]);
+                let logits = self.call(chunk, start.clone().or(any))?.logits;
+                if follows {
+                    start.get_or_insert_with(|| self.params.target.decided(&logits, self.width));
+                }
                 plain = Some(logits);
             }
             let mut total: Option<Call> = None;
@@ -99,18 +107,51 @@ impl Explainer<'_> {
             let logits = &call.logits[row * self.width..][..self.width];
             let own = start.map(|s| &s[row * self.width..][..self.width]);
             let class = self.params.target.class(logits, own);
-            // A vector of start relevance weighs the tensor's values.
-            let logit = own.map_or(f64::from(logits[class]), |s| {
-                s.iter().zip(logits).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
-            });
+            // A vector of start relevance weighs the tensor's values; a channel has a value at each place.
+            let logit = match (own, &self.params.target) {
+                (Some(start), _) => {
+                    start.iter().zip(logits).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+                }
+                (None, Target::Channel { channel }) => self.channel(logits, *channel),
+                (None, _) => f64::from(logits[class]),
+            };
             result.targets.push(class as i64);
             result.logits.push(logit);
+            if self.params.completeness {
+                result.whole.push(self.whole(logits, own, class));
+            }
         }
         if self.params.at.is_some() {
             result.maps.row_shape = call.map_shape;
         }
         result.maps.values.extend(call.map);
         result.counts.extend(call.counts);
+    }
+
+    /// What a complete map of a row sums to.
+    fn whole(&self, logits: &[f32], start: Option<&[f32]>, class: usize) -> f64 {
+        let params = self.params;
+        let multiplied = ["gradient_x_input", "integrated_gradients"].iter().any(|m| params.composite.is(m));
+        let by_value = multiplied || params.start == StartAt::Logit;
+        if let (None, Target::Channel { channel }) = (start, &params.target) {
+            let values = if by_value { logits.to_vec() } else { vec![1.0; logits.len()] };
+            return self.channel(&values, *channel);
+        }
+        let weights = start.map_or_else(|| params.target.held(&[class as i64], self.width), <[f32]>::to_vec);
+        let value = |(weight, logit): (&f32, &f32)| {
+            f64::from(*weight) * if by_value { f64::from(*logit) } else { 1.0 }
+        };
+        weights.iter().zip(logits).map(value).sum()
+    }
+
+    /// The sum of a channel of the explained tensor over its places.
+    fn channel(&self, values: &[f32], channel: usize) -> f64 {
+        let channels = match self.made.explained_info.dims.as_deref() {
+            Some([_, Dim::Size(channels), ..]) => *channels as usize,
+            _ => 1,
+        };
+        let places = values.len() / channels.max(1);
+        values.iter().skip(channel * places).take(places).map(|v| f64::from(*v)).sum()
     }
 
     /// One call into the runtime.

@@ -179,7 +179,9 @@ sanity:
         rows.start = params.explain.target.given(&frame, count, width)?;
         let own = rows.explained(model.clone(), io)?;
         let (maps, layout) = rows.planes(&own, params.channels)?;
-        rows.start.get_or_insert_with(|| params.explain.target.held(&own.targets, width));
+        if params.explain.target.follows_answer() {
+            rows.start.get_or_insert_with(|| params.explain.target.held(&own.targets, width));
+        }
 
         let layers = weights(&model).map_err(wrong)?;
         let draws = Draws { count: params.resamples, seed: params.seed };

@@ -19,6 +19,11 @@ pub enum Target {
         /// Its index.
         class: usize,
     },
+    /// One channel of an inner tensor [C, …], at all its places: what the input contributed to a feature.
+    Channel {
+        /// Its index.
+        channel: usize,
+    },
     /// A column of class indices, or of vectors of start relevance.
     Column {
         /// Its name.
@@ -53,8 +58,14 @@ impl Target {
             Target::Named(Named::Predicted) => Start::Predicted,
             Target::Named(Named::RunnerUp) => Start::RunnerUp,
             Target::Named(Named::Contrast) => Start::Contrast,
+            Target::Channel { channel } => Start::Channel(*channel),
             _ => Start::Given,
         }
+    }
+
+    /// Does the model's answer decide where relevance starts?
+    pub fn follows_answer(&self) -> bool {
+        matches!(self, Target::Named(named) if *named != Named::Label)
     }
 
     /// Start relevance of every row, `width` values each, for targets that the rows give.
@@ -78,7 +89,7 @@ impl Target {
                 }
                 frame.i64s(column)?
             }
-            Target::Named(_) => return Ok(None),
+            Target::Named(_) | Target::Channel { .. } => return Ok(None),
         };
         let mut start = vec![0.0; rows * width];
         for (row, class) in classes.iter().enumerate() {
@@ -112,6 +123,7 @@ impl Target {
     pub fn class(&self, logits: &[f32], start: Option<&[f32]>) -> usize {
         match (start, self) {
             (Some(start), _) => largest(start, None),
+            (None, Target::Channel { channel }) => *channel,
             (None, Target::Named(Named::RunnerUp)) => largest(logits, Some(largest(logits, None))),
             (None, _) => largest(logits, None),
         }
