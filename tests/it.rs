@@ -60,4 +60,6 @@ mod it {
     mod training;
     #[cfg(feature = "models")]
     mod training_runs;
+    #[cfg(feature = "models")]
+    mod vgg16;
 }

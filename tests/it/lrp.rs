@@ -1,6 +1,6 @@
 //! `lrp.*` as a user runs them: the golden nets through YAML, ONNX Runtime and Parquet.
 
-use super::npz::{difference, read};
+use super::npz::{difference, read, read_file, root};
 use super::support::Project;
 use sulcus::table::read_path;
 
@@ -15,15 +15,24 @@ pub const COMPOSITES: [&str; 8] = [
     "gradient_x_input",
 ];
 
+/// A file of the repository's own nets, which other tests use too.
 pub fn golden(name: &str) -> String {
     format!("{}/tests/golden/lrp/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The model files of each net.
+/// A file of the golden cases that are tested: those of `SULCUS_GOLDEN`, or the repository's own.
+fn case(name: &str) -> String {
+    format!("{}/lrp/{name}", root())
+}
+
+/// The model files of each net; at least one.
 fn nets() -> Vec<(String, Vec<String>)> {
-    let names = std::fs::read_dir(golden("")).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+    let folder = case("");
+    let entries = std::fs::read_dir(&folder).unwrap_or_else(|e| panic!("{folder}: {e}"));
+    let names = entries.map(|e| e.unwrap().file_name().into_string().unwrap());
     let mut files: Vec<String> = names.filter(|n| n.ends_with(".onnx")).collect();
     files.sort();
+    assert!(!files.is_empty(), "{folder} holds no case");
     let mut nets: Vec<(String, Vec<String>)> = Vec::new();
     for file in files {
         let net = file.split('.').next().unwrap().to_owned();
@@ -35,11 +44,22 @@ fn nets() -> Vec<(String, Vec<String>)> {
     nets
 }
 
+/// The composites that a net has golden maps of.
+fn composites(net: &str) -> Vec<String> {
+    let keys = read(&format!("lrp/{net}.npz")).into_keys();
+    keys.filter_map(|key| key.strip_prefix("relevance_").map(str::to_owned)).collect()
+}
+
+/// How many maps there are of nets with their stage and file.
+pub fn maps_of(nets: &[(String, String, String)]) -> usize {
+    nets.iter().map(|(net, ..)| composites(net).len()).sum()
+}
+
 #[test]
 fn golden_maps_through_a_workflow() {
     let (project, nets) = golden_project();
     project.ok(&["run"]);
-    assert_eq!(compared(&project, &nets), nets.len() * COMPOSITES.len());
+    assert_eq!(compared(&project, &nets), maps_of(&nets));
     let again = project.sulcus(&["run"]);
     assert!(again.stderr.contains("0 executed"), "{}", again.stderr);
 }
@@ -50,13 +70,13 @@ pub fn golden_project() -> (Project, Vec<(String, String, String)>) {
     let mut files = Vec::new();
     for (net, models) in nets() {
         let json: serde_json::Value =
-            serde_json::from_slice(&std::fs::read(golden(&format!("{net}.json"))).unwrap()).unwrap();
+            serde_json::from_slice(&std::fs::read(case(&format!("{net}.json"))).unwrap()).unwrap();
         yaml += &format!(
             "  data_{net}:\n    uses: ingest.arrays\n    with: {{ path: {net}.npz, columns: [input, target] }}\n"
         );
+        let list = composites(&net).join(", ");
         for file in models {
             let stage = file.trim_end_matches(".onnx").replace('.', "_");
-            let list = COMPOSITES.join(", ");
             yaml += &format!(
                 "  model_{stage}:\n    uses: ingest.model\n    with: {{ path: {file} }}\n  {stage}:\n    uses: \
                  lrp.attribute\n    matrix: {{ composite: [{list}] }}\n    in: {{ model: model_{stage}, data: \
@@ -70,7 +90,7 @@ pub fn golden_project() -> (Project, Vec<(String, String, String)>) {
     let project = Project::new(&yaml);
     for (net, _, file) in &files {
         for name in [format!("{net}.npz"), file.clone()] {
-            std::fs::copy(golden(&name), project.path(&name)).unwrap();
+            std::fs::copy(case(&name), project.path(&name)).unwrap();
         }
     }
     (project, files)
@@ -79,9 +99,9 @@ pub fn golden_project() -> (Project, Vec<(String, String, String)>) {
 /// Compares the maps that were drawn with the golden ones, and counts them.
 pub fn compared(project: &Project, nets: &[(String, String, String)]) -> usize {
     let mut count = 0;
-    for (net, stage, _) in nets {
+    for (net, stage, file) in nets {
         let golden = read(&format!("lrp/{net}.npz"));
-        for composite in COMPOSITES {
+        for composite in composites(net) {
             let path = project.path(&format!("results/golden/{stage}/composite={composite}/table.parquet"));
             let Ok(table) = read_path(&path, None) else { continue };
             count += 1;
@@ -90,6 +110,7 @@ pub fn compared(project: &Project, nets: &[(String, String, String)]) -> usize {
                 &table.tensor_f32("relevance").unwrap().values,
                 &golden[&format!("relevance_{composite}")],
             );
+            println!("{file} {composite}: {error:.1e} of the peak");
             assert!(error <= 1e-4, "{stage} {composite}: {error:e} of the peak");
             let classes = golden["logits"].shape[1];
             for (row, (class, logit)) in
@@ -134,7 +155,8 @@ stages:
     for stage in ["named", "listed"] {
         let path = project.path(&format!("results/attention/{stage}/table.parquet"));
         let maps = read_path(&path, None).unwrap().tensor_f32("relevance").unwrap();
-        let error = difference(&maps.values, &read("attention/maps.npz")["relevance"]);
+        let error =
+            difference(&maps.values, &read_file(&format!("{golden_folder}/attention/maps.npz"))["relevance"]);
         assert!(error <= 1e-4, "{stage}: {error:e} of the peak");
     }
 }
@@ -171,7 +193,7 @@ fn entries_of_a_list_override_and_the_table_accounts() {
     let table = read_path(&project.path("results/small/maps/table.parquet"), None).unwrap();
     let error = difference(
         &table.tensor_f32("relevance").unwrap().values,
-        &read("lrp/vgg_small.npz")["relevance_epsilon_gamma_box"],
+        &read_file(&golden("vgg_small.npz"))["relevance_epsilon_gamma_box"],
     );
     assert!(error <= 1e-4, "{error:e}");
     let table = read_path(&project.path("results/small/maps/conservation.parquet"), None).unwrap();
