@@ -23,6 +23,8 @@ mod it {
     mod edits;
     #[cfg(feature = "models")]
     mod external_weights;
+    #[cfg(feature = "models")]
+    mod faces;
     mod faults;
     mod fuzz;
     #[cfg(feature = "models")]
