@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::composite::{Bound, Composite, bounds};
 use super::explain::Explainer;
+use super::precision::Precision;
 use super::target::{Named, Target};
 use super::with_row_shape;
 use crate::kinds::artefacts::{put_table, runtime};
@@ -96,33 +97,6 @@ pub enum StartAt {
     One,
     /// At the explained value.
     Logit,
-}
-
-/// Significant bits of the maps.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Precision {
-    /// All 24.
-    #[default]
-    Float32,
-    /// 11: halves, but for their range, which small relevance would fall below.
-    Float16,
-}
-
-impl Precision {
-    /// Rounds values to the nearest, ties to even.
-    fn round(self, values: &mut [f32]) {
-        const DROPPED: u32 = 13;
-        if self == Precision::Float16 {
-            for value in values {
-                let bits = value.to_bits();
-                let odd = bits >> DROPPED & 1;
-                let rounded = bits.saturating_add((1 << (DROPPED - 1)) - 1 + odd) >> DROPPED << DROPPED;
-                // What would round to infinity keeps its digits.
-                *value = Some(f32::from_bits(rounded)).filter(|v| v.is_finite()).unwrap_or(*value);
-            }
-        }
-    }
 }
 
 /// How denominators are kept from zero.
@@ -468,30 +442,4 @@ fn conservation(made: &Attribution, means: &[f64]) -> Result<Frame, Failure> {
         frame.push_f64s(name, column)?;
     }
     Ok(frame)
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        #[test]
-        fn halves_keep_eleven_bits_over_the_whole_range(value in any::<f32>()) {
-            let round = |value: f32| {
-                let mut values = [value];
-                Precision::Float16.round(&mut values);
-                values[0]
-            };
-            let rounded = round(value);
-            if value.is_nan() {
-                prop_assert!(rounded.is_nan());
-            } else {
-                prop_assert!((f64::from(rounded) - f64::from(value)).abs() <= f64::from(value).abs() / 2048.0 || value.is_subnormal() || value.abs() > 3.4e38 );
-                prop_assert_eq!(round(rounded).to_bits(), rounded.to_bits());
-                prop_assert_eq!(rounded.is_sign_negative(), value.is_sign_negative());
-            }
-        }
-    }
 }

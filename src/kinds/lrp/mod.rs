@@ -9,6 +9,7 @@ mod landmarks;
 pub mod mask;
 mod masking;
 mod models;
+mod precision;
 pub mod randomise;
 pub mod regions;
 pub mod render;
