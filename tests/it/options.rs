@@ -211,7 +211,8 @@ fn a_dry_run_tells_what_happens() {
             let line = planned.iter().find(|line| line["step"] == name);
             line.unwrap_or_else(|| panic!("{case}: no line for {name}: {planned:?}"))["status"].to_string()
         };
-        let ran = project.ok(&["run", "--json"]).json();
+        // One at a time: names come in the order in which steps end.
+        let ran = project.ok(&["run", "-j1", "--json"]).json();
         let executed: Vec<&str> =
             ran["executed"].as_array().unwrap().iter().filter_map(|n| n.as_str()).collect();
         assert_eq!(executed, wanted, "{case}");

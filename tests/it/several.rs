@@ -90,7 +90,7 @@ fn only_what_an_edit_changes_runs_again() {
     project.edit("sulcus.yaml", "times: 10", "times: 5");
     assert_eq!(project.ok(&["run", "--json"]).json()["executed"], serde_json::json!(["both/count"]));
     project.edit("stages/lab.count.yaml", "default: 1", "default: 3");
-    let ran = project.ok(&["run", "--json"]).json();
+    let ran = project.ok(&["run", "-j1", "--json"]).json();
     assert_eq!(
         ran["executed"],
         serde_json::json!(["fruit/count[word=apple]", "fruit/count[word=plum]", "both/pick", "both/count"])
