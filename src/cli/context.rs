@@ -65,9 +65,17 @@ impl Context {
     /// # Errors
     /// Every mistake in it.
     pub fn plan(&self) -> Result<Plan, CliError> {
+        self.plan_with(&|_| false)
+    }
+
+    /// As [`Context::plan`]; a path for which `is_file` answers yes is a file without looking again.
+    ///
+    /// # Errors
+    /// Every mistake in the workflow.
+    pub fn plan_with(&self, is_file: &dyn Fn(&str) -> bool) -> Result<Plan, CliError> {
         let mut workflow = load(&self.root, &self.file, &self.overrides)?;
         let kinds = with_own(&self.root, &mut workflow)?;
-        Ok(plan(workflow, &self.root, &kinds, &self.providers)?)
+        Ok(plan(workflow, &self.root, &kinds, &self.providers, is_file)?)
     }
 
     /// The project's index.

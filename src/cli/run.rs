@@ -52,7 +52,7 @@ pub fn run(global: &Global, args: &RunArgs, ui: &Ui) -> Result<Exit, CliError> {
         report_current(&memory, begun, ui);
         return Ok(Exit::Done);
     }
-    let plan = context.plan()?;
+    let plan = context.plan_with(&|path| index.seen(path).is_some())?;
     let host = super::runtime::host(global);
     let session = context.session(global, index, plan.workflow.env.clone(), host.as_deref())?;
     let targets = select(&plan, &context.targets)?;
@@ -78,7 +78,11 @@ pub fn run(global: &Global, args: &RunArgs, ui: &Ui) -> Result<Exit, CliError> {
     watch.finish();
     leave_behind(&context, &plan, &steps, &session, &summary, &memory, &request)?;
     note_run(&context, &summary, begun);
-    Ok(report(&plan, &targets, &summary, begun, ui))
+    let exit = report(&plan, &targets, &summary, begun, ui);
+    // The process ends now: to free what thousands of steps hold, piece by piece, takes longer than the report.
+    std::mem::forget((resolver, summary));
+    std::mem::forget((memory, session, plan));
+    Ok(exit)
 }
 
 /// The number of cores that this process may use.
@@ -196,19 +200,24 @@ fn leave_behind(
         lock.0.insert(name.clone(), LockEntry { key: *key, outputs: digests });
         memory.remember(name.clone(), *key, Arc::clone(outputs));
     }
-    lock.write(&context.lock_path())?;
-    session.index.save()?;
     let complete = steps.iter().all(|id| summary.results.contains_key(id));
     let cacheable = steps.iter().all(|id| plan.steps[*id].options.cache != Some(false));
-    if complete
-        && cacheable
-        && let Some(world) = world::note(context, plan, steps, session, summary)
-    {
-        memory.request = Some(*request);
-        (memory.paths, memory.objects, memory.probes) = world;
-        memory.wanted = steps.iter().map(|id| plan.steps[*id].name.clone()).collect();
-    }
-    memory.write(&context.memory_path())?;
+    std::thread::scope(|scope| {
+        let saved = scope.spawn(|| {
+            lock.write(&context.lock_path())?;
+            session.index.save()
+        });
+        if complete
+            && cacheable
+            && let Some(world) = world::note(context, plan, steps, session, summary)
+        {
+            memory.request = Some(*request);
+            (memory.paths, memory.objects, memory.probes) = world;
+            memory.wanted = steps.iter().map(|id| plan.steps[*id].name.clone()).collect();
+        }
+        memory.write(&context.memory_path())?;
+        saved.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })?;
     Ok(())
 }
 

@@ -62,13 +62,13 @@ pub fn note(
     summary: &Summary,
 ) -> Option<World> {
     let index = &session.index;
-    let mut paths: BTreeMap<String, (Stat, Digest)> = BTreeMap::new();
+    let mut paths: Vec<(String, Stat, Digest)> = Vec::new();
     for source in &plan.workflow.sources {
         let (digest, stat) = index.digest(&source.name).ok()?;
         if digest != Digest::of(source.text.as_bytes()) {
             return None;
         }
-        paths.insert(source.name.clone(), (stat, digest));
+        paths.push((source.name.clone(), stat, digest));
     }
     let mut objects: BTreeMap<Digest, Stat> = BTreeMap::new();
     let mut object = |digest: Digest| {
@@ -86,7 +86,8 @@ pub fn note(
         }
         for binding in &step.files {
             for file in binding.found.iter().filter(|f| f.producer.is_none()) {
-                paths.insert(file.path.as_str().to_owned(), index.seen(file.path.as_str())?);
+                let (stat, digest) = index.seen(file.path.as_str())?;
+                paths.push((file.path.as_str().to_owned(), stat, digest));
             }
             if is_list(binding) {
                 if !written.same_list(plan, binding) {
@@ -97,7 +98,8 @@ pub fn note(
         }
         for binding in step.inputs.iter().flat_map(|(_, bindings)| bindings) {
             if let Source::File(path) = &binding.from {
-                paths.insert(path.as_str().to_owned(), index.seen(path.as_str())?);
+                let (stat, digest) = index.seen(path.as_str())?;
+                paths.push((path.as_str().to_owned(), stat, digest));
             }
         }
         let (_, outputs) = summary.results.get(&id)?;
@@ -113,18 +115,19 @@ pub fn note(
                 for (name, digest, _, _) in tree.files {
                     object(digest)?;
                     let name = format!("{path}/{name}");
-                    let seen = index.seen(&name).filter(|(_, found)| *found == digest)?;
-                    paths.insert(name, seen);
+                    let (stat, _) = index.seen(&name).filter(|(_, found)| *found == digest)?;
+                    paths.push((name, stat, digest));
                 }
             } else {
-                let seen = index.seen(path.as_str()).filter(|(_, found)| *found == out.object)?;
-                paths.insert(path.as_str().to_owned(), seen);
+                let (stat, digest) = index.seen(path.as_str()).filter(|(_, found)| *found == out.object)?;
+                paths.push((path.as_str().to_owned(), stat, digest));
             }
         }
     }
     let probe = |probe: String| answer(&probe, context, session.host).map(|digest| (probe, digest));
     let probes = probes.into_iter().map(probe).collect::<Option<Vec<_>>>()?;
-    let paths = paths.into_iter().map(|(path, (stat, digest))| (path, stat, digest)).collect();
+    paths.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    paths.dedup_by(|a, b| a.0 == b.0);
     Some((paths, objects.into_iter().collect(), probes))
 }
 

@@ -50,6 +50,7 @@ impl Memory {
         ask: &dyn Fn(&str) -> Option<Digest>,
     ) -> bool {
         let mut current = self.request.as_ref() == Some(request);
+        index.expect(self.objects.len() + self.paths.len());
         for (digest, stat) in &self.objects {
             let path = object(digest);
             if Stat::read(&path) == Some(*stat) {

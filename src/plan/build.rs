@@ -23,8 +23,9 @@ pub fn plan(
     root: &Path,
     kinds: &[&'static dyn Stage],
     providers: &[String],
+    is_file: &dyn Fn(&str) -> bool,
 ) -> Result<Plan, Invalid> {
-    match build(&workflow, root, kinds, providers) {
+    match build(&workflow, root, kinds, providers, is_file) {
         Ok((steps, skipped)) => {
             let upstream: Vec<Vec<StepId>> = steps.iter().map(|s| s.upstream.clone()).collect();
             let graph = graph::graph(&upstream);
@@ -62,10 +63,11 @@ fn build(
     root: &Path,
     kinds: &[&'static dyn Stage],
     providers: &[String],
+    is_file: &dyn Fn(&str) -> bool,
 ) -> Result<(Vec<Step>, Vec<String>), Vec<Diagnostic>> {
     let (mut drafts, written) = drafts(workflow, kinds)?;
     let book = Cellbook::new(workflow);
-    let mut binder = Binder { workflow, root, out: Vec::new(), missing: Vec::new() };
+    let mut binder = Binder { workflow, root, is_file, out: Vec::new(), missing: Vec::new() };
     let cells = workflow.cells.iter().enumerate();
     let steps: Vec<Step> =
         cells.map(|(id, cell)| binder.step(id, cell, &mut drafts, &book, &written, providers)).collect();
@@ -79,6 +81,7 @@ fn build(
 struct Binder<'a> {
     workflow: &'a Workflow,
     root: &'a Path,
+    is_file: &'a dyn Fn(&str) -> bool,
     out: Vec<Diagnostic>,
     /// Files that are not there, by step: a step that is left out does not need them.
     missing: Vec<(StepId, Diagnostic)>,
@@ -102,7 +105,7 @@ impl Binder<'_> {
         let mut upstream = Vec::new();
         let inputs = self.inputs(id, draft, drafts, book, &mut upstream);
         let mut files = self.files(id, files, written, &mut upstream);
-        let referred = draft.kind.referred(&params, &sources(&files, self.root));
+        let referred = draft.kind.referred(&params, &|| sources(&files, self.root));
         files.extend(self.files(id, referred, written, &mut upstream));
         for (target, span) in &cell.needs {
             match crate::spec::Reference::parse(target)
@@ -269,7 +272,7 @@ impl Binder<'_> {
     ) -> Vec<FileBinding> {
         let mut bindings = Vec::new();
         for param in params {
-            match files::find(self.root, &param, written) {
+            match files::find(self.root, &param, written, self.is_file) {
                 Ok(found) => {
                     upstream.extend(found.iter().filter_map(|f| f.producer.as_ref().map(|(id, _)| *id)));
                     bindings.push(FileBinding {

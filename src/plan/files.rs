@@ -48,15 +48,25 @@ impl Written {
 
 /// What the parameter names, sorted by path.
 ///
+/// A path for which `is_file` answers yes is a file without looking again.
+///
 /// # Errors
 /// Why it names nothing, in words.
-pub(super) fn find(root: &Path, param: &FileParam, written: &Written) -> Result<Vec<FoundFile>, String> {
+pub(super) fn find(
+    root: &Path,
+    param: &FileParam,
+    written: &Written,
+    is_file: &dyn Fn(&str) -> bool,
+) -> Result<Vec<FoundFile>, String> {
     if param.form != FileForm::Folder && is_glob(&param.path) {
         return find_glob(root, &param.path, written);
     }
     let path = ProjectPath::parse(&param.path)?;
     if let Some((_, producer)) = written.around(&path) {
         return Ok(vec![FoundFile { path, producer: Some(producer.clone()) }]);
+    }
+    if param.form != FileForm::Folder && is_file(path.as_str()) {
+        return Ok(vec![FoundFile { path, producer: None }]);
     }
     let full = path.below(root);
     let Ok(meta) = std::fs::metadata(&full) else {
@@ -143,7 +153,7 @@ fn walk(
 pub fn list_sources(root: &Path, pattern: &str) -> Option<Vec<FoundFile>> {
     let param =
         FileParam { param: String::new(), path: pattern.to_owned(), form: FileForm::Any, names_matter: true };
-    find(root, &param, &Written::default()).ok()
+    find(root, &param, &Written::default(), &|_| false).ok()
 }
 
 /// The fingerprint of the list of files that a pattern names, without what steps write.

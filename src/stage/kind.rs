@@ -72,6 +72,8 @@ pub trait Kind: Send + Sync + 'static {
     const USES_RUNTIME: bool = false;
     /// True if it runs a command in the project's root folder, which sees the files there.
     const RUNS_COMMAND: bool = false;
+    /// True if its files may refer to further files, which [`Kind::referred`] names.
+    const REFERS: bool = false;
     /// The port of a table each row of which is worked on by itself, or the parameter of files that are: results
     /// of chunks may be kept.
     const ROW_WISE: Option<&'static str> = None;
@@ -130,7 +132,11 @@ pub trait Stage: Send + Sync {
     /// Where and why the parameters do not fit.
     fn check(&self, with: &Value) -> Result<Checked, Complaint>;
     /// See [`Kind::referred`].
-    fn referred(&self, _params: &Value, _found: &BTreeMap<String, Vec<FileIn>>) -> Vec<FileParam> {
+    fn referred(
+        &self,
+        _params: &Value,
+        _found: &dyn Fn() -> BTreeMap<String, Vec<FileIn>>,
+    ) -> Vec<FileParam> {
         Vec::new()
     }
     /// See [`Kind::reads`].
@@ -213,8 +219,9 @@ impl<K: Kind> Stage for K {
         Ok(Checked { params, ports, files })
     }
 
-    fn referred(&self, params: &Value, found: &BTreeMap<String, Vec<FileIn>>) -> Vec<FileParam> {
-        parse::<K>(params).map(|p| K::referred(&p, found)).unwrap_or_default()
+    fn referred(&self, params: &Value, found: &dyn Fn() -> BTreeMap<String, Vec<FileIn>>) -> Vec<FileParam> {
+        let params = if K::REFERS { parse::<K>(params).ok() } else { None };
+        params.map(|p| K::referred(&p, &found())).unwrap_or_default()
     }
 
     fn reads(&self, params: &Value, context: &InferContext) -> BTreeMap<String, Reads> {

@@ -163,6 +163,11 @@ impl Index {
         self.lock().seen.get(name).copied().flatten()
     }
 
+    /// Makes room for `count` more paths.
+    pub fn expect(&self, count: usize) {
+        self.lock().seen.reserve(count);
+    }
+
     /// Takes over that a path in this state, which it has now, has this digest.
     pub fn vouch(&self, name: &str, stat: Stat, digest: Digest) {
         self.see(name, stat, digest);
@@ -286,7 +291,10 @@ impl Known {
             let digest = parts.next()?.parse().ok()?;
             Some((parts.next()?.to_owned(), (Stat { size, mtime, inode }, digest)))
         };
-        Known { entries: body.lines().filter_map(entry).collect(), lines: body.lines().count() }
+        let lines = body.lines().count();
+        let mut entries = HashMap::with_capacity(lines);
+        entries.extend(body.lines().filter_map(entry));
+        Known { entries, lines }
     }
 
     /// Are most lines replaced by later ones, or is the file none of ours?

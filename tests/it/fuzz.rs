@@ -114,7 +114,7 @@ fn workflows() {
         let _ = sulcus::spec::parse(bytes, 0);
         let folder = path.parent().unwrap();
         let Ok(workflow) = sulcus::spec::load(folder, path, &overrides) else { return };
-        let _ = sulcus::plan::plan(workflow, folder, sulcus::kinds::KINDS, &[]);
+        let _ = sulcus::plan::plan(workflow, folder, sulcus::kinds::KINDS, &[], &|_| false);
     });
 }
 

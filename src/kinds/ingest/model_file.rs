@@ -42,6 +42,7 @@ net:
   uses: ingest.model
   with: { path: models/net.onnx }
 ";
+    const REFERS: bool = true;
 
     fn ports(_params: Option<&Params>) -> Ports {
         Ports {
