@@ -21,14 +21,18 @@ pub fn show(global: &Global, args: &WorkflowArgs, force: bool, ui: &Ui) -> Resul
         let look = look(opened, &forced)?;
         check(opened.plan, &look.steps, &look.seen)?;
         let width = look.steps.iter().map(|id| opened.name(*id).chars().count()).max().unwrap_or(0).min(40);
-        for &id in &look.steps {
-            let (name, status) = (opened.name(id), words(&look.seen, id));
+        let line = |id: &StepId| {
+            let (name, status) = (opened.name(*id), words(&look.seen, *id));
             if ui.json() {
-                let kind = opened.plan.steps[id].kind.name();
-                ui.data_json(&json!({"step": name, "kind": kind, "status": status}));
+                let kind = opened.plan.steps[*id].kind.name();
+                json!({"step": name, "kind": kind, "status": status}).to_string()
             } else {
-                ui.data(&format!("{name:width$}  {status}"));
+                format!("{name:width$}  {status}")
             }
+        };
+        let lines: Vec<String> = look.steps.iter().map(line).collect();
+        if !lines.is_empty() {
+            ui.data(&lines.join("\n"));
         }
         let count = |status: Status| look.seen.status.values().filter(|s| **s == status).count();
         ui.say(
