@@ -191,6 +191,8 @@ def initial(architecture, spec, seed):
 
 
 def loss_of(kind, output, target):
+    if kind == "triplet":
+        return F.triplet_margin_loss(output[0::3], output[1::3], output[2::3], margin=0.015625)
     if kind == "odd_one_out":
         first, second, odd = output[0::3], output[1::3], output[2::3]
         pairs = [(first * second).sum(1), (first * odd).sum(1), (second * odd).sum(1)]
@@ -236,6 +238,7 @@ def architectures():
             architecture(name, spec, loss)
     spec = {"input": [5], "classes": 3, "hidden": [6, 4], "activation": "Tanh"}
     architecture("mlp", spec, "odd_one_out", rows=6)
+    architecture("mlp", spec, "triplet", rows=12)
 
 
 # ---- training ----

@@ -220,6 +220,13 @@ stages:
     let ran = project.sulcus(&["run"]);
     assert_eq!(ran.code, 2);
     assert!(ran.stderr.contains("the batch is a multiple of 3"), "{}", ran.stderr);
+    // The same rows as anchor, like, unlike.
+    project.edit("sulcus.yaml", "batch_size: 32", "batch_size: 30");
+    project.edit("sulcus.yaml", "loss: odd_one_out", "loss: triplet, margin: 0.5");
+    project.ok(&["run"]);
+    let history = sulcus::table::read_path(&project.path("results/odd/train/history.parquet"), None).unwrap();
+    let (loss, accuracy) = (history.f64s("loss").unwrap(), history.f64s("accuracy").unwrap());
+    assert!(loss[29] < 0.7 * loss[0] && accuracy[29] > 0.9, "{loss:?} {accuracy:?}");
 }
 
 /// Trains `net.onnx`.

@@ -85,7 +85,9 @@ fn build(
             Info::new(DataType::Int64, vec![first])
         }
         Loss::MeanSquaredError => rows(&out),
-        Loss::OddOneOut => return Err(Error::new("curvature is known of losses with a target for each row")),
+        Loss::OddOneOut | Loss::Triplet { .. } => {
+            return Err(Error::new("curvature is known of losses with a target for each row"));
+        }
     };
     graph.input = vec![data.value(input), target.value("target")];
     for (name, dims) in &shapes {
@@ -148,7 +150,9 @@ fn emit(loss: Loss, b: &mut Builder, output: &str, out: &Info) -> Result<String>
             let square = b.node("Mul", &[&difference, &difference], []);
             Ok(b.node("ReduceMean", &[&square], [("keepdims", Attr::Int(0))]))
         }
-        Loss::OddOneOut => Err(Error::new("curvature is known of losses with a target for each row")),
+        Loss::OddOneOut | Loss::Triplet { .. } => {
+            Err(Error::new("curvature is known of losses with a target for each row"))
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use crate::proto::TensorProto;
 use crate::tensor::floats;
 
 /// What is minimised.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Loss {
     /// Mean over the batch of −log softmax(logits)[label], as torch's `CrossEntropyLoss`. Targets are
     /// int64 class indices [B].
@@ -16,12 +16,27 @@ pub enum Loss {
     /// similarities s, the mean over triplets of −log(exp s₁₂ / (exp s₁₂ + exp s₁₃ + exp s₂₃)) (Hebart et
     /// al. 2020). There are no targets.
     OddOneOut,
+    /// Rows come in threes: an anchor, one that is like it, one that is not. The mean over triplets of
+    /// max(0, d(anchor, alike) − d(anchor, other) + margin), d(x, y) = ‖x − y + 1e-6‖, as torch's
+    /// `TripletMarginLoss`. There are no targets.
+    Triplet {
+        /// By how much the other is to be farther away.
+        margin: f32,
+    },
 }
+
+/// Keeps the gradient of a distance of zero finite; torch's value.
+const APART: f32 = 1e-6;
 
 impl Loss {
     /// Rows that belong together.
     pub fn group(self) -> usize {
-        if self == Loss::OddOneOut { 3 } else { 1 }
+        if self.has_targets() { 1 } else { 3 }
+    }
+
+    /// Is each row held against a target?
+    pub fn has_targets(self) -> bool {
+        matches!(self, Loss::CrossEntropy | Loss::MeanSquaredError)
     }
 }
 
@@ -32,6 +47,7 @@ pub fn emit(loss: Loss, b: &mut Builder, output: &str, target: &str, dims: &[i64
         Loss::CrossEntropy => cross_entropy(b, output, target, dims),
         Loss::MeanSquaredError => mean_squared_error(b, output, target, dims),
         Loss::OddOneOut => odd_one_out(b, output, dims),
+        Loss::Triplet { margin } => triplet(b, output, margin, dims),
     }
 }
 
@@ -88,7 +104,18 @@ pub fn odd_ones(b: &mut Builder, output: &str, dims: &[i64]) -> String {
     let largest = b.node("ArgMax", &[&pairs], [("axis", Attr::Int(1)), ("keepdims", Attr::Int(0))]);
     let first = b.ints(&[0]);
     let same = b.node("Equal", &[&largest, &first], []);
-    let ones = b.node("Cast", &[&same], [("to", Attr::Int(1))]);
+    thrice(b, &same)
+}
+
+/// Emits how many triplets have the alike row nearer to the anchor than the other, thrice: once for each row.
+pub fn nearer(b: &mut Builder, output: &str, dims: &[i64]) -> String {
+    let [(_, alike), (_, other)] = distances(b, output, dims);
+    let nearer = b.node("Less", &[&alike, &other], []);
+    thrice(b, &nearer)
+}
+
+fn thrice(b: &mut Builder, is: &str) -> String {
+    let ones = b.node("Cast", &[is], [("to", Attr::Int(1))]);
     let count = b.node("ReduceSum", &[&ones], [("keepdims", Attr::Int(0))]);
     let three = b.float(3.0);
     b.node("Mul", &[&count, &three], [])
@@ -116,4 +143,53 @@ fn odd_one_out(b: &mut Builder, output: &str, dims: &[i64]) -> (String, String) 
     let flow = b.node("MatMul", &[&matrix, &rows], []);
     let shape = b.ints(dims);
     (loss, b.node("Reshape", &[&flow, &shape], []))
+}
+
+/// Difference [T, 1, width] and distance [T, 1, 1] from the anchor to the alike row, then to the other.
+fn distances(b: &mut Builder, output: &str, dims: &[i64]) -> [(String, String); 2] {
+    let width = dims.iter().skip(1).product::<i64>();
+    let threes = b.ints(&[-1, 3, width]);
+    let rows = b.node("Reshape", &[output, &threes], []);
+    let apart = b.float(APART);
+    let last = b.ints(&[2]);
+    let row = |b: &mut Builder, at: i64| {
+        let at = b.ints(&[at]);
+        b.node("Gather", &[&rows, &at], [("axis", Attr::Int(1))])
+    };
+    let anchor = row(b, 0);
+    [1, 2].map(|at| {
+        let to = row(b, at);
+        let between = b.node("Sub", &[&anchor, &to], []);
+        let difference = b.node("Add", &[&between, &apart], []);
+        let square = b.node("Mul", &[&difference, &difference], []);
+        let total = b.node("ReduceSum", &[&square, &last], [("keepdims", Attr::Int(1))]);
+        let distance = b.node("Sqrt", &[&total], []);
+        (difference, distance)
+    })
+}
+
+// The gradient of a distance is the difference over it; only triplets that miss the margin have one.
+fn triplet(b: &mut Builder, output: &str, margin: f32, dims: &[i64]) -> (String, String) {
+    let triplets = b.float((dims.first().copied().unwrap_or(3) / 3).max(1) as f32);
+    let [(to_alike, alike), (to_other, other)] = distances(b, output, dims);
+    let (margin, zero) = (b.float(margin), b.float(0.0));
+    let gap = b.node("Sub", &[&alike, &other], []);
+    let miss = b.node("Add", &[&gap, &margin], []);
+    let hinge = b.node("Relu", &[&miss], []);
+    let total = b.node("ReduceSum", &[&hinge], [("keepdims", Attr::Int(0))]);
+    let loss = b.node("Div", &[&total, &triplets], []);
+    let misses = b.node("Greater", &[&miss, &zero], []);
+    let active = b.node("Cast", &[&misses], [("to", Attr::Int(1))]);
+    let weight = b.node("Div", &[&active, &triplets], []);
+    let flow = |b: &mut Builder, difference: &str, distance: &str| {
+        let direction = b.node("Div", &[difference, distance], []);
+        b.node("Mul", &[&direction, &weight], [])
+    };
+    let pull = flow(b, &to_alike, &alike);
+    let push = flow(b, &to_other, &other);
+    let anchor = b.node("Sub", &[&pull, &push], []);
+    let back = b.node("Neg", &[&pull], []);
+    let all = b.node("Concat", &[&anchor, &back, &push], [("axis", Attr::Int(1))]);
+    let shape = b.ints(dims);
+    (loss, b.node("Reshape", &[&all, &shape], []))
 }

@@ -39,8 +39,8 @@ impl Samples {
         if tensor.rows() == 0 {
             return Err(Failure::new("the data has no rows"));
         }
-        if loss == Loss::OddOneOut {
-            return Err(Failure::new("`odd_one_out` has no targets to measure"));
+        if !loss.has_targets() {
+            return Err(Failure::new("triplets have no targets to measure"));
         }
         let (target_shape, targets) = targets(&frame, target, loss, model)?;
         Ok(Samples { shape: row_shape(model, &tensor)?, inputs: tensor.values, target_shape, targets })

@@ -164,7 +164,7 @@ impl Params {
             () if self.tolerance.is_nan() || self.tolerance <= 0.0 => {
                 wrong("tolerance", "the tolerance is above 0")
             }
-            () if self.loss == Loss::OddOneOut => {
+            () if !self.loss.has_targets() => {
                 wrong("loss", "curvature is known of losses with a target for each row")
             }
             () if self.batch_size == 0 => wrong("batch_size", "a batch has at least one row"),
@@ -258,7 +258,7 @@ curvature:
         let samples = Samples::read(bound, (&input, &target), params.loss, &model)?;
         let setting = Setting {
             model: &model,
-            loss: params.loss.graph(),
+            loss: params.loss.graph(0.0),
             runtime: runtime(io)?,
             providers: &io.providers,
             threads: io.threads,

@@ -94,7 +94,7 @@ impl State {
 }
 
 /// A training graph. Inputs, besides the states: `data` [N, …] float32, `target` [N] int64 or [N, …]
-/// float32 (none with `OddOneOut`), `order` [K, B] int64 (rows of each step's batch), `learning_rate` [K] float32, the optimizer's
+/// float32 (none with losses of triplets), `order` [K, B] int64 (rows of each step's batch), `learning_rate` [K] float32, the optimizer's
 /// [`Optimizer::scalars`] [K], and what [`Record`] needs. Outputs, besides the states, for each step:
 /// `losses` [K] float32 before it, `right` [K] float32 with [`Settings::accuracy`], `gradients` [K] float32
 /// (length before the step) with [`Settings::stop`]; and `record.…`, see [`Recorded`].

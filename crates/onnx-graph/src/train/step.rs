@@ -7,7 +7,7 @@ use super::{Settings, State, parameters};
 use crate::build::{Attr, Builder};
 use crate::error::{Error, Result};
 use crate::grad::{Backward, backward, live};
-use crate::loss::{Loss, emit, odd_ones, right};
+use crate::loss::{Loss, emit, nearer, odd_ones, right};
 use crate::model::{Model, node_label};
 use crate::ops;
 use crate::passes::batch_last;
@@ -87,7 +87,7 @@ impl Step {
         } else {
             let rows = b.node("Gather", &["order", "iteration"], [("axis", Attr::Int(0))]);
             b.named_node("Gather", &["data", &rows], &[&input], [("axis", Attr::Int(0))]);
-            if settings.loss != Loss::OddOneOut {
+            if settings.loss.has_targets() {
                 labels = b.node("Gather", &["target", &rows], [("axis", Attr::Int(0))]);
             }
         }
@@ -100,6 +100,9 @@ impl Step {
             }
             Loss::OddOneOut if settings.accuracy => {
                 numbers.push(("right", odd_ones(&mut b, &output, &dims)));
+            }
+            Loss::Triplet { .. } if settings.accuracy => {
+                numbers.push(("right", nearer(&mut b, &output, &dims)));
             }
             _ => {}
         }
@@ -293,7 +296,7 @@ fn target(loss: Loss, output: &[i64]) -> Option<Info> {
             let dims = rows.chain(output.iter().skip(1).map(|d| Dim::Size(*d)));
             Some(Info::new(DataType::Float, dims.collect()))
         }
-        Loss::OddOneOut => None,
+        Loss::OddOneOut | Loss::Triplet { .. } => None,
     }
 }
 

@@ -59,9 +59,7 @@ impl Feed {
                 Value::ints(&[rows], &(0..rows).map(|i| (i % spec.classes) as i64).collect::<Vec<_>>())
                     .unwrap()
             }
-            Loss::MeanSquaredError | Loss::OddOneOut => {
-                Value::floats(&[rows, spec.classes], numbers(rows * spec.classes)).unwrap()
-            }
+            _ => Value::floats(&[rows, spec.classes], numbers(rows * spec.classes)).unwrap(),
         };
         let order: Vec<i64> = (0..steps * batch).map(|i| (i * 7 % rows) as i64).collect();
         Feed {
@@ -119,9 +117,12 @@ pub fn run(t: &Training, states: &HashMap<String, Value>, feed: &Feed) -> (HashM
 #[test]
 fn every_architecture_has_the_right_gradients() {
     for architecture in ARCHITECTURES {
-        for (loss, batch) in [(Loss::CrossEntropy, 4), (Loss::MeanSquaredError, 4), (Loss::OddOneOut, 6)] {
+        let triplet = Loss::Triplet { margin: 0.3 };
+        let losses =
+            [(Loss::CrossEntropy, 4), (Loss::MeanSquaredError, 4), (Loss::OddOneOut, 6), (triplet, 6)];
+        for (loss, batch) in losses {
             // The loss's part is the same for all, and deep networks take long.
-            if loss == Loss::OddOneOut && architecture.name != "mlp" {
+            if !loss.has_targets() && architecture.name != "mlp" {
                 continue;
             }
             let spec = small(architecture.name, "Tanh");

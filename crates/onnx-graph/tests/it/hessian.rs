@@ -74,7 +74,7 @@ fn feed(model: &Model, p: &Products, loss: Loss, rows: usize) -> Values {
             Loss::CrossEntropy => {
                 Value::ints(&[rows], &(0..rows).map(|i| (i % classes) as i64).collect::<Vec<_>>()).unwrap()
             }
-            Loss::MeanSquaredError | Loss::OddOneOut => spaced(&dims(&out), 4),
+            _ => spaced(&dims(&out), 4),
         },
     );
     for (i, (name, dims)) in p.parameters.iter().enumerate() {

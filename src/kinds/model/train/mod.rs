@@ -135,7 +135,7 @@ train:
                 .hint("use `loss: mean_squared_error`, or number the classes with `table.sql`"));
             }
         }
-        if params.loss == Loss::OddOneOut && context.inputs.get("validation").is_some_and(|v| !v.is_empty()) {
+        if !params.loss.has_targets() && context.inputs.get("validation").is_some_and(|v| !v.is_empty()) {
             return Err(Complaint::port("validation", "triplets are not measured on held-out rows")
                 .hint("run `model.infer` on them and compare the outputs"));
         }

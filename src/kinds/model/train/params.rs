@@ -25,16 +25,28 @@ pub enum Loss {
     /// Rows come in threes, two that were judged alike and then the odd one; there are no targets. Mean of
     /// −log softmax over the three pairs' products of outputs, at the first pair.
     OddOneOut,
+    /// Rows come in threes: an anchor, one like it, one unlike it; there are no targets. Mean of
+    /// max(0, distance to the first − distance to the second + `margin`).
+    Triplet,
 }
 
+/// torch's.
+const MARGIN: f64 = 1.0;
+
 impl Loss {
-    /// The loss of a graph.
-    pub fn graph(self) -> GraphLoss {
+    /// The loss of a graph; `margin` is that of triplets.
+    pub fn graph(self, margin: f64) -> GraphLoss {
         match self {
             Loss::CrossEntropy => GraphLoss::CrossEntropy,
             Loss::MeanSquaredError => GraphLoss::MeanSquaredError,
             Loss::OddOneOut => GraphLoss::OddOneOut,
+            Loss::Triplet => GraphLoss::Triplet { margin: margin as f32 },
         }
+    }
+
+    /// Is each row held against a target?
+    pub fn has_targets(self) -> bool {
+        self.graph(MARGIN).has_targets()
     }
 }
 
@@ -91,6 +103,9 @@ pub struct Params {
     /// What is minimised.
     #[serde(default)]
     pub loss: Loss,
+    /// By how much the unlike row of a triplet is to be farther away; 1 if not given (`triplet`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub margin: Option<f64>,
     /// Passes over the data; or say `steps`.
     #[serde(default)]
     pub epochs: Option<usize>,
@@ -196,7 +211,7 @@ impl Params {
 
     /// The loss of the graph.
     pub fn graph_loss(&self) -> GraphLoss {
-        self.loss.graph()
+        self.loss.graph(self.margin.unwrap_or(MARGIN))
     }
 
     /// Does every step see all rows?
@@ -221,7 +236,7 @@ impl Params {
     /// The columns of data and, where the loss has them, of targets.
     pub fn columns(&self, table: &TableFacts) -> Result<(String, Option<String>), Complaint> {
         let input = facts::input_column(table, self.input.as_deref(), "input")?;
-        if self.loss == Loss::OddOneOut {
+        if !self.loss.has_targets() {
             return Ok((input, None));
         }
         Ok((input, Some(facts::target_column(table, self.target.as_deref())?)))
@@ -263,7 +278,13 @@ impl Params {
                 wrong("batch_size", "a batch has at least one row")
             }
             () if matches!(self.batch_size, BatchSize::Rows(n) if !n.is_multiple_of(self.graph_loss().group())) => {
-                wrong("batch_size", "`odd_one_out` takes rows in threes: the batch is a multiple of 3")
+                wrong("batch_size", "triplets are rows in threes: the batch is a multiple of 3")
+            }
+            () if self.margin.is_some() && self.loss != Loss::Triplet => {
+                wrong("margin", "only `loss: triplet` has a margin")
+            }
+            () if self.margin.is_some_and(|m| !(m >= 0.0 && m.is_finite())) => {
+                wrong("margin", "the margin is 0 or above")
             }
             () if self.whole() && self.sampler != Sampler::Epoch => {
                 wrong("sampler", "a batch of all rows is not drawn")

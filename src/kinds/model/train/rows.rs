@@ -37,7 +37,7 @@ impl Rows {
         let group = params.graph_loss().group();
         if !tensor.rows().is_multiple_of(group) {
             let rows = tensor.rows();
-            return Err(Failure::new(format!("`odd_one_out` takes rows in threes, and there are {rows}")));
+            return Err(Failure::new(format!("triplets are rows in threes, and there are {rows}")));
         }
         let (target_shape, target) = match target {
             None => (Vec::new(), Values::I64(vec![0; tensor.rows()])),
