@@ -215,9 +215,10 @@ fn leave_behind(
             (memory.paths, memory.objects, memory.probes) = world;
             memory.wanted = steps.iter().map(|id| plan.steps[*id].name.clone()).collect();
         }
-        memory.write(&context.memory_path())?;
         saved.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })?;
+    // Last: once this says that nothing changed, nobody looks at the lock again.
+    memory.write(&context.memory_path())?;
     Ok(())
 }
 

@@ -162,3 +162,14 @@ fn doctor_tries_what_a_run_needs() {
     let broken = Project::with(&[("file", "")]).sulcus(&["--store", "file/store", "doctor"]);
     assert_eq!(broken.code, 1, "{}", broken.text());
 }
+
+#[test]
+fn a_lock_that_could_not_be_written_is_written_by_the_next_run() {
+    let project =
+        Project::new("stages:\n  s: { uses: command, with: { run: echo a > a, reads: [], writes: a } }\n");
+    std::fs::create_dir_all(project.path("sulcus.lock/in the way")).unwrap();
+    assert_ne!(project.sulcus(&["run"]).code, 0);
+    std::fs::remove_dir_all(project.path("sulcus.lock")).unwrap();
+    project.ok(&["run"]);
+    assert!(project.path("sulcus.lock").is_file());
+}
