@@ -85,11 +85,16 @@ fn mean_squared_error(b: &mut Builder, output: &str, target: &str, dims: &[i64])
     (loss, b.node("Div", &[&difference, &half], []))
 }
 
-/// The similarities [B / 3, 3] of each three rows: first and second, first and third, second and third.
-fn similarities(b: &mut Builder, output: &str, dims: &[i64]) -> (String, String) {
+/// The rows [B / 3, 3, width] of each triplet.
+fn in_threes(b: &mut Builder, output: &str, dims: &[i64]) -> String {
     let width = dims.iter().skip(1).product::<i64>();
     let threes = b.ints(&[-1, 3, width]);
-    let rows = b.node("Reshape", &[output, &threes], []);
+    b.node("Reshape", &[output, &threes], [])
+}
+
+/// The similarities [B / 3, 3] of each three rows: first and second, first and third, second and third.
+fn similarities(b: &mut Builder, output: &str, dims: &[i64]) -> (String, String) {
+    let rows = in_threes(b, output, dims);
     let turned = b.node("Transpose", &[&rows], [("perm", Attr::Ints(&[0, 2, 1]))]);
     let products = b.node("MatMul", &[&rows, &turned], []);
     let nine = b.ints(&[-1, 9]);
@@ -147,9 +152,7 @@ fn odd_one_out(b: &mut Builder, output: &str, dims: &[i64]) -> (String, String) 
 
 /// Difference [T, 1, width] and distance [T, 1, 1] from the anchor to the alike row, then to the other.
 fn distances(b: &mut Builder, output: &str, dims: &[i64]) -> [(String, String); 2] {
-    let width = dims.iter().skip(1).product::<i64>();
-    let threes = b.ints(&[-1, 3, width]);
-    let rows = b.node("Reshape", &[output, &threes], []);
+    let rows = in_threes(b, output, dims);
     let apart = b.float(APART);
     let last = b.ints(&[2]);
     let row = |b: &mut Builder, at: i64| {
