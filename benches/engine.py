@@ -9,6 +9,7 @@ The chain is planned in full, and run once: a chain of 100,000 takes minutes to 
 import json
 import os
 import pathlib
+import resource
 import statistics
 import subprocess
 import sys
@@ -72,15 +73,13 @@ def prepare(folders, stages, n):
 
 
 def long_chain(n, runs):
+    # ninja calls itself along a chain: it crashes at 30,000 with the usual stack.
+    resource.setrlimit(resource.RLIMIT_STACK, (resource.RLIM_INFINITY, resource.getrlimit(resource.RLIMIT_STACK)[1]))
     with tempfile.TemporaryDirectory() as base:
         folders = {name: pathlib.Path(base) / name for name in NAMES}
         sides = prepare(folders, chain(n), 0)
         dry = {"sulcus": ([SULCUS, "plan"], folders["sulcus"]), "ninja": (["ninja", "-n", "--quiet"], folders["ninja"])}
-        # A long chain takes ninja's stack.
-        if subprocess.run(dry["ninja"][0], cwd=folders["ninja"], stdout=subprocess.DEVNULL).returncode:
-            print(f"ninja crashes on a chain of {n}")
-            del dry["ninja"], sides["ninja"]
-        compare = lambda case, taken: report(case, taken["sulcus"], taken.get("ninja", float("nan")), "ninja")
+        compare = lambda case, taken: report(case, taken["sulcus"], taken["ninja"], "ninja")
         compare(f"plan of a chain of {n}", in_turns(dry, 1))
         compare("first run", {name: seconds(*side) for name, side in sides.items()})
         in_turns(sides, 1)

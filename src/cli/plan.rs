@@ -2,9 +2,11 @@
 
 use serde_json::json;
 
-use super::look::{look, open};
-use super::run::{check, words};
+use super::context::Context;
+use super::look::{look, open_with};
+use super::run::check;
 use super::ui::Ui;
+use super::world::is_current;
 use super::{CliError, Exit, Global, WorkflowArgs};
 use crate::exec::Status;
 use crate::plan::StepId;
@@ -16,35 +18,49 @@ pub fn plan(global: &Global, args: &WorkflowArgs, ui: &Ui) -> Result<Exit, CliEr
 
 /// Prints one line a step; executes nothing.
 pub fn show(global: &Global, args: &WorkflowArgs, force: bool, ui: &Ui) -> Result<Exit, CliError> {
-    open(global, args, |opened| {
+    let context = Context::new(global, args)?;
+    let (memory, index) = (context.memory(), context.index()?);
+    if !force && is_current(global, &context, &memory, &context.request(), &index) {
+        let steps = memory.wanted.iter();
+        print(&steps.map(|(kind, name)| (&**name, &**kind, Status::Cached)).collect::<Vec<_>>(), ui);
+        return Ok(Exit::Done);
+    }
+    open_with(global, &context, memory, index, |opened| {
         let forced = |id: StepId| force && opened.targets.contains(&id);
         let look = look(opened, &forced)?;
         check(opened.plan, &look.steps, &look.seen)?;
-        let width = look.steps.iter().map(|id| opened.name(*id).chars().count()).max().unwrap_or(0).min(40);
-        let line = |id: &StepId| {
-            let (name, status) = (opened.name(*id), words(&look.seen, *id));
-            if ui.json() {
-                let kind = opened.plan.steps[*id].kind.name();
-                json!({"step": name, "kind": kind, "status": status}).to_string()
-            } else {
-                format!("{name:width$}  {status}")
-            }
+        let step = |id: &StepId| {
+            let status = look.seen.status.get(id).copied().unwrap_or(Status::Runs);
+            (opened.name(*id), opened.plan.steps[*id].kind.name(), status)
         };
-        let lines: Vec<String> = look.steps.iter().map(line).collect();
-        if !lines.is_empty() {
-            ui.data(&lines.join("\n"));
-        }
-        let count = |status: Status| look.seen.status.values().filter(|s| **s == status).count();
-        ui.say(
-            "Planned",
-            &format!(
-                "{} steps: {} cached, {} run, {} may run",
-                look.steps.len(),
-                count(Status::Cached),
-                count(Status::Runs),
-                count(Status::RunsUnlessUnchanged)
-            ),
-        );
+        print(&look.steps.iter().map(step).collect::<Vec<_>>(), ui);
         Ok(Exit::Done)
     })
+}
+
+/// One line a step, given by name, kind and status, and their counts.
+fn print(steps: &[(&str, &str, Status)], ui: &Ui) {
+    let width = steps.iter().map(|(name, ..)| name.chars().count()).max().unwrap_or(0).min(40);
+    let line = |(name, kind, status): &(&str, &str, Status)| {
+        if ui.json() {
+            json!({"step": name, "kind": kind, "status": status.words()}).to_string()
+        } else {
+            format!("{name:width$}  {}", status.words())
+        }
+    };
+    let lines: Vec<String> = steps.iter().map(line).collect();
+    if !lines.is_empty() {
+        ui.data(&lines.join("\n"));
+    }
+    let count = |wanted: Status| steps.iter().filter(|(.., status)| *status == wanted).count();
+    ui.say(
+        "Planned",
+        &format!(
+            "{} steps: {} cached, {} run, {} may run",
+            steps.len(),
+            count(Status::Cached),
+            count(Status::Runs),
+            count(Status::RunsUnlessUnchanged)
+        ),
+    );
 }

@@ -98,7 +98,8 @@ fn named(plan: &Plan, id: StepId, failure: crate::stage::Failure) -> CliError {
 
 fn report_current(memory: &Memory, begun: Instant, ui: &Ui) {
     if ui.json() {
-        ui.data_json(&json!({"executed": [], "cached": memory.wanted, "failed": []}));
+        let names: Vec<&String> = memory.wanted.iter().map(|(_, name)| name).collect();
+        ui.data_json(&json!({"executed": [], "cached": names, "failed": []}));
     }
     let taken = seconds(begun.elapsed().as_secs_f64());
     ui.say("Finished", &format!("0 executed, {} cached in {taken}", memory.wanted.len()));
@@ -213,7 +214,8 @@ fn leave_behind(
         {
             memory.request = Some(*request);
             (memory.paths, memory.objects, memory.probes) = world;
-            memory.wanted = steps.iter().map(|id| plan.steps[*id].name.clone()).collect();
+            let named = |id: &StepId| (plan.steps[*id].kind.name().to_owned(), plan.steps[*id].name.clone());
+            memory.wanted = steps.iter().map(named).collect();
         }
         saved.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })?;

@@ -27,12 +27,12 @@ pub struct Memory {
     pub objects: Vec<(Digest, Stat)>,
     /// Questions about the world (`glob data/*.csv`, `env HOME`, `runtime cpu`) and what was answered.
     pub probes: Vec<(String, Digest)>,
-    /// Steps that were wanted, in order.
-    pub wanted: Vec<String>,
+    /// Kind and name of the steps that were wanted, in order.
+    pub wanted: Vec<(String, String)>,
     steps: HashMap<String, (Digest, Outputs)>,
 }
 
-const HEADER: &str = "sulcus-memory 2";
+const HEADER: &str = "sulcus-memory 3";
 
 impl Memory {
     /// Reads the file; a missing or broken one is empty.
@@ -120,8 +120,8 @@ impl Memory {
         for (probe, digest) in &self.probes {
             let _ = writeln!(out, "probe {digest} {probe}");
         }
-        for name in &self.wanted {
-            let _ = writeln!(out, "wanted {name}");
+        for (kind, name) in &self.wanted {
+            let _ = writeln!(out, "wanted {kind} {name}");
         }
         let mut sorted: Vec<_> = self.steps.iter().collect();
         sorted.sort_unstable_by_key(|(name, _)| *name);
@@ -177,7 +177,10 @@ impl Memory {
                     let (digest, probe) = rest.split_once(' ')?;
                     memory.probes.push((probe.to_owned(), digest.parse().ok()?));
                 }
-                "wanted" => memory.wanted.push(rest.to_owned()),
+                "wanted" => {
+                    let (kind, name) = rest.split_once(' ')?;
+                    memory.wanted.push((kind.to_owned(), name.to_owned()));
+                }
                 "step" => {
                     let (key, name) = rest.split_once(' ')?;
                     step = Some((name.to_owned(), key.parse().ok()?, Vec::new()));
@@ -230,7 +233,7 @@ mod tests {
         memory.paths.push(("a b".to_owned(), Stat { size: 1, mtime: 2, inode: 3 }, Digest::of(b"p")));
         memory.objects.push((Digest::of(b"o"), Stat { size: 4, mtime: 5, inode: 6 }));
         memory.probes.push(("glob x/*.csv".to_owned(), Digest::of(b"q")));
-        memory.wanted.push("s[a=1]".to_owned());
+        memory.wanted.push(("command".to_owned(), "s[a=1]".to_owned()));
         let output = Output {
             port: "o/a 100%".to_owned(),
             ty: PortType::File,

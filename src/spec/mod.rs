@@ -9,9 +9,11 @@ mod node;
 mod options;
 mod parsed;
 mod reference;
+mod scalar;
 mod schema;
 pub mod suggest;
 mod template;
+mod tree;
 mod workflow;
 mod yaml;
 

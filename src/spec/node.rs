@@ -1,11 +1,6 @@
 //! A YAML document as a tree whose every node knows where it stands.
 
-use std::fmt;
-
-use serde::Deserialize;
-use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
-use serde_saphyr::Spanned;
 
 /// A place in a source: byte range, and which source of the workflow's files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -118,108 +113,5 @@ impl Node {
             }
         }
         node
-    }
-
-    /// Stamps every span below with the source's index.
-    pub(super) fn set_source(&mut self, source: u32) {
-        self.span.source = source;
-        match &mut self.value {
-            Yaml::Seq(items) => items.iter_mut().for_each(|n| n.set_source(source)),
-            Yaml::Map(entries) => entries.iter_mut().for_each(|(k, v)| {
-                k.span.source = source;
-                v.set_source(source);
-            }),
-            _ => {}
-        }
-    }
-}
-
-fn span(location: serde_saphyr::Location) -> Span {
-    let small = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
-    Span {
-        source: 0,
-        line: small(location.line()),
-        column: small(location.column()),
-        len: small(location.span().len()).max(1),
-    }
-}
-
-impl<'de> Deserialize<'de> for Node {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let spanned = Spanned::<Yaml>::deserialize(deserializer)?;
-        Ok(Node { span: span(spanned.referenced), value: spanned.value })
-    }
-}
-
-impl<'de> Deserialize<'de> for Yaml {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(YamlVisitor)
-    }
-}
-
-struct YamlVisitor;
-
-impl<'de> Visitor<'de> for YamlVisitor {
-    type Value = Yaml;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a YAML value")
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Yaml, E> {
-        Ok(Yaml::Null)
-    }
-
-    fn visit_none<E: Error>(self) -> Result<Yaml, E> {
-        Ok(Yaml::Null)
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Yaml, D::Error> {
-        Yaml::deserialize(deserializer)
-    }
-
-    fn visit_bool<E: Error>(self, value: bool) -> Result<Yaml, E> {
-        Ok(Yaml::Bool(value))
-    }
-
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Yaml, E> {
-        Ok(Yaml::Int(value))
-    }
-
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Yaml, E> {
-        i64::try_from(value).map(Yaml::Int).map_err(|_| E::custom(format!("the number {value} is too large")))
-    }
-
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Yaml, E> {
-        if value.is_finite() {
-            Ok(Yaml::Float(value))
-        } else {
-            Err(E::custom("infinity and NaN are not allowed here"))
-        }
-    }
-
-    fn visit_str<E: Error>(self, value: &str) -> Result<Yaml, E> {
-        Ok(Yaml::Str(value.to_owned()))
-    }
-
-    fn visit_string<E: Error>(self, value: String) -> Result<Yaml, E> {
-        Ok(Yaml::Str(value))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Yaml, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = seq.next_element()? {
-            items.push(item);
-        }
-        Ok(Yaml::Seq(items))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Yaml, A::Error> {
-        let mut entries = Vec::new();
-        while let Some(key) = map.next_key::<Spanned<String>>()? {
-            let key = Key { span: span(key.referenced), name: key.value };
-            entries.push((key, map.next_value()?));
-        }
-        Ok(Yaml::Map(entries))
     }
 }

@@ -1,14 +1,14 @@
 //! Text → tree, within bounds: a stranger's file costs no more time or memory than its size allows.
 
-use serde_saphyr::options::Options;
+use granit_parser::Parser;
 
+use super::tree::Tree;
 use super::{Diagnostic, Node, Span};
 
 /// Larger workflow files are refused. A workflow of 100,000 stages has some 13 MB.
 pub const MAX_BYTES: usize = 64 << 20;
 /// Longer lines are refused: no person wrote them, and every message would quote them.
 pub const MAX_LINE: usize = 1 << 20;
-const MAX_DEPTH: usize = 64;
 
 /// Parses one YAML document.
 ///
@@ -39,51 +39,15 @@ pub fn parse(bytes: &[u8], source: u32) -> Result<Node, Diagnostic> {
             Diagnostic::at(at(line, 1), "the file has a NUL character").hint("is this a workflow file?")
         );
     }
-    let mut node: Node = serde_saphyr::from_str_with_options(text, options(text.len())).map_err(|error| {
-        let error = error.without_snippet();
-        let place = error.location().map_or(at(1, 1), |l| at(l.line() as usize, l.column() as usize));
-        let rendered = error.to_string();
-        let message = rendered.lines().next().unwrap_or("not valid YAML");
-        let message = message.split(" at line ").next().unwrap_or(message).trim_end_matches('.');
-        reword(message, place)
-    })?;
-    node.set_source(source);
-    Ok(node)
-}
-
-/// The parser's words for programmers in words for authors.
-fn reword(message: &str, place: Span) -> Diagnostic {
-    if let Some(key) = message.strip_prefix("duplicate mapping key: ") {
-        let key = key.split(", set ").next().unwrap_or(key);
-        return Diagnostic::at(place, format!("the key `{key}` stands twice")).hint("rename one of the two");
+    let mut tree = Tree::default();
+    for event in Parser::new_from_str_with_options(text, granit_parser::options! { emit_comments: false }) {
+        let (event, place) = event.map_err(|error| {
+            let mark = error.marker();
+            Diagnostic::at(at(mark.line(), mark.col() + 1), error.info().trim_end_matches('.').to_owned())
+        })?;
+        let len = place.end.index().saturating_sub(place.start.index());
+        let start = at(place.start.line(), place.start.col() + 1);
+        tree.event(event, Span { len: (len as u32).max(1), ..start })?;
     }
-    if message.contains("budget") || message.contains("alias") {
-        return Diagnostic::at(place, "the file's aliases expand to far more than its size allows")
-            .hint("write out what they stand for, or use `params`");
-    }
-    Diagnostic::at(place, message.to_owned())
-}
-
-fn options(len: usize) -> Options {
-    serde_saphyr::options! {
-        budget: serde_saphyr::budget! {
-            max_depth: MAX_DEPTH,
-            max_documents: 1,
-            max_events: 4 * len + 10_000,
-            max_nodes: 4 * len + 10_000,
-            max_total_scalar_bytes: 4 * len + 10_000,
-            max_aliases: 1_000,
-            max_anchors: 1_000,
-            max_merge_keys: 1_000,
-            enforce_alias_anchor_ratio: false,
-        },
-        alias_limits: serde_saphyr::alias_limits! {
-            max_total_replayed_events: 100_000,
-            max_replay_stack_depth: MAX_DEPTH,
-            max_alias_expansions_per_anchor: 1_000,
-        },
-        strict_booleans: true,
-        reject_unsupported_tags: true,
-        with_snippet: false,
-    }
+    Ok(tree.finish(source))
 }

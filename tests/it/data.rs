@@ -28,7 +28,7 @@ fn files_are_those_their_source_describes() {
         }
         sets += 1;
         let source = fs::read_to_string(folder.join("SOURCE.yaml")).unwrap();
-        let source: Value = serde_saphyr::from_str(&source).unwrap();
+        let source = sulcus::spec::parse(source.as_bytes(), 0).unwrap().to_json();
         for key in ["title", "about", "licence", "citation", "changes"] {
             assert!(!text(&source, key).is_empty());
         }
