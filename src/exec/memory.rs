@@ -33,6 +33,8 @@ pub struct Memory {
 }
 
 const HEADER: &str = "sulcus-memory 3";
+/// One thread looks at this many files within some ten milliseconds: fewer are not worth a second one.
+const WORTH_A_THREAD: usize = 4000;
 
 impl Memory {
     /// Reads the file; a missing or broken one is empty.
@@ -49,24 +51,32 @@ impl Memory {
         object: &dyn Fn(&Digest) -> PathBuf,
         ask: &dyn Fn(&str) -> Option<Digest>,
     ) -> bool {
-        let mut current = self.request.as_ref() == Some(request);
-        index.expect(self.objects.len() + self.paths.len());
-        for (digest, stat) in &self.objects {
-            let path = object(digest);
-            if Stat::read(&path) == Some(*stat) {
+        let objects: Vec<PathBuf> = self.objects.iter().map(|(digest, _)| object(digest)).collect();
+        let same_object = |at: usize| Stat::read(&objects[at]) == Some(self.objects[at].1);
+        let same_path = |at: usize| {
+            let (path, stat, _) = &self.paths[at];
+            index.root().stat(path).is_ok_and(|now| Stat::of(&now) == *stat)
+        };
+        let same_objects = on_all_cores(objects.len(), &same_object);
+        let same_paths = on_all_cores(self.paths.len(), &same_path);
+        let paths = || self.paths.iter().zip(&same_paths);
+        let current = self.request.as_ref() == Some(request)
+            && same_objects.iter().all(|same| *same)
+            && paths().all(|((path, _, digest), same)| {
+                *same || index.digest(path).is_ok_and(|(now, _)| now == *digest)
+            })
+            && self.probes.iter().all(|(probe, digest)| ask(probe) == Some(*digest));
+        if !current {
+            index.expect(objects.len() + self.paths.len());
+            let objects = self.objects.iter().zip(&objects).zip(&same_objects);
+            for (((digest, stat), path), _) in objects.filter(|(_, same)| **same) {
                 index.vouch(&path.to_string_lossy(), *stat, *digest);
-            } else {
-                current = false;
             }
-        }
-        for (path, stat, digest) in &self.paths {
-            if index.root().stat(path).is_ok_and(|now| Stat::of(&now) == *stat) {
+            for ((path, stat, digest), _) in paths().filter(|(_, same)| **same) {
                 index.vouch(path, *stat, *digest);
-            } else {
-                current = current && index.digest(path).is_ok_and(|(now, _)| now == *digest);
             }
         }
-        current && self.probes.iter().all(|(probe, digest)| ask(probe) == Some(*digest))
+        current
     }
 
     /// What the step called `name` gave the last time.
@@ -191,6 +201,30 @@ impl Memory {
         }
         Some(memory)
     }
+}
+
+/// The answers for 0, 1, … `count` - 1. Looking at a file waits for the system more than it computes.
+fn on_all_cores(count: usize, answer: &(dyn Fn(usize) -> bool + Sync)) -> Vec<bool> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(count / WORTH_A_THREAD + 1);
+    let answers = |thread: usize| {
+        (count * thread / threads..count * (thread + 1) / threads).map(answer).collect::<Vec<bool>>()
+    };
+    std::thread::scope(|scope| {
+        let start = |thread| {
+            let started = std::thread::Builder::new().spawn_scoped(scope, move || answers(thread));
+            started.map_err(|_| thread)
+        };
+        let others: Vec<_> = (1..threads).map(start).collect();
+        let mut all = answers(0);
+        for other in others {
+            all.extend(match other {
+                Ok(other) => other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+                // This thread does what no other could be started for.
+                Err(thread) => answers(thread),
+            });
+        }
+        all
+    })
 }
 
 fn stat<'t>(parts: &mut impl Iterator<Item = &'t str>) -> Option<Stat> {
