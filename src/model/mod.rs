@@ -16,5 +16,6 @@ pub use providers::{PROVIDERS, Provider};
 pub use runtime::Runtime;
 pub use session::{Array, Held, Session, Values};
 pub use train::{
-    Augment, Progress, Rates, Recording, Request, Resume, Sampler, Schedule, Trained, threads, train,
+    Augment, Progress, Rates, Recording, Request, Resume, Sampler, Schedule, Trained, parameters, threads,
+    train,
 };

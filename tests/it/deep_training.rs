@@ -57,6 +57,7 @@ fn run(model: &Model, counts: &[usize], sgd: Sgd, (rate, steps): (f64, usize)) -
         seed: order_seed as u64,
         rates: Rates { first: rate, schedule: Schedule::Constant, warmup: 0, epoch: 3, steps },
         pauses: [0, 0],
+        stops: Vec::new(),
         resume: None,
         record: None,
         stop: None,

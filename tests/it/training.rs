@@ -76,6 +76,7 @@ fn run(
         seed: 2,
         rates: Rates { first: f64::from(RATE), schedule: Schedule::Constant, warmup: 0, epoch: 4, steps },
         pauses: [0, 0],
+        stops: Vec::new(),
         resume: None,
         record,
         stop: settings.stop,

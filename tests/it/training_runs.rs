@@ -128,6 +128,82 @@ fn a_killed_training_goes_on_to_the_same_bytes() {
     assert!(checkpoints(&project).is_empty());
 }
 
+/// The models of declared steps: those of shorter runs, bound by other stages as any model is.
+#[test]
+fn models_of_declared_steps_are_outputs() {
+    let short = LONG.replace("schedule: cosine", "seed: 5").replace("steps: 2500", "steps: 150");
+    let trained = digits(&short);
+    trained.ok(&["run"]);
+    let long = short.replace("steps: 150", "steps: 400\n      checkpoints: [0, 150, 400]");
+    let asked = "  answers:
+    uses: model.infer
+    matrix: { behind: [0, 150, 400] }
+    in: { model: \"train.step_${matrix.behind}\", data: split.test }
+    with: { input: image }
+";
+    let project = digits(&format!("{long}{asked}"));
+    project.ok(&["run"]);
+    let model = |project: &Project, name: &str| {
+        std::fs::read(project.path(&format!("results/long/train/{name}.onnx"))).unwrap()
+    };
+    assert!(model(&project, "step_150") == model(&trained, "model"));
+    assert!(model(&project, "step_400") == model(&project, "model"));
+    let first = Model::read(&model(&project, "step_0")).unwrap();
+    let net = Model::read(&std::fs::read(project.path("results/long/net/model.onnx")).unwrap()).unwrap();
+    let weights = |model: &Model| {
+        let mut all = model.graph().unwrap().initializer.clone();
+        all.retain(|t| t.name.as_deref().is_some_and(|n| n.contains("weight")));
+        all.iter().map(|t| onnx_graph::tensor::read_floats(t).unwrap()).collect::<Vec<_>>()
+    };
+    assert!(!weights(&net).is_empty());
+    assert_eq!(weights(&first), weights(&net));
+    // The cells of one stage, as one data set: the axis is a folder's name.
+    assert!(project.path("results/long/answers/behind=150/table.parquet").is_file());
+    let bad = digits(&long.replace("[0, 150, 400]", "[0, 401]")).sulcus(&["run"]);
+    assert_eq!(bad.code, 2, "{}", bad.text());
+    assert!(bad.stderr.contains("step 401 is to be kept, and the run has 400 steps"), "{}", bad.stderr);
+}
+
+#[test]
+fn what_a_killed_training_kept_is_taken_over_or_made_again() {
+    let workflow = LONG.replace("steps: 2500", "steps: 2500\n      checkpoints: [50, 150, 2500]");
+    let kept = |project: &Project| {
+        let path = |step: usize| std::fs::read(project.path(&format!("results/long/train/step_{step}.onnx")));
+        [50, 150, 2500].map(|step| path(step).unwrap())
+    };
+    let whole = digits(&workflow);
+    whole.ok(&["run"]);
+    for damaged in [false, true] {
+        let project = digits(&workflow);
+        let mut run = project.command(&["run"]);
+        let mut run = run.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let of_step = |project: &Project, step: &str| {
+            let mut files = checkpoints(project).into_iter();
+            files.find(|p| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with(step)))
+        };
+        let counted = |project: &Project| checkpoints(project).len();
+        // Both early models are kept, and behind them a checkpoint.
+        while run.try_wait().unwrap().is_none()
+            && (of_step(&project, "150-").is_none() || counted(&project) < 3)
+        {
+            sleep(Duration::from_millis(5));
+        }
+        sleep(Duration::from_millis(300));
+        assert!(run.try_wait().unwrap().is_none(), "the run is too short to be killed");
+        run.kill().unwrap();
+        run.wait().unwrap();
+        if damaged {
+            let path = of_step(&project, "50-").unwrap();
+            std::fs::write(path, b"torn").unwrap();
+        }
+        let ran = project.ok(&["run", "-v"]);
+        assert_eq!(ran.stderr.contains("going on behind step"), !damaged, "{}", ran.stderr);
+        assert!(outputs(&project) == outputs(&whole));
+        assert!(kept(&project) == kept(&whole));
+        assert!(checkpoints(&project).is_empty());
+    }
+}
+
 #[test]
 fn a_damaged_checkpoint_and_one_of_other_settings_are_not_used() {
     let project = digits(LONG);

@@ -58,6 +58,8 @@ pub struct Request<'a> {
     pub rates: Rates,
     /// The run pauses at the multiples of these (the ends of epochs, checkpoints); 0 for never.
     pub pauses: [usize; 2],
+    /// It pauses behind these steps, too; they rise.
+    pub stops: Vec<usize>,
     /// Where to go on, if not at the beginning.
     pub resume: Option<Resume>,
     /// What is recorded, if the graph records.
@@ -183,6 +185,7 @@ pub fn train(
             None => most,
         },
         pauses: request.pauses,
+        stops: request.stops,
         times: spaced.then_some(record.times),
     };
     let group = request.group.max(1);
@@ -328,6 +331,7 @@ struct Calls {
     steps: usize,
     most: usize,
     pauses: [usize; 2],
+    stops: Vec<usize>,
     times: Option<Vec<usize>>,
 }
 
@@ -343,6 +347,9 @@ impl Calls {
         let mut end = self.steps.min(step + self.most);
         for pause in self.pauses.into_iter().filter(|p| *p > 0) {
             end = end.min((step / pause + 1).saturating_mul(pause));
+        }
+        if let Some(stop) = self.stops.get(self.stops.partition_point(|s| *s <= step)) {
+            end = end.min(*stop);
         }
         let ends = self.times.as_ref().map(|times| {
             let from = times.partition_point(|t| *t <= step);
@@ -389,7 +396,11 @@ fn first_states(states: &[State], resume: Option<&Resume>) -> Result<Vec<(String
     Ok(held)
 }
 
-fn parameters(states: &[State], held: &[(String, Held)]) -> Result<Vec<Vec<f32>>, Failure> {
+/// The values of `states` among those that a run holds, in their order.
+///
+/// # Errors
+/// If one of them is not there.
+pub fn parameters(states: &[State], held: &[(String, Held)]) -> Result<Vec<Vec<f32>>, Failure> {
     let value = |state: &State| {
         let found = held.iter().find(|(name, _)| *name == state.value.0);
         match found.map(|(name, held)| held.array(name)).transpose()? {

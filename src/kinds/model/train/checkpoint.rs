@@ -13,7 +13,7 @@ use onnx_graph::tensor::{DataType, constant_of, floats, ints, numbers, read_floa
 use onnx_graph::train::{State, with_parameters};
 
 use super::history::Score;
-use crate::model::{Held, Resume, Values};
+use crate::model::{Held, Resume, Values, parameters};
 use crate::stage::{Digest, Failure};
 
 /// Time between two checkpoints, if no number of steps is said.
@@ -114,9 +114,8 @@ impl<'a> Checkpoints<'a> {
                 _ => Err(Failure::new(format!("the state `{name}` was lost"))),
             }
         };
-        let parameters: Result<Vec<Vec<f32>>, Failure> =
-            self.states.iter().map(|s| array(&s.value.0)).collect();
-        let mut model = with_parameters(self.model, self.states, &parameters?).map_err(wrong)?;
+        let mut model =
+            with_parameters(self.model, self.states, &parameters(self.states, states)?).map_err(wrong)?;
         let mut more = vec![ints(&name("step"), &[], &[step as i64])];
         for (slot, _) in self.states.iter().flat_map(|s| &s.slots) {
             more.push(list(slot, &array(slot)?));

@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod history;
+mod kept;
 mod params;
 mod rows;
 mod told;
@@ -18,6 +19,7 @@ pub(in crate::kinds) use rows::{row_shape, some_targets, targets};
 
 use self::checkpoint::Checkpoints;
 use self::history::History;
+use self::kept::Kept;
 use self::rows::{Measure, Rows};
 use self::told::Told;
 use self::trajectory::{Quantity, Trajectory};
@@ -45,6 +47,8 @@ impl Kind for Train {
         bound. A run that was killed goes on from its latest checkpoint, with the same result. What is trained are the weights of layers; a batch normalisation learns its scale and \
         shift, and its running statistics follow the batches. Nets whose step is small run on one \
         thread whatever `threads` says.\n\n\
+        With `checkpoints` the models of these steps are further outputs: `checkpoints: [100, 1000]` gives \
+        `step_100` and `step_1000`, which other stages bind as `train.step_100`.\n\n\
         With `record` there is a further output, `trajectory`: one row for each recorded step. \
         docs/training.md says what its columns hold.";
     const EXAMPLE: &'static str = "\
@@ -90,6 +94,9 @@ train:
                 "with `record`: one row a recorded step",
             ));
         }
+        ports.outputs.extend(params.into_iter().flat_map(|p| &p.checkpoints).map(|step| {
+            Port::new(kept::port(*step), PortType::Model, format!("the model behind step {step}"))
+        }));
         ports
     }
 
@@ -103,6 +110,10 @@ train:
 
     fn infer(params: &Params, context: &InferContext) -> Result<Outputs, Complaint> {
         params.check()?;
+        let rows = context.input("data").table().and_then(|table| table.rows);
+        if rows.is_some() || params.steps.is_some() {
+            params.check_checkpoints(rows.unwrap_or(0) as usize)?;
+        }
         let input = facts::only_input(context.input("model"))?;
         if let (Some(_), Some(input)) = (params.augment, input)
             && input.shape.len() != 4
@@ -140,10 +151,10 @@ train:
                 .hint("run `model.infer` on them and compare the outputs"));
         }
         recorded_inputs(params, context)?;
-        Ok(match context.input("model").model() {
-            Some(model) => Outputs::from([("model".to_owned(), Facts::Model(model.clone()))]),
-            None => Outputs::new(),
-        })
+        let Some(model) = context.input("model").model() else { return Ok(Outputs::new()) };
+        let kept = params.checkpoints.iter().map(|step| kept::port(*step));
+        let ports = std::iter::once("model".to_owned()).chain(kept);
+        Ok(ports.map(|port| (port, Facts::Model(model.clone()))).collect())
     }
 
     fn run(params: &Params, io: &mut Io) -> Result<(), Failure> {
@@ -153,6 +164,7 @@ train:
         let data = Rows::read(params, io, "data", &model)?
             .ok_or_else(|| Failure::new("input port `data` is not bound"))?;
         let validation = Rows::read(params, io, "validation", &model)?;
+        params.check_checkpoints(data.count()).map_err(|complaint| Failure::new(complaint.message))?;
         let (epoch, steps) = params.lengths(data.count());
         let batch = params.batch(data.count());
         let parameters = trainable(model.graph().map_err(wrong)?);
@@ -199,7 +211,9 @@ train:
         let mut told = Told::new(History::new(epoch, batch), trajectory, measure, rates);
         let mut checkpoints =
             Checkpoints::new(&io.checkpoints, &model, &graph.states, params.checkpoint_steps);
-        let resume = checkpoints.latest().map(|(resume, past)| {
+        let mut kept = Kept::new(&io.checkpoints, &params.checkpoints, &model, &graph.states);
+        let latest = checkpoints.latest().filter(|(resume, _)| kept.resume(resume.step));
+        let resume = latest.map(|(resume, past)| {
             told.replay(past);
             progress.log(&format!(
                 "going on behind step {}, from the checkpoint of a run that was stopped",
@@ -220,6 +234,7 @@ train:
             seed: params.seed,
             rates,
             pauses: [measure_pause, params.checkpoint_steps.unwrap_or(0)],
+            stops: params.checkpoints.clone(),
             resume,
             record: record.map(|r| r.recording(&graph, steps, directions, reference)),
             stop: params.stop.map(|s| s.gradient_norm as f32),
@@ -237,6 +252,7 @@ train:
             if cancel.is_cancelled() {
                 return Err(Failure::cancelled());
             }
+            kept.offer(p.step, p.states)?;
             if p.ended { Ok(()) } else { checkpoints.offer(p.step, p.states, || told.past()) }
         })?;
         let Told { mut history, trajectory, .. } = told;
@@ -244,8 +260,9 @@ train:
         io.note("execution_provider", trained.provider);
         io.note("onnxruntime", runtime.build());
         io.note("steps", trained.steps);
-        let model = trained.model(&model, &graph.states)?;
-        put_model(io, "model", &model)?;
+        let last = trained.model(&model, &graph.states)?;
+        put_model(io, "model", &last)?;
+        kept.put(io, &last)?;
         put_table(io, "history", history.frame(params.loss)?)?;
         if let Some(trajectory) = trajectory {
             put_table(io, "trajectory", trajectory.frame()?)?;

@@ -30,6 +30,8 @@ pub enum Loss {
     Triplet,
 }
 
+/// Each is an output of the stage.
+const MOST_CHECKPOINTS: usize = 1_000;
 /// torch's.
 const MARGIN: f64 = 1.0;
 
@@ -166,6 +168,10 @@ pub struct Params {
     /// When to stop early.
     #[serde(default)]
     pub stop: Option<Stop>,
+    /// Steps, rising, behind which the model is kept as an output of its own, `step_<n>`; 0 is the model that
+    /// the run begins with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checkpoints: Vec<usize>,
     /// Keep a checkpoint every so many steps; if not given, when ten seconds have gone by. A killed run
     /// goes on from the latest.
     #[serde(default)]
@@ -233,6 +239,18 @@ impl Params {
         (epoch, self.steps.unwrap_or_else(|| self.epochs.unwrap_or(1).saturating_mul(epoch)))
     }
 
+    /// Are the steps of `checkpoints` among those of a run on so many rows?
+    pub fn check_checkpoints(&self, rows: usize) -> Result<(), Complaint> {
+        let (_, steps) = self.lengths(rows);
+        match self.checkpoints.last().filter(|last| **last > steps) {
+            Some(last) => Err(Complaint::param(
+                "checkpoints",
+                format!("step {last} is to be kept, and the run has {steps} steps"),
+            )),
+            None => Ok(()),
+        }
+    }
+
     /// The columns of data and, where the loss has them, of targets.
     pub fn columns(&self, table: &TableFacts) -> Result<(String, Option<String>), Complaint> {
         let input = facts::input_column(table, self.input.as_deref(), "input")?;
@@ -273,6 +291,12 @@ impl Params {
             () if self.steps == Some(0) => wrong("steps", "at least one step is needed"),
             () if self.checkpoint_steps == Some(0) => {
                 wrong("checkpoint_steps", "at least one step lies between checkpoints")
+            }
+            () if !self.checkpoints.is_sorted_by(|a, b| a < b) => {
+                wrong("checkpoints", "the steps rise, each stands once")
+            }
+            () if self.checkpoints.len() > MOST_CHECKPOINTS => {
+                wrong("checkpoints", "at most 1,000 steps are kept")
             }
             () if self.batch_size == BatchSize::Rows(0) => {
                 wrong("batch_size", "a batch has at least one row")
