@@ -10,8 +10,11 @@ use super::{Diagnostic, Key, Node, Span, Yaml};
 
 /// Deeper documents are refused: everything that walks a tree may call itself.
 pub(super) const MAX_DEPTH: usize = 64;
-/// More nodes than this do not come out of aliases.
-const MAX_COPIED: usize = 100_000;
+/// What anchors and aliases copy has at most this many bytes for each of the file's, and `SMALL` more.
+const MAX_GROWTH: usize = 32;
+const SMALL: usize = 8 << 20;
+/// Bytes of a node, about, its text apart.
+const NODE_BYTES: usize = 64;
 
 /// A mapping or list whose end has not come yet.
 struct Open {
@@ -27,24 +30,30 @@ enum Inside {
     Mapping(Vec<(Key, Node)>, Option<Key>),
 }
 
-/// What an anchor names, how many nodes that has, and in how many levels.
+/// What an anchor names, how many bytes that has, and in how many levels.
 struct Named {
     node: Node,
-    count: usize,
+    bytes: usize,
     depth: usize,
 }
 
 /// Takes events and has the document's root when they end.
-#[derive(Default)]
 pub(super) struct Tree {
     open: Vec<Open>,
     anchors: HashMap<usize, Named>,
-    copied: usize,
+    /// Bytes that anchors and aliases may still copy.
+    spare: usize,
     documents: usize,
     root: Option<Node>,
 }
 
 impl Tree {
+    /// An empty tree of a file of so many bytes.
+    pub(super) fn new(file: usize) -> Self {
+        let spare = file.saturating_mul(MAX_GROWTH).saturating_add(SMALL);
+        Tree { open: Vec::new(), anchors: HashMap::new(), spare, documents: 0, root: None }
+    }
+
     /// The whole document; an empty file is nothing at all.
     pub(super) fn finish(self, source: u32) -> Node {
         self.root.unwrap_or(Node { span: Span { source, line: 1, column: 1, len: 1 }, value: Yaml::Null })
@@ -62,12 +71,14 @@ impl Tree {
             }
             Event::Scalar(text, style, anchor, tag) => {
                 if self.wants_key() {
-                    if anchor > 0 {
-                        let value = Yaml::Str(text.clone().into_owned());
-                        let named = Named { node: Node { span, value }, count: 1, depth: 0 };
-                        self.anchors.insert(anchor, named);
+                    if tag.as_deref().is_some_and(|t| t.core_suffix() != Some("str") && t.original() != "!") {
+                        return Err(unsupported(tag.as_deref(), span));
                     }
-                    return self.key(Key { span, name: text.into_owned() });
+                    let key = Key { span, name: text.into_owned() };
+                    if anchor > 0 {
+                        self.name(anchor, &Node { span, value: Yaml::Str(key.name.clone()) }, 0)?;
+                    }
+                    return self.key(key);
                 }
                 let value = scalar(text, style, tag.as_deref(), span)?;
                 self.place(Node { span, value }, anchor, 0)?;
@@ -131,11 +142,9 @@ impl Tree {
             return Err(Diagnostic::at(span, "this alias stands inside what it names")
                 .hint("write out what it stands for"));
         };
-        self.copied += named.count;
-        if self.copied > MAX_COPIED {
-            return Err(Diagnostic::at(span, "the file's aliases expand to far more than its size allows")
-                .hint("write out what they stand for, or use `params`"));
-        }
+        let bytes = named.bytes;
+        self.spend(bytes, span)?;
+        let named = &self.anchors[&anchor];
         let (mut node, depth) = (named.node.clone(), named.depth);
         node.span = span;
         if !self.wants_key() {
@@ -147,15 +156,30 @@ impl Tree {
         }
     }
 
+    /// Keeps a copy of what an anchor names.
+    fn name(&mut self, anchor: usize, node: &Node, depth: usize) -> Result<(), Diagnostic> {
+        let bytes = size(node);
+        self.spend(bytes, node.span)?;
+        self.anchors.insert(anchor, Named { node: node.clone(), bytes, depth });
+        Ok(())
+    }
+
+    /// Notes that so many bytes are about to be copied.
+    fn spend(&mut self, bytes: usize, span: Span) -> Result<(), Diagnostic> {
+        self.spare = self.spare.checked_sub(bytes).ok_or_else(|| {
+            Diagnostic::at(span, "the file's anchors and aliases copy far more than its size allows")
+                .hint("write out what they stand for, or use `params`")
+        })?;
+        Ok(())
+    }
+
     /// Puts a finished node, `depth` levels high, where it belongs.
     fn place(&mut self, node: Node, anchor: usize, depth: usize) -> Result<(), Diagnostic> {
         if self.open.len() + depth > MAX_DEPTH {
             return Err(too_deep(node.span));
         }
         if anchor > 0 {
-            let named = Named { count: count(&node), node: node.clone(), depth };
-            self.copied += named.count;
-            self.anchors.insert(anchor, named);
+            self.name(anchor, &node, depth)?;
         }
         let Some(open) = self.open.last_mut() else {
             self.root = Some(node);
@@ -184,12 +208,15 @@ fn unsupported(tag: Option<&Tag>, span: Span) -> Diagnostic {
     Diagnostic::at(span, format!("unsupported tag `{name}`")).hint("leave it out")
 }
 
-fn count(node: &Node) -> usize {
-    1 + match &node.value {
-        Yaml::Seq(items) => items.iter().map(count).sum(),
-        Yaml::Map(entries) => entries.iter().map(|(_, value)| count(value)).sum(),
-        _ => 0,
-    }
+/// Bytes that a copy of the node takes, about.
+fn size(node: &Node) -> usize {
+    NODE_BYTES
+        + match &node.value {
+            Yaml::Str(text) => text.len(),
+            Yaml::Seq(items) => items.iter().map(size).sum(),
+            Yaml::Map(entries) => entries.iter().map(|(key, value)| key.name.len() + size(value)).sum(),
+            _ => 0,
+        }
 }
 
 fn scalar(text: Cow<'_, str>, style: ScalarStyle, tag: Option<&Tag>, span: Span) -> Result<Yaml, Diagnostic> {
@@ -297,6 +324,7 @@ mod tests {
             ("? [a]\n: 1\n", "1:3 a key is a text, not a list or mapping"),
             ("a: &x [1]\n*x : 2\n", "2:1 a key is a text; this alias names something else"),
             ("a: !mine 1\n", "1:10 unsupported tag `!mine`"),
+            ("!mine a: 1\n", "1:7 unsupported tag `!mine`"),
             ("a: !!int x\n", "1:10 `x` is no value of the tag `!!int`"),
             ("<<: 3\n", "1:5 `<<` takes a mapping or a list of mappings"),
             ("a: .inf\n", "1:4 infinity and NaN are not allowed here"),
@@ -317,5 +345,24 @@ mod tests {
             chain.push_str(&format!("- &x{i} [[[[[[[[*x{}]]]]]]]]\n", i - 1));
         }
         assert!(read(&chain).contains("levels deep"), "{}", read(&chain));
+    }
+
+    /// A long text named once and used often, and names inside names: both would copy without end.
+    #[test]
+    fn what_is_copied_is_bounded_by_the_size_of_the_file() {
+        let text = "x".repeat(1 << 19);
+        let often = format!("- &a {text}\n{}", "- *a\n".repeat(100_000));
+        assert!(read(&often).contains("copy far more than its size allows"));
+        let key = format!("- &a {text}\n{}", "- { *a : 1 }\n".repeat(100_000));
+        assert!(read(&key).contains("copy far more than its size allows"));
+        let mut inner = "~,\n".repeat(300_000);
+        for i in 0..50 {
+            inner = format!("&a{i} [{inner}]");
+        }
+        assert!(read(&inner).contains("copy far more than its size allows"));
+        // An honest name for all that a long workflow has, and another one.
+        let stages: String = (0..20_000).map(|i| format!("  s{i}: {{ uses: command }}\n")).collect();
+        let honest = format!("k: &k 1\nstages: &all\n{stages}more: *k\n");
+        assert!(read(&honest).ends_with("\"more\":1}"), "{}", &read(&honest)[..200]);
     }
 }

@@ -39,7 +39,7 @@ pub fn parse(bytes: &[u8], source: u32) -> Result<Node, Diagnostic> {
             Diagnostic::at(at(line, 1), "the file has a NUL character").hint("is this a workflow file?")
         );
     }
-    let mut tree = Tree::default();
+    let mut tree = Tree::new(text.len());
     for event in Parser::new_from_str_with_options(text, granit_parser::options! { emit_comments: false }) {
         let (event, place) = event.map_err(|error| {
             let mark = error.marker();

@@ -64,6 +64,15 @@ impl<'a> Checkpoints<'a> {
         Some((resume, past))
     }
 
+    /// Drops what is there: the run begins at its beginning.
+    pub fn begin_anew(&mut self) {
+        for path in self.files() {
+            // One that stays would be older than the next.
+            let _ = std::fs::remove_file(path);
+        }
+        self.last = 0;
+    }
+
     /// Writes one if it is time.
     pub fn offer(
         &mut self,

@@ -46,7 +46,12 @@ impl<'a> Kept<'a> {
                 self.files.insert(at, path);
             }
         }
-        self.steps.iter().filter(|at| (1..=step).contains(*at)).all(|at| self.files.contains_key(at))
+        let mut wanted = self.steps.iter().filter(|at| (1..=step).contains(*at));
+        let whole = wanted.all(|at| self.files.contains_key(at));
+        if !whole {
+            self.files.clear();
+        }
+        whole
     }
 
     /// Keeps the model behind `step`, if that is one of the steps.
@@ -59,6 +64,17 @@ impl<'a> Kept<'a> {
         let path = self.folder.join(format!("{step}-{}.onnx", Digest::of(&bytes).hex()));
         crate::fs::create_dir_all(&self.folder)?;
         crate::fs::write_atomic(&path, &bytes)?;
+        // A run that was stopped may have left another: on several threads bits differ.
+        let others =
+            std::fs::read_dir(&self.folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        let of_step = |other: &PathBuf| {
+            let name = other.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            name.starts_with(&format!("{step}-")) && *other != path
+        };
+        for other in others.filter(of_step) {
+            std::fs::remove_file(&other)
+                .map_err(|e| Failure::new(format!("cannot remove {other:?}: {e}")))?;
+        }
         self.files.insert(step, path);
         Ok(())
     }

@@ -213,6 +213,9 @@ train:
             Checkpoints::new(&io.checkpoints, &model, &graph.states, params.checkpoint_steps);
         let mut kept = Kept::new(&io.checkpoints, &params.checkpoints, &model, &graph.states);
         let latest = checkpoints.latest().filter(|(resume, _)| kept.resume(resume.step));
+        if latest.is_none() {
+            checkpoints.begin_anew();
+        }
         let resume = latest.map(|(resume, past)| {
             told.replay(past);
             progress.log(&format!(
