@@ -8,6 +8,7 @@ pub mod key;
 pub mod kinds;
 #[cfg(feature = "models")]
 pub mod model;
+mod parallel;
 pub mod plan;
 pub mod spec;
 pub mod stage;

@@ -29,10 +29,8 @@ pub fn show(global: &Global, args: &WorkflowArgs, force: bool, ui: &Ui) -> Resul
         let forced = |id: StepId| force && opened.targets.contains(&id);
         let look = look(opened, &forced)?;
         check(opened.plan, &look.steps, &look.seen)?;
-        let step = |id: &StepId| {
-            let status = look.seen.status.get(id).copied().unwrap_or(Status::Runs);
-            (opened.name(*id), opened.plan.steps[*id].kind.name(), status)
-        };
+        let step =
+            |id: &StepId| (opened.name(*id), opened.plan.steps[*id].kind.name(), look.seen.status(*id));
         print(&look.steps.iter().map(step).collect::<Vec<_>>(), ui);
         Ok(Exit::Done)
     })

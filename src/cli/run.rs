@@ -11,7 +11,7 @@ use super::context::Context;
 use super::error::Mistake;
 use super::ui::{Ui, seconds};
 use super::{CliError, Exit, Global, WorkflowArgs, world};
-use crate::exec::{Memory, Options, Preview, Resolver, Session, Status, Summary, preview, run as execute};
+use crate::exec::{Memory, Options, Preview, Resolver, Session, Summary, preview, run as execute};
 use crate::plan::{Plan, StepId, ancestors, infer_step, select};
 use crate::stage::{Cancel, Digest, Facts};
 use crate::store::{LockEntry, LockFile, RunLine};
@@ -292,9 +292,4 @@ fn show_results(plan: &Plan, targets: &[StepId], summary: &Summary, ui: &Ui) {
     if paths.len() > SHOWN {
         ui.say("", &format!("… and {} more", paths.len() - SHOWN));
     }
-}
-
-/// The words of a preview for one step.
-pub fn words(seen: &Preview, id: StepId) -> &'static str {
-    seen.status.get(&id).map_or(Status::Runs.words(), |s| s.words())
 }

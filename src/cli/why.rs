@@ -4,7 +4,6 @@ use serde_json::{Value, json};
 
 use super::look::{Look, Opened, look, open};
 use super::reason::why as reasons;
-use super::run::words;
 use super::ui::{Ui, seconds};
 use super::{CliError, Exit, Global, WorkflowArgs, time};
 use crate::plan::StepId;
@@ -28,7 +27,7 @@ fn tell(opened: &Opened, look: &Look, id: StepId, ui: &Ui) -> Result<(), CliErro
     if ui.json() {
         let changes: Vec<Value> =
             why.changes.iter().map(|c| json!({"field": c.field, "before": c.before, "now": c.now})).collect();
-        let mut line = json!({"step": name, "status": words(&look.seen, id), "reasons": why.reasons, "changes": changes});
+        let mut line = json!({"step": name, "status": look.seen.status(id).words(), "reasons": why.reasons, "changes": changes});
         if let Some((key, _)) = cached {
             line["key"] = json!(key);
         }
@@ -46,7 +45,7 @@ fn tell(opened: &Opened, look: &Look, id: StepId, ui: &Ui) -> Result<(), CliErro
             time::ago(record.finished),
             seconds(record.seconds)
         )),
-        None => ui.data(&format!("{name}: {}", words(&look.seen, id))),
+        None => ui.data(&format!("{name}: {}", look.seen.status(id).words())),
     }
     why.reasons.iter().for_each(|reason| ui.data(&format!("  {reason}")));
     Ok(())

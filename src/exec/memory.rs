@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use super::resolve::Outputs;
 use crate::fs::{self, Result};
+use crate::parallel;
 use crate::stage::{Digest, Facts, PortType};
 use crate::store::{Index, Output, Stat};
 
@@ -57,8 +58,10 @@ impl Memory {
             let (path, stat, _) = &self.paths[at];
             index.root().stat(path).is_ok_and(|now| Stat::of(&now) == *stat)
         };
-        let same_objects = on_all_cores(objects.len(), &same_object);
-        let same_paths = on_all_cores(self.paths.len(), &same_path);
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = |count: usize| cores.min(count / WORTH_A_THREAD + 1);
+        let same_objects = parallel::map(objects.len(), threads(objects.len()), same_object);
+        let same_paths = parallel::map(self.paths.len(), threads(self.paths.len()), same_path);
         let paths = || self.paths.iter().zip(&same_paths);
         let current = self.request.as_ref() == Some(request)
             && same_objects.iter().all(|same| *same)
@@ -201,30 +204,6 @@ impl Memory {
         }
         Some(memory)
     }
-}
-
-/// The answers for 0, 1, … `count` - 1. Looking at a file waits for the system more than it computes.
-fn on_all_cores(count: usize, answer: &(dyn Fn(usize) -> bool + Sync)) -> Vec<bool> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(count / WORTH_A_THREAD + 1);
-    let answers = |thread: usize| {
-        (count * thread / threads..count * (thread + 1) / threads).map(answer).collect::<Vec<bool>>()
-    };
-    std::thread::scope(|scope| {
-        let start = |thread| {
-            let started = std::thread::Builder::new().spawn_scoped(scope, move || answers(thread));
-            started.map_err(|_| thread)
-        };
-        let others: Vec<_> = (1..threads).map(start).collect();
-        let mut all = answers(0);
-        for other in others {
-            all.extend(match other {
-                Ok(other) => other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-                // This thread does what no other could be started for.
-                Err(thread) => answers(thread),
-            });
-        }
-        all
-    })
 }
 
 fn stat<'t>(parts: &mut impl Iterator<Item = &'t str>) -> Option<Stat> {

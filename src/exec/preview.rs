@@ -48,6 +48,11 @@ pub struct Preview {
 }
 
 impl Preview {
+    /// The status of a step; one that was not looked at runs.
+    pub fn status(&self, id: StepId) -> Status {
+        self.status.get(&id).copied().unwrap_or(Status::Runs)
+    }
+
     /// The outputs of a step: known, or as they were the last time.
     pub fn outputs(&self, id: StepId) -> Option<Outputs> {
         self.cached.get(&id).map(|(_, o)| o).or_else(|| self.guessed.get(&id)).map(Arc::clone)

@@ -71,14 +71,13 @@ impl Tree {
             }
             Event::Scalar(text, style, anchor, tag) => {
                 if self.wants_key() {
-                    if tag.as_deref().is_some_and(|t| t.core_suffix() != Some("str") && t.original() != "!") {
-                        return Err(unsupported(tag.as_deref(), span));
-                    }
+                    check_tag(tag.as_deref(), "str", span)?;
                     let key = Key { span, name: text.into_owned() };
                     if anchor > 0 {
                         self.name(anchor, &Node { span, value: Yaml::Str(key.name.clone()) }, 0)?;
                     }
-                    return self.key(key);
+                    self.key(key);
+                    return Ok(());
                 }
                 let value = scalar(text, style, tag.as_deref(), span)?;
                 self.place(Node { span, value }, anchor, 0)?;
@@ -109,11 +108,10 @@ impl Tree {
         matches!(self.open.last(), Some(Open { inside: Inside::Mapping(_, None), .. }))
     }
 
-    fn key(&mut self, name: Key) -> Result<(), Diagnostic> {
+    fn key(&mut self, name: Key) {
         if let Some(Open { inside: Inside::Mapping(_, key), .. }) = self.open.last_mut() {
             *key = Some(name);
         }
-        Ok(())
     }
 
     fn begin(
@@ -124,9 +122,7 @@ impl Tree {
         kind: &str,
         inside: Inside,
     ) -> Result<(), Diagnostic> {
-        if tag.is_some_and(|tag| tag.core_suffix() != Some(kind) && tag.original() != "!") {
-            return Err(unsupported(tag, span));
-        }
+        check_tag(tag, kind, span)?;
         if self.wants_key() {
             return Err(Diagnostic::at(span, "a key is a text, not a list or mapping"));
         }
@@ -138,11 +134,10 @@ impl Tree {
     }
 
     fn alias(&mut self, anchor: usize, span: Span) -> Result<(), Diagnostic> {
-        let Some(named) = self.anchors.get(&anchor) else {
+        let Some(bytes) = self.anchors.get(&anchor).map(|named| named.bytes) else {
             return Err(Diagnostic::at(span, "this alias stands inside what it names")
                 .hint("write out what it stands for"));
         };
-        let bytes = named.bytes;
         self.spend(bytes, span)?;
         let named = &self.anchors[&anchor];
         let (mut node, depth) = (named.node.clone(), named.depth);
@@ -151,7 +146,10 @@ impl Tree {
             return self.place(node, 0, depth);
         }
         match node.value {
-            Yaml::Str(name) => self.key(Key { span, name }),
+            Yaml::Str(name) => {
+                self.key(Key { span, name });
+                Ok(())
+            }
             _ => Err(Diagnostic::at(span, "a key is a text; this alias names something else")),
         }
     }
@@ -203,9 +201,16 @@ fn too_deep(span: Span) -> Diagnostic {
         .hint("is this a workflow file?")
 }
 
-fn unsupported(tag: Option<&Tag>, span: Span) -> Diagnostic {
-    let name = tag.map(Tag::original).unwrap_or_default();
-    Diagnostic::at(span, format!("unsupported tag `{name}`")).hint("leave it out")
+/// A tag may only say what the node is anyway.
+fn check_tag(tag: Option<&Tag>, kind: &str, span: Span) -> Result<(), Diagnostic> {
+    match tag.filter(|tag| tag.core_suffix() != Some(kind) && tag.original() != "!") {
+        Some(tag) => Err(unsupported(tag, span)),
+        None => Ok(()),
+    }
+}
+
+fn unsupported(tag: &Tag, span: Span) -> Diagnostic {
+    Diagnostic::at(span, format!("unsupported tag `{}`", tag.original())).hint("leave it out")
 }
 
 /// Bytes that a copy of the node takes, about.
@@ -224,7 +229,7 @@ fn scalar(text: Cow<'_, str>, style: ScalarStyle, tag: Option<&Tag>, span: Span)
         None if style == ScalarStyle::Plain => None,
         None => Some("str"),
         Some(tag) if tag.original() == "!" => Some("str"),
-        Some(tag) => Some(tag.core_suffix().ok_or_else(|| unsupported(Some(tag), span))?),
+        Some(tag) => Some(tag.core_suffix().ok_or_else(|| unsupported(tag, span))?),
     };
     if wanted == Some("str") {
         return Ok(Yaml::Str(text.into_owned()));

@@ -3,14 +3,13 @@
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use walkdir::WalkDir;
 
 use super::index::hash;
 use super::{Record, Store};
 use crate::fs::{self, Context, Result};
+use crate::parallel;
 use crate::stage::{Digest, PortType};
 
 /// A file of the store that is named by a digest.
@@ -100,28 +99,13 @@ impl Store {
             records: records.len(),
             damage: Vec::new(),
         };
-        let wrong = Mutex::new(Vec::new());
-        let next = AtomicUsize::new(0);
-        let work = || {
-            while let Some(object) = objects.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let found =
-                    File::open(&object.path).at("open", &object.path).and_then(|f| hash(&f, &object.path));
-                if found.map(|(digest, _)| digest).ok() != Some(object.name) {
-                    wrong
-                        .lock()
-                        .unwrap_or_else(std::sync::PoisonError::into_inner)
-                        .push(Damage::Object(object.name));
-                }
-            }
+        let damage = |at: usize| {
+            let object = &objects[at];
+            let found =
+                File::open(&object.path).at("open", &object.path).and_then(|f| hash(&f, &object.path));
+            (found.map(|(digest, _)| digest).ok() != Some(object.name)).then_some(Damage::Object(object.name))
         };
-        std::thread::scope(|scope| {
-            for _ in 1..threads.max(1) {
-                // This thread does what no other could be started for.
-                let _ = std::thread::Builder::new().spawn_scoped(scope, work);
-            }
-            work();
-        });
-        audit.damage = wrong.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        audit.damage = parallel::map(objects.len(), threads, damage).into_iter().flatten().collect();
         audit.damage.sort_by_key(|damage| match damage {
             Damage::Object(digest) => Some(*digest),
             _ => None,

@@ -11,6 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::Beneath;
 use super::beneath::stat_any;
 use crate::fs::{self, Context, Result};
+use crate::parallel;
 use crate::stage::Digest;
 
 /// A file changed within this time before it was read may change again without a new mtime, for the
@@ -215,19 +216,7 @@ impl Index {
     /// Hashes many project files at once, so that later look-ups find them; errors surface at those.
     pub fn warm(&self, paths: &[&str], threads: usize) {
         let cold: Vec<&str> = paths.iter().copied().filter(|p| self.is_cold(p)).collect();
-        let next = std::sync::atomic::AtomicUsize::new(0);
-        let work = || {
-            while let Some(path) = cold.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
-                let _ = self.digest(path);
-            }
-        };
-        std::thread::scope(|scope| {
-            for _ in 1..threads.min(cold.len()) {
-                // This thread does what no other could be started for.
-                let _ = std::thread::Builder::new().spawn_scoped(scope, work);
-            }
-            work();
-        });
+        parallel::map(cold.len(), threads, |at| drop(self.digest(cold[at])));
     }
 
     fn is_cold(&self, relative: &str) -> bool {

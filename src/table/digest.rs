@@ -5,14 +5,12 @@
 //! lies under a null do not enter. All NaNs are one value; 0.0 and -0.0 are two, because 1/x tells
 //! them apart; the name of the column is not part of it.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use blake3::Hasher;
 use polars::prelude::{BooleanChunked, ChunkedArray, DataType, PolarsNumericType, Series, pf16};
 
 use super::frame::Frame;
 use super::{dtype, failure};
+use crate::parallel;
 use crate::stage::{Column, Digest, Failure};
 
 /// Values are gathered to blocks of about this many bytes before they are hashed.
@@ -21,25 +19,10 @@ const BLOCK: usize = 64 * 1024;
 /// The columns' facts with their digests, made in parallel over the columns.
 pub(super) fn columns(frame: &Frame) -> Result<Vec<Column>, Failure> {
     let mut facts = frame.facts().columns;
-    let next = AtomicUsize::new(0);
-    let done = Mutex::new(Vec::new());
-    let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..workers.min(facts.len()) {
-            scope.spawn(|| {
-                loop {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(fact) = facts.get(index) else { break };
-                    let digest = column(frame, fact);
-                    if let Ok(mut done) = done.lock() {
-                        done.push((index, digest));
-                    }
-                }
-            });
-        }
-    });
-    for (index, digest) in done.into_inner().unwrap_or_default() {
-        facts[index].digest = Some(digest?);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let digests = parallel::map(facts.len(), cores, |at| column(frame, &facts[at]));
+    for (fact, digest) in facts.iter_mut().zip(digests) {
+        fact.digest = Some(digest?);
     }
     Ok(facts)
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 /// Module and floor. A module uses those of lower floors; on the same floor only where listed.
 const FLOORS: &[(&str, u32)] = &[
     ("fs", 0),
+    ("parallel", 0),
     ("stage", 0),
     ("spec", 0),
     ("plan", 1),

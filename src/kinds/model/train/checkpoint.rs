@@ -110,8 +110,7 @@ impl<'a> Checkpoints<'a> {
     }
 
     fn files(&self) -> Vec<PathBuf> {
-        let entries = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();
-        entries.map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "onnx")).collect()
+        models_in(&self.folder)
     }
 
     fn write(&mut self, step: usize, states: &[(String, Held)], past: &Past) -> Result<(), Failure> {
@@ -182,6 +181,12 @@ impl<'a> Checkpoints<'a> {
         };
         Some((Resume { step: usize::try_from(step).ok()?, states }, past))
     }
+}
+
+/// The models in a folder, which need not be there.
+pub(super) fn models_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "onnx")).collect()
 }
 
 /// The loss became no number: where the latest checkpoint is, and what can be done.

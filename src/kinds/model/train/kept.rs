@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use onnx_graph::model::Model;
 use onnx_graph::train::{State, with_parameters};
 
+use super::checkpoint::models_in;
 use crate::kinds::artefacts::put_model;
 use crate::model::{Held, parameters};
 use crate::stage::{Digest, Failure, Io};
@@ -16,6 +17,12 @@ use crate::stage::{Digest, Failure, Io};
 /// The output port of a step's model.
 pub fn port(step: usize) -> String {
     format!("step_{step}")
+}
+
+/// The step and the digest in a file's name.
+fn named(path: &Path) -> Option<(usize, &str)> {
+    let (step, digest) = path.file_stem()?.to_str()?.split_once('-')?;
+    Some((step.parse().ok()?, digest))
 }
 
 /// Writes and reads the models of declared steps.
@@ -36,12 +43,8 @@ impl<'a> Kept<'a> {
 
     /// Takes over what a run kept that was stopped behind `step` or later: is all of it there?
     pub fn resume(&mut self, step: usize) -> bool {
-        for entry in std::fs::read_dir(&self.folder).into_iter().flatten().flatten() {
-            let path = entry.path();
-            let name = path.file_stem().and_then(|n| n.to_str()).and_then(|n| n.split_once('-'));
-            let Some((Ok(at), digest)) = name.map(|(at, digest)| (at.parse::<usize>(), digest)) else {
-                continue;
-            };
+        for path in models_in(&self.folder) {
+            let Some((at, digest)) = named(&path) else { continue };
             if at <= step && std::fs::read(&path).is_ok_and(|bytes| Digest::of(&bytes).hex() == digest) {
                 self.files.insert(at, path);
             }
@@ -65,13 +68,8 @@ impl<'a> Kept<'a> {
         crate::fs::create_dir_all(&self.folder)?;
         crate::fs::write_atomic(&path, &bytes)?;
         // A run that was stopped may have left another: on several threads bits differ.
-        let others =
-            std::fs::read_dir(&self.folder).into_iter().flatten().flatten().map(|entry| entry.path());
-        let of_step = |other: &PathBuf| {
-            let name = other.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            name.starts_with(&format!("{step}-")) && *other != path
-        };
-        for other in others.filter(of_step) {
+        let is_other = |other: &PathBuf| named(other).is_some_and(|(at, _)| at == step) && *other != path;
+        for other in models_in(&self.folder).into_iter().filter(is_other) {
             std::fs::remove_file(&other)
                 .map_err(|e| Failure::new(format!("cannot remove {other:?}: {e}")))?;
         }
