@@ -3,6 +3,11 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::Builder;
 
+/// The number of cores that this process may use.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// The answers for 0, 1, … `count` - 1, in that order. Threads that cannot be started are done without.
 pub fn map<T: Send>(count: usize, threads: usize, answer: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let next = AtomicUsize::new(0);
@@ -25,7 +30,8 @@ pub fn map<T: Send>(count: usize, threads: usize, answer: impl Fn(usize) -> T + 
         }
         all
     });
-    all.sort_unstable_by_key(|(index, _)| *index);
+    // What each thread answered is in order already, which a stable sort makes use of.
+    all.sort_by_key(|(index, _)| *index);
     all.into_iter().map(|(_, answer)| answer).collect()
 }
 

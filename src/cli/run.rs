@@ -12,6 +12,7 @@ use super::error::Mistake;
 use super::ui::{Ui, seconds};
 use super::{CliError, Exit, Global, WorkflowArgs, world};
 use crate::exec::{Memory, Options, Preview, Resolver, Session, Summary, preview, run as execute};
+use crate::parallel::cores;
 use crate::plan::{Plan, StepId, ancestors, infer_step, select};
 use crate::stage::{Cancel, Digest, Facts};
 use crate::store::{LockEntry, LockFile, RunLine};
@@ -83,11 +84,6 @@ pub fn run(global: &Global, args: &RunArgs, ui: &Ui) -> Result<Exit, CliError> {
     std::mem::forget((resolver, summary));
     std::mem::forget((memory, session, plan));
     Ok(exit)
-}
-
-/// The number of cores that this process may use.
-pub fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// A step that cannot even be planned here: nothing was run.

@@ -7,10 +7,11 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::look::{Look, Opened, look, open};
-use super::run::{cores, stop_on_signals};
+use super::run::stop_on_signals;
 use super::ui::{Ui, bytes};
 use super::{CliError, Exit, Global, WorkflowArgs, tables, weights};
 use crate::exec::{Event, Observer, Outputs, Session, reexecute};
+use crate::parallel::cores;
 use crate::plan::StepId;
 use crate::stage::{Cancel, Failure, PortType};
 use crate::store::{Damage, Index, Output, Store};

@@ -58,8 +58,7 @@ impl Memory {
             let (path, stat, _) = &self.paths[at];
             index.root().stat(path).is_ok_and(|now| Stat::of(&now) == *stat)
         };
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let threads = |count: usize| cores.min(count / WORTH_A_THREAD + 1);
+        let threads = |count: usize| parallel::cores().min(count / WORTH_A_THREAD + 1);
         let same_objects = parallel::map(objects.len(), threads(objects.len()), same_object);
         let same_paths = parallel::map(self.paths.len(), threads(self.paths.len()), same_path);
         let paths = || self.paths.iter().zip(&same_paths);

@@ -11,7 +11,8 @@ use crate::stage::Digest;
 
 /// Smaller files parse faster than a kept tree is found.
 const WORTH_KEEPING: usize = 32 << 10;
-const FORM: u8 = 1;
+/// To be raised with every change of what a text is read as: what was kept before is then parsed again.
+const FORM: u8 = 2;
 
 /// The kept tree of `text`, if there is one that is whole.
 pub(super) fn recall(folder: &Path, text: &[u8], source: u32) -> Option<Node> {

@@ -10,10 +10,12 @@ use super::{Diagnostic, Key, Node, Span, Yaml};
 
 /// Deeper documents are refused: everything that walks a tree may call itself.
 pub(super) const MAX_DEPTH: usize = 64;
-/// What anchors and aliases copy has at most this many bytes for each of the file's, and `SMALL` more.
+/// What anchors and aliases copy has at most this many bytes for each of the file's, and `SMALL` more; never
+/// more than `MOST`.
 const MAX_GROWTH: usize = 32;
 const SMALL: usize = 8 << 20;
-/// Bytes of a node, about, its text apart.
+const MOST: usize = 256 << 20;
+/// Bytes of a node or of a key, about, its text apart.
 const NODE_BYTES: usize = 64;
 
 /// A mapping or list whose end has not come yet.
@@ -50,7 +52,7 @@ pub(super) struct Tree {
 impl Tree {
     /// An empty tree of a file of so many bytes.
     pub(super) fn new(file: usize) -> Self {
-        let spare = file.saturating_mul(MAX_GROWTH).saturating_add(SMALL);
+        let spare = file.saturating_mul(MAX_GROWTH).saturating_add(SMALL).min(MOST);
         Tree { open: Vec::new(), anchors: HashMap::new(), spare, documents: 0, root: None }
     }
 
@@ -71,7 +73,10 @@ impl Tree {
             }
             Event::Scalar(text, style, anchor, tag) => {
                 if self.wants_key() {
-                    check_tag(tag.as_deref(), "str", span)?;
+                    // Some programs that rewrite files spell a merge out.
+                    if text != "<<" || tag.as_deref().is_none_or(|tag| tag.original() != "!!merge") {
+                        check_tag(tag.as_deref(), "str", span)?;
+                    }
                     let key = Key { span, name: text.into_owned() };
                     if anchor > 0 {
                         self.name(anchor, &Node { span, value: Yaml::Str(key.name.clone()) }, 0)?;
@@ -219,7 +224,9 @@ fn size(node: &Node) -> usize {
         + match &node.value {
             Yaml::Str(text) => text.len(),
             Yaml::Seq(items) => items.iter().map(size).sum(),
-            Yaml::Map(entries) => entries.iter().map(|(key, value)| key.name.len() + size(value)).sum(),
+            Yaml::Map(entries) => {
+                entries.iter().map(|(key, value)| NODE_BYTES + key.name.len() + size(value)).sum()
+            }
             _ => 0,
         }
 }
@@ -308,6 +315,7 @@ mod tests {
             ("a: &k name\n*k : 2\n", r#"{"a":"name","name":2}"#),
             ("&k name: 1\nb: *k\n", r#"{"name":1,"b":"name"}"#),
             ("a: &x { b: 1, c: 2 }\nd:\n  <<: *x\n  c: 3\n", r#"{"a":{"b":1,"c":2},"d":{"c":3,"b":1}}"#),
+            ("a: &x { b: 1 }\nd:\n  !!merge <<: *x\n", r#"{"a":{"b":1},"d":{"b":1}}"#),
             ("<<: [{ a: 1 }, { a: 2, c: 3 }]\nb: 2\n", r#"{"b":2,"a":1,"c":3}"#),
             ("a: !!str 12\nb: !!int \"3\"\nc: ! 4\nd: !!float 5\n", r#"{"a":"12","b":3,"c":"4","d":5.0}"#),
             ("1: a\ntrue: b\n", r#"{"1":"a","true":"b"}"#),

@@ -19,8 +19,7 @@ const BLOCK: usize = 64 * 1024;
 /// The columns' facts with their digests, made in parallel over the columns.
 pub(super) fn columns(frame: &Frame) -> Result<Vec<Column>, Failure> {
     let mut facts = frame.facts().columns;
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let digests = parallel::map(facts.len(), cores, |at| column(frame, &facts[at]));
+    let digests = parallel::map(facts.len(), parallel::cores(), |at| column(frame, &facts[at]));
     for (fact, digest) in facts.iter_mut().zip(digests) {
         fact.digest = Some(digest?);
     }

@@ -64,13 +64,15 @@ impl<'a> Checkpoints<'a> {
         Some((resume, past))
     }
 
-    /// Drops what is there: the run begins at its beginning.
-    pub fn begin_anew(&mut self) {
-        for path in self.files() {
+    /// Drops what is there, for the run begins at its beginning: was there anything?
+    pub fn begin_anew(&mut self) -> bool {
+        let files = self.files();
+        for path in &files {
             // One that stays would be older than the next.
             let _ = std::fs::remove_file(path);
         }
         self.last = 0;
+        !files.is_empty()
     }
 
     /// Writes one if it is time.

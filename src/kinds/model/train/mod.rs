@@ -213,8 +213,8 @@ train:
             Checkpoints::new(&io.checkpoints, &model, &graph.states, params.checkpoint_steps);
         let mut kept = Kept::new(&io.checkpoints, &params.checkpoints, &model, &graph.states);
         let latest = checkpoints.latest().filter(|(resume, _)| kept.resume(resume.step));
-        if latest.is_none() {
-            checkpoints.begin_anew();
+        if latest.is_none() && checkpoints.begin_anew() {
+            progress.log("beginning anew: what a run that was stopped kept cannot be read or is not whole");
         }
         let resume = latest.map(|(resume, past)| {
             told.replay(past);
