@@ -9,7 +9,7 @@ use super::bind::Cellbook;
 use super::draft::{Draft, drafts};
 use super::files::{self, Written};
 use super::skip::{leave_out, left_out};
-use super::{Binding, FileBinding, FoundFile, Plan, ProjectPath, Source, Step, StepId, graph};
+use super::{Binding, FileBinding, FoundFile, Plan, ProjectPath, Source, Step, StepId, graph, lineage};
 use crate::spec::suggest::{self, did_you_mean, known};
 use crate::spec::{Cell, Diagnostic, Input, InputSource, Invalid, Workflow, cell_name};
 use crate::stage::{FileIn, FileParam, Port, PortType, Stage};
@@ -74,7 +74,12 @@ fn build(
     let out = left_out(&steps);
     let Binder { out: mut wrong, missing, .. } = binder;
     wrong.extend(missing.into_iter().filter(|(id, _)| !out[*id]).map(|(_, diagnostic)| diagnostic));
-    if wrong.is_empty() { Ok(leave_out(steps, &out)) } else { Err(wrong) }
+    if !wrong.is_empty() {
+        return Err(wrong);
+    }
+    let (mut steps, skipped) = leave_out(steps, &out);
+    lineage::bind(&mut steps, &drafts);
+    Ok((steps, skipped))
 }
 
 /// Binds the ports and files of drafts.

@@ -7,6 +7,7 @@ mod draft;
 mod files;
 mod graph;
 mod infer;
+mod lineage;
 mod path;
 mod place;
 mod select;
@@ -90,7 +91,7 @@ pub struct Binding {
 }
 
 /// Where an input comes from.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Source {
     /// The output at a port of a step.
     Step(StepId, String),

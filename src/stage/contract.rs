@@ -31,6 +31,17 @@ impl PortType {
     }
 }
 
+/// What the rows of an input have to do with learning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// They enter the model that the stage makes.
+    Learns,
+    /// They entered a model and must not be scored. Those that share a source with what the stage scores are bound
+    /// to the port when the workflow is planned.
+    Learned,
+}
+
 /// One input or output of a stage.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Port {
@@ -47,6 +58,9 @@ pub struct Port {
     /// An input that takes several artefacts (a gathered matrix or a list).
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub many: bool,
+    /// Whether rows of an input enter a model, or must not have entered one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
     /// An output's file name extension under `results/` (`parquet`, `onnx`, `svg`, …).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub extension: Option<String>,
@@ -70,6 +84,7 @@ impl Port {
             about: about.into(),
             optional: false,
             many: false,
+            role: None,
             extension: extension.map(str::to_owned),
             path: None,
         }
@@ -84,6 +99,12 @@ impl Port {
     /// The same port, taking several artefacts.
     pub fn many(mut self) -> Self {
         self.many = true;
+        self
+    }
+
+    /// The same port in this role.
+    pub fn role(mut self, role: Role) -> Self {
+        self.role = Some(role);
         self
     }
 

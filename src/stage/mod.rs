@@ -10,7 +10,7 @@ mod failure;
 mod io;
 mod kind;
 
-pub use contract::{Contract, FileForm, FileParam, Port, PortType, Ports};
+pub use contract::{Contract, FileForm, FileParam, Port, PortType, Ports, Role};
 pub use digest::Digest;
 pub use facts::{Axes, Column, Dim, Facts, ModelFacts, TableFacts, TensorFacts};
 pub use failure::{Complaint, Failure};

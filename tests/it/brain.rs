@@ -61,6 +61,83 @@ fn rows_that_entered_training_cannot_be_scored() {
     }
 }
 
+/// What a network learned from is told from what it is scored on though nobody binds `trained`.
+const LINEAGE: &str = "\
+stages:
+  rows: { uses: ingest.table, with: { path: rows.ndjson } }
+  split: { uses: table.split, in: { table: rows }, with: { parts: { train: 6, test: 4 }, by: id, seed: 1 } }
+  others: { uses: ingest.table, with: { path: others.ndjson } }
+  net: { uses: model.build, with: { architecture: linear, input: [2], classes: 2, seed: 1 } }
+  gathered: { uses: table.sql, in: { t: split.train }, with: { query: \"SELECT id, x, k FROM t\" } }
+  train:
+    uses: model.train
+    in: { model: net, data: gathered }
+    with: { input: x, target: k, steps: 2, batch_size: 4, learning_rate: 0.1 }
+  shown: { uses: table.sql, in: { t: split.test }, with: { query: \"SELECT id, x FROM t\" } }
+  answers: { uses: model.infer, in: { model: train.model, data: shown }, with: { input: x } }
+  rdm:
+    uses: brain.rdm
+    in: { table: answers }
+    with: { measure: euclidean, columns: [logits] }
+";
+
+fn lineage() -> Project {
+    let project = Project::new(LINEAGE);
+    let row = |i: u32| {
+        format!("{{\"id\": {i}, \"x\": [{}.5, {}.25], \"k\": {}}}\n", (i * 7) % 11, (i * 5) % 13, i % 2)
+    };
+    let rows: String = (0..30).map(row).collect();
+    project.write("others.ndjson", &rows);
+    project.write("rows.ndjson", &rows);
+    project
+}
+
+#[test]
+fn rows_that_a_model_before_learned_from_are_refused_though_nobody_binds_them() {
+    let project = lineage();
+    assert!(executed(&project).contains(&"rdm".to_owned()));
+    // Bound by hand it is the same step; where nothing is asked it is another one.
+    project.edit("sulcus.yaml", "in: { table: answers }", "in: { table: answers, trained: gathered }");
+    assert_eq!(executed(&project), Vec::<String>::new());
+    project.edit("sulcus.yaml", "trained: gathered", "trained: []");
+    assert_eq!(executed(&project), ["rdm"]);
+    project.edit("sulcus.yaml", ", trained: []", "");
+    // Some of the rows that are shown now are among those learned from.
+    project.edit(
+        "sulcus.yaml",
+        "shown: { uses: table.sql, in: { t: split.test }",
+        "shown: { uses: table.sql, in: { t: rows }",
+    );
+    let ran = project.sulcus(&["run"]);
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert!(ran.stderr.contains("6 rows entered training and cannot be scored: 7, 9, 19, 21, 22, 25"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("`trained: []`"), "{}", ran.stderr);
+    project.edit("sulcus.yaml", "in: { table: answers }", "in: { table: answers, trained: [] }");
+    assert_eq!(executed(&project), ["rdm"]);
+}
+
+#[test]
+fn ids_of_another_source_are_other_rows() {
+    let project = lineage();
+    project.edit(
+        "sulcus.yaml",
+        "shown: { uses: table.sql, in: { t: split.test }",
+        "shown: { uses: table.sql, in: { t: others }",
+    );
+    assert!(executed(&project).contains(&"rdm".to_owned()));
+    // What a model learned from and lost its ids cannot be told from what is scored.
+    project.edit("sulcus.yaml", "in: { t: others }", "in: { t: rows }");
+    project.edit("sulcus.yaml", "SELECT id, x, k FROM t", "SELECT id AS row, x, k FROM t");
+    let ran = project.sulcus(&["run"]);
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("no column `id`, and rows that entered training are told by it"),
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.stderr.contains("`trained: []`"), "{}", ran.stderr);
+}
+
 /// Pictures through a network: neither their names, nor the network's, nor any parameter says more than `SIDE`.
 const PICTURES: &str = "\
 stages:

@@ -1,18 +1,21 @@
-//! Rows that entered training must not be scored: the port `trained` of every kind here that scores rows.
+//! Rows that entered training must not be scored: the port `trained` of every kind here that scores rows. What
+//! models of the same workflow learned from is bound there by the planner.
 
 use std::collections::HashSet;
 
 use crate::kinds::{columns, words};
-use crate::stage::{Complaint, Failure, InferContext, Io, Port, PortType};
+use crate::stage::{Complaint, Failure, InferContext, Io, Port, PortType, Role};
 use crate::table;
 
 const PORT: &str = "trained";
+const ABOUT: &str = "Rows that entered training: none of them may be scored. Those of `model.train` before this stage \
+that share a source with its rows are bound by themselves; an empty list binds none.";
+/// What to do where ids do not tell rows.
+const NONE: &str = "`trained: []` under `in` scores rows without asking what entered training";
 
 /// The port.
 pub(super) fn port() -> Port {
-    Port::new(PORT, PortType::Table, "Rows that entered training: none of them may be scored.")
-        .optional()
-        .many()
+    Port::new(PORT, PortType::Table, ABOUT).optional().many().role(Role::Learned)
 }
 
 /// Checks before a run that the tables bound there, and those at the port `scored`, name their rows.
@@ -25,7 +28,12 @@ pub(super) fn check(context: &InferContext, id: &str, scored: &str) -> Result<()
         return Ok(());
     }
     let tables = of(PORT).iter().chain(of(scored)).filter_map(|input| input.facts.table());
-    tables.into_iter().try_for_each(|table| columns::exists(table, id, "id"))
+    let named = |complaint: Complaint| Complaint {
+        message: format!("{}, and rows that entered training are told by it", complaint.message),
+        hint: Some(complaint.hint.map_or(NONE.to_owned(), |hint| format!("{hint}; {NONE}"))),
+        ..complaint
+    };
+    tables.into_iter().try_for_each(|table| columns::exists(table, id, "id").map_err(named))
 }
 
 /// Is a table of rows that entered training bound?
@@ -51,7 +59,7 @@ pub(super) fn refuse(io: &Io, id: &str, ids: &[String]) -> Result<(), Failure> {
                 leaked.len(),
                 words::listed(&leaked)
             );
-            return Err(Failure::new(text).hint("score rows of another part of the split"));
+            return Err(Failure::new(text).hint(format!("score rows of another part of the split; {NONE}")));
         }
     }
     Ok(())

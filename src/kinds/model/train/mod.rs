@@ -27,7 +27,7 @@ use super::facts;
 use crate::kinds::artefacts::{put_model, put_table, runtime};
 use crate::model::{Rates, Request, train};
 use crate::stage::{
-    Complaint, Facts, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads,
+    Complaint, Facts, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads, Role,
 };
 use crate::table::read;
 
@@ -62,7 +62,7 @@ train:
         let mut ports = Ports {
             inputs: vec![
                 Port::new("model", PortType::Model, "the model to train; it has one float32 input"),
-                Port::new("data", PortType::Table, "rows to learn from"),
+                Port::new("data", PortType::Table, "rows to learn from").role(Role::Learns),
                 Port::new("validation", PortType::Table, "rows to measure on after each epoch").optional(),
                 Port::new(
                     "directions",

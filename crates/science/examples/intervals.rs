@@ -1,0 +1,115 @@
+//! How often the intervals of `brain.rsa` and `brain.encode` hold the truth, on simulated experiments whose expected
+//! score is known: `intervals rsa EXPERIMENTS` or `intervals encode EXPERIMENTS`.
+//!
+//! The truth is the mean score over many more experiments of the same size.
+
+use rand_distr::{Distribution, StandardNormal};
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rand_xoshiro::rand_core::SeedableRng;
+use rayon::prelude::*;
+use science::brain::bootstrap::{
+    Draw, Factor, draws, dual_variance, percentile_interval, scores, t_interval,
+};
+use science::brain::compare::Measure;
+use science::brain::encode::folds::contiguous;
+use science::brain::encode::nested::nested;
+use science::brain::encode::ridge::Ridge;
+use science::brain::rdm;
+use science::brain::stats::{mean, pearson};
+use science::error::{Error, Result};
+use science::linalg::Mat;
+
+/// Experiments for the truth, for each one whose interval is asked.
+const MORE: u64 = 20;
+
+fn normal(random: &mut Xoshiro256PlusPlus) -> f64 {
+    StandardNormal.sample(random)
+}
+
+fn noise(rows: usize, columns: usize, random: &mut Xoshiro256PlusPlus) -> Mat<f64> {
+    Mat::from_fn(rows, columns, |_, _| normal(random))
+}
+
+/// An experiment of this number: its score, and its interval where that is asked.
+type Experiment = fn(u64, bool) -> Result<(f64, (f64, f64))>;
+
+/// 12 subjects see 24 stimuli: what all have in common, what each sees otherwise, and a model that knows half of it.
+fn rsa(number: u64, interval: bool) -> Result<(f64, (f64, f64))> {
+    const SUBJECTS: usize = 12;
+    const STIMULI: usize = 24;
+    const CHANNELS: usize = 10;
+    let random = &mut Xoshiro256PlusPlus::seed_from_u64(number);
+    let common = noise(STIMULI, CHANNELS, random);
+    let about = |scale: f64, random: &mut Xoshiro256PlusPlus| -> Result<Vec<f64>> {
+        let own = noise(STIMULI, CHANNELS, random);
+        rdm::euclidean(Mat::from_fn(STIMULI, CHANNELS, |i, j| common[(i, j)] + scale * own[(i, j)]).as_ref())
+    };
+    let model = about(1.0, random)?;
+    let subjects = (0..SUBJECTS).map(|_| about(1.5, random)).collect::<Result<Vec<_>>>()?;
+    let subjects: Vec<&[f64]> = subjects.iter().map(Vec::as_slice).collect();
+    let of = |draws: &[Draw]| -> Result<Vec<f64>> {
+        let all = scores(Measure::Spearman, &[&model], &subjects, draws)?;
+        Ok(all.into_iter().flatten().map(|score| score[0]).collect())
+    };
+    let whole = Draw { subjects: (0..SUBJECTS).collect(), stimuli: (0..STIMULI).collect() };
+    let score = of(&[whole])?[0];
+    if !interval {
+        return Ok((score, (score, score)));
+    }
+    let drawn = [Factor::Both, Factor::Subjects, Factor::Stimuli];
+    let drawn = drawn.map(|factor| of(&draws(factor, SUBJECTS, STIMULI, 300, number)));
+    let [both, by_subjects, by_stimuli] = drawn;
+    let variance = dual_variance(&both?, &by_subjects?, &by_stimuli?, (SUBJECTS, STIMULI));
+    Ok((score, t_interval(score, variance, (SUBJECTS.min(STIMULI) - 1) as f64, 0.95)?))
+}
+
+/// 100 stimuli with 20 features, of which a target is a noisy sum.
+fn encode(number: u64, interval: bool) -> Result<(f64, (f64, f64))> {
+    const STIMULI: usize = 100;
+    const FEATURES: usize = 20;
+    let random = &mut Xoshiro256PlusPlus::seed_from_u64(number);
+    let x = noise(STIMULI, FEATURES, random);
+    let sum = |i: usize| x.row(i).iter().sum::<f64>() / (FEATURES as f64).sqrt();
+    let y = Mat::from_fn(STIMULI, 1, |i, _| sum(i) + normal(random));
+    let rows: Vec<usize> = (0..STIMULI).collect();
+    let alphas: Vec<f64> = (-2..=6).map(|e| 10_f64.powi(e)).collect();
+    let found = nested(&Ridge::new(x.as_ref(), y.as_ref())?, &contiguous(&rows, 5)?, 4, &alphas)?;
+    let score = |rows: &[usize]| {
+        let of = |m: &Mat<f64>| -> Vec<f64> { rows.iter().map(|i| m[(*i, 0)]).collect() };
+        pearson(&of(&y), &of(&found.predictions)).unwrap_or(0.0)
+    };
+    let whole = score(&rows);
+    if !interval {
+        return Ok((whole, (whole, whole)));
+    }
+    let drawn: Vec<f64> =
+        draws(Factor::Stimuli, 1, STIMULI, 500, number).iter().map(|d| score(&d.stimuli)).collect();
+    Ok((whole, percentile_interval(&drawn, 0.95)?))
+}
+
+fn coverage(experiment: Experiment, count: u64) -> Result<()> {
+    let scores = (count..count * (MORE + 1)).into_par_iter().map(|number| Ok(experiment(number, false)?.0));
+    let truth = mean(&scores.collect::<Result<Vec<f64>>>()?);
+    let intervals = (0..count).into_par_iter().map(|number| Ok(experiment(number, true)?.1));
+    let intervals: Vec<(f64, f64)> = intervals.collect::<Result<_>>()?;
+    let share =
+        |of: &dyn Fn(&(f64, f64)) -> bool| intervals.iter().filter(|i| of(i)).count() as f64 / count as f64;
+    let width = mean(&intervals.iter().map(|(low, high)| high - low).collect::<Vec<f64>>());
+    println!(
+        "truth {truth:.4}: in {:.3} of {count} intervals, below {:.3}, above {:.3}; mean width {width:.3}",
+        share(&|(low, high)| (*low..=*high).contains(&truth)),
+        share(&|(low, _)| truth < *low),
+        share(&|(_, high)| truth > *high),
+    );
+    Ok(())
+}
+
+fn main() -> Result<()> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let count = words.get(1).and_then(|n| n.parse().ok());
+    match (words.first().map(String::as_str), count) {
+        (Some("rsa"), Some(count)) => coverage(rsa, count),
+        (Some("encode"), Some(count)) => coverage(encode, count),
+        _ => Err(Error::new("intervals rsa EXPERIMENTS | intervals encode EXPERIMENTS")),
+    }
+}
