@@ -110,7 +110,11 @@ fn rows_that_a_model_before_learned_from_are_refused_though_nobody_binds_them() 
     );
     let ran = project.sulcus(&["run"]);
     assert_eq!(ran.code, 1, "{}", ran.stderr);
-    assert!(ran.stderr.contains("6 rows entered training and cannot be scored: 7, 9, 19, 21, 22, 25"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("6 rows entered training and cannot be scored: 7, 9, 19, 21, 22, 25"),
+        "{}",
+        ran.stderr
+    );
     assert!(ran.stderr.contains("`trained: []`"), "{}", ran.stderr);
     project.edit("sulcus.yaml", "in: { table: answers }", "in: { table: answers, trained: [] }");
     assert_eq!(executed(&project), ["rdm"]);

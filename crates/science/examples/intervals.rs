@@ -1,5 +1,6 @@
 //! How often the intervals of `brain.rsa` and `brain.encode` hold the truth, on simulated experiments whose expected
-//! score is known: `intervals rsa EXPERIMENTS` or `intervals encode EXPERIMENTS`.
+//! score is known: `intervals rsa EXPERIMENTS`, `intervals encode EXPERIMENTS`, and `intervals refits EXPERIMENTS` for
+//! those of `brain.encode` with refits.
 //!
 //! The truth is the mean score over many more experiments of the same size.
 
@@ -11,11 +12,11 @@ use science::brain::bootstrap::{
     Draw, Factor, draws, dual_variance, percentile_interval, scores, t_interval,
 };
 use science::brain::compare::Measure;
-use science::brain::encode::folds::contiguous;
+use science::brain::encode::folds::{contiguous, without};
 use science::brain::encode::nested::nested;
 use science::brain::encode::ridge::Ridge;
-use science::brain::rdm;
 use science::brain::stats::{mean, pearson};
+use science::brain::{jackknife, rdm};
 use science::error::{Error, Result};
 use science::linalg::Mat;
 
@@ -63,28 +64,45 @@ fn rsa(number: u64, interval: bool) -> Result<(f64, (f64, f64))> {
     Ok((score, t_interval(score, variance, (SUBJECTS.min(STIMULI) - 1) as f64, 0.95)?))
 }
 
-/// 100 stimuli with 20 features, of which a target is a noisy sum.
-fn encode(number: u64, interval: bool) -> Result<(f64, (f64, f64))> {
+/// 100 stimuli with 20 features, of which a target is a noisy sum, predicted in five folds; with `refits` an interval
+/// by so many, else by draws of stimuli.
+fn encoding(number: u64, interval: bool, refits: usize) -> Result<(f64, (f64, f64))> {
     const STIMULI: usize = 100;
     const FEATURES: usize = 20;
     let random = &mut Xoshiro256PlusPlus::seed_from_u64(number);
     let x = noise(STIMULI, FEATURES, random);
     let sum = |i: usize| x.row(i).iter().sum::<f64>() / (FEATURES as f64).sqrt();
     let y = Mat::from_fn(STIMULI, 1, |i, _| sum(i) + normal(random));
-    let rows: Vec<usize> = (0..STIMULI).collect();
     let alphas: Vec<f64> = (-2..=6).map(|e| 10_f64.powi(e)).collect();
-    let found = nested(&Ridge::new(x.as_ref(), y.as_ref())?, &contiguous(&rows, 5)?, 4, &alphas)?;
-    let score = |rows: &[usize]| {
-        let of = |m: &Mat<f64>| -> Vec<f64> { rows.iter().map(|i| m[(*i, 0)]).collect() };
-        pearson(&of(&y), &of(&found.predictions)).unwrap_or(0.0)
+    let rows: Vec<usize> = (0..STIMULI).collect();
+    // Truth and prediction of these rows, each in the fold that it has among all.
+    let predicted = |kept: &[usize]| -> Result<(Vec<f64>, Vec<f64>)> {
+        let cut = |m: &Mat<f64>| Mat::from_fn(kept.len(), m.ncols(), |i, j| m[(kept[i], j)]);
+        let (x, y) = (cut(&x), cut(&y));
+        let place = |row: &usize| kept.binary_search(row).ok();
+        let held: Vec<Vec<usize>> =
+            contiguous(&rows, 5)?.iter().map(|fold| fold.iter().filter_map(place).collect()).collect();
+        let found = nested(&Ridge::new(x.as_ref(), y.as_ref())?, &held, 4, &alphas)?;
+        Ok((y.col_as_slice(0).to_vec(), found.predictions.col_as_slice(0).to_vec()))
     };
-    let whole = score(&rows);
+    let (truth, prediction) = predicted(&rows)?;
+    let whole = pearson(&truth, &prediction).unwrap_or(0.0);
     if !interval {
         return Ok((whole, (whole, whole)));
     }
-    let drawn: Vec<f64> =
-        draws(Factor::Stimuli, 1, STIMULI, 500, number).iter().map(|d| score(&d.stimuli)).collect();
-    Ok((whole, percentile_interval(&drawn, 0.95)?))
+    if refits == 0 {
+        let of = |all: &[f64], drawn: &[usize]| -> Vec<f64> { drawn.iter().map(|i| all[*i]).collect() };
+        let score = |d: &Draw| pearson(&of(&truth, &d.stimuli), &of(&prediction, &d.stimuli)).unwrap_or(0.0);
+        let drawn: Vec<f64> = draws(Factor::Stimuli, 1, STIMULI, 500, number).iter().map(score).collect();
+        return Ok((whole, percentile_interval(&drawn, 0.95)?));
+    }
+    let without_part = |part: Vec<usize>| -> Result<f64> {
+        let (truth, prediction) = predicted(&without(&rows, &part))?;
+        Ok(pearson(&truth, &prediction).unwrap_or(0.0))
+    };
+    let parts = jackknife::parts(STIMULI, refits, number);
+    let scores = parts.into_iter().map(without_part).collect::<Result<Vec<f64>>>()?;
+    Ok((whole, t_interval(whole, jackknife::variance(&scores), refits as f64 - 1.0, 0.95)?))
 }
 
 fn coverage(experiment: Experiment, count: u64) -> Result<()> {
@@ -109,7 +127,8 @@ fn main() -> Result<()> {
     let count = words.get(1).and_then(|n| n.parse().ok());
     match (words.first().map(String::as_str), count) {
         (Some("rsa"), Some(count)) => coverage(rsa, count),
-        (Some("encode"), Some(count)) => coverage(encode, count),
-        _ => Err(Error::new("intervals rsa EXPERIMENTS | intervals encode EXPERIMENTS")),
+        (Some("encode"), Some(count)) => coverage(|n, i| encoding(n, i, 0), count),
+        (Some("refits"), Some(count)) => coverage(|n, i| encoding(n, i, 20), count),
+        _ => Err(Error::new("intervals rsa|encode|refits EXPERIMENTS")),
     }
 }

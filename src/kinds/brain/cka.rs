@@ -138,8 +138,7 @@ measure with `first`, `second` (the matrix axes of the tables, or their numbers)
 measure as `metric`, `value` and the number of `stimuli`. What a measure ignores: CKA and Procrustes \
 rotations of the channels, CCA every invertible linear map, matching permutations of channels only.
 
-Bind the rows that a model was trained on to `trained`: if one of them is among the stimuli, it is an error \
-that names it.";
+Rows that a model before learned from are refused by name: see the port `trained`.";
     const EXAMPLE: &'static str = "\
 cka:
   uses: brain.cka

@@ -137,8 +137,7 @@ mean over targets (`encode:r:pooled:target-mean/draw-mean`), and `error` its sta
 have fewer rows to fit on, and fewer repeats noisier responses to be judged by: divide by the ceiling to tell these \
 apart. `samples` holds the order of stimuli and repeats of every draw; a sample is the beginning of both.
 
-Bind the rows that a model was trained on to `trained`: if one of the stimuli is among them, it is an error that \
-names it.";
+Rows that a model before learned from are refused by name: see the port `trained`.";
     const EXAMPLE: &'static str = "\
 curve:
   uses: brain.curve

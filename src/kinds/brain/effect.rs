@@ -222,8 +222,7 @@ holds the rows of every bootstrap draw, and `permutations` the row whose value e
 place of a row. A model may show an effect and yet predict responses badly, or \
 the reverse: put these scores beside those of `brain.encode`.
 
-Bind the rows that a model was trained on to `trained`: if one of them is in a group, it is an error \
-that names it.";
+Rows that a model before learned from are refused by name: see the port `trained`.";
     const EXAMPLE: &'static str = "\
 faces:
   uses: brain.effect

@@ -109,10 +109,14 @@ pub struct Params {
     /// Bootstrap draws of stimuli.
     #[serde(default = "draws")]
     pub draws: u32,
+    /// Do everything again so many times, each without another part of the stimuli, for an interval over new
+    /// experiments, in which maps are fitted to other stimuli too; 0: over new stimuli for the maps as fitted.
+    #[serde(default)]
+    pub refits: u32,
     /// The level of the interval.
     #[serde(default = "interval::level")]
     pub level: f64,
-    /// Of the random projection and the bootstrap.
+    /// Of the random projection, the bootstrap and the parts of refits.
     #[serde(default)]
     pub seed: u64,
 }
@@ -140,6 +144,9 @@ pub(super) fn inner() -> usize {
 fn draws() -> u32 {
     500
 }
+
+/// Fewest refits that an interval is made of.
+const LEAST_REFITS: u32 = 5;
 
 /// Refuses penalties that are none.
 pub(super) fn check_alphas(alphas: &[f64]) -> Result<(), Complaint> {
@@ -169,6 +176,8 @@ const SCORES: &[(&str, &str)] = &[
 ];
 const PROJECTION: &[(&str, &str)] = &[("feature", "string"), ("component", "int64"), ("weight", "float64")];
 const FOLDS: &[(&str, &str)] = &[("id", "string"), ("fold", "int64")];
+/// With refits.
+const PARTS: &[(&str, &str)] = &[("id", "string"), ("fold", "int64"), ("part", "int64")];
 const CHOICES: &[(&str, &str)] = &[("target", "string"), ("fold", "int64"), ("alpha", "float64")];
 const BANDS: &[(&str, &str)] =
     &[("target", "string"), ("fold", "int64"), ("band", "string"), ("alpha", "float64")];
@@ -241,15 +250,16 @@ reliability is not positive has no such row. \
 that have one.
 
 `summary` has the correlation of all held-out predictions with the responses, the mean over targets \
-(`encode:r:pooled:target-mean`), with its interval over stimuli: percentiles of a bootstrap, whose rows \
-are in `draws`.
+(`encode:r:pooled:target-mean`), with its interval: over new stimuli for the maps as they were fitted, percentiles \
+of a bootstrap, whose rows are in `draws`; or, with `refits`, over new experiments, in which maps are fitted to other \
+stimuli too, Student's t with the variance of a delete-a-group jackknife (the parts are in `folds`). The second is \
+wider, and takes as many times longer.
 
-Bind the rows that a model was trained on to `trained`: if one of them would be scored, it is an error \
-that names it.";
+Rows that a model before learned from are refused by name: see the port `trained`.";
     const EXAMPLE: &'static str = "\
 encode:
   uses: brain.encode
-  in: { features: activations, responses: brain, trained: split.train }
+  in: { features: activations, responses: brain }
   with: { features: [hidden], targets: [voxels], folds: 5 }
 ";
 
@@ -294,6 +304,10 @@ encode:
         if let Some((param, value, least)) = few.into_iter().find(|(_, value, least)| value < least) {
             return Err(Complaint::param(param, format!("{value} is fewer than {least}")));
         }
+        if (1..LEAST_REFITS).contains(&params.refits) {
+            let text = format!("{} refits tell little: 0 or at least {LEAST_REFITS}", params.refits);
+            return Err(Complaint::param("refits", text));
+        }
         params.check_method()?;
         trained::check(context, &params.id, "responses")?;
         if let (Some(x), Some(y)) = (context.input("features").table(), context.input("responses").table()) {
@@ -303,7 +317,7 @@ encode:
             ("scores", SCORES),
             ("summary", SUMMARY),
             ("draws", DRAWS),
-            ("folds", FOLDS),
+            ("folds", if params.refits > 0 { PARTS } else { FOLDS }),
             ("projection", PROJECTION),
             ("choices", if params.method == Method::Banded { BANDS } else { CHOICES }),
         ];
@@ -316,14 +330,18 @@ encode:
         let projection = params.projection(&data).map_err(wrong)?;
         put_table(io, "projection", projected(&data, projection.as_ref())?)?;
         let cancel = io.cancel.clone();
-        let predict = || params.predict(&data, projection.as_ref(), &cancel);
+        let progress = io.progress;
+        let predict = || {
+            let answer = params.predict(&data, projection.as_ref(), &cancel)?;
+            Ok((answer, params.refit(&data, projection.as_ref(), &cancel, progress)?))
+        };
         let found = with_threads(io.threads, predict).and_then(|answer| answer);
         io.check_cancelled()?;
-        let (predictions, penalties) = found.map_err(wrong)?;
+        let ((predictions, penalties), refits) = found.map_err(wrong)?;
         let ceilings = ceilings(io, &data.targets)?;
         put_table(io, "scores", scores(&data, &predictions, &ceilings)?)?;
         let asked = (params.draws, params.level, params.seed);
-        let (summary, draws) = summary(asked, &data, &predictions, &ceilings, io)?;
+        let (summary, draws) = summary(asked, &data, &predictions, &refits, &ceilings, io)?;
         put_table(io, "summary", summary)?;
         put_table(io, "draws", draws)?;
 
@@ -340,6 +358,9 @@ encode:
         let values = values.map(|at| predictions[at] as f32).collect();
         table.push_tensor_f32("prediction", Tensor { row_shape: vec![predictions.ncols()], values })?;
         put_table(io, "predictions", table)?;
+        if params.refits > 0 {
+            folds.push_i64s("part", refits.part_of)?;
+        }
         put_table(io, "folds", folds)?;
 
         put_table(io, "choices", choices(&data, &penalties, params.method == Method::Banded)?)

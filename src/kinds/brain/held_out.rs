@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use science::brain::encode::folds::without;
 use science::brain::encode::r2;
 use science::brain::stats::pearson;
 use science::linalg::Mat;
@@ -23,6 +24,28 @@ pub(super) struct Data {
     pub(super) y: Mat<f64>,
     pub(super) targets: Vec<String>,
     pub(super) folds: Vec<Vec<usize>>,
+}
+
+impl Data {
+    /// The same without some rows; folds keep their order, and one that is left empty goes.
+    pub(super) fn without(&self, left_out: &[usize]) -> Data {
+        let all: Vec<usize> = (0..self.ids.len()).collect();
+        let kept = without(&all, left_out);
+        let mut place = vec![None; self.ids.len()];
+        kept.iter().enumerate().for_each(|(at, row)| place[*row] = Some(at));
+        let cut = |m: &Mat<f64>| Mat::from_fn(kept.len(), m.ncols(), |i, j| m[(kept[i], j)]);
+        let fold = |held: &Vec<usize>| held.iter().filter_map(|row| place[*row]).collect::<Vec<usize>>();
+        Data {
+            ids: kept.iter().map(|row| self.ids[*row].clone()).collect(),
+            x: cut(&self.x),
+            features: self.features.clone(),
+            band: self.band.clone(),
+            bands: self.bands.clone(),
+            y: cut(&self.y),
+            targets: self.targets.clone(),
+            folds: self.folds.iter().map(fold).filter(|held| !held.is_empty()).collect(),
+        }
+    }
 }
 
 /// The reliability of every target with the key of its ceiling.

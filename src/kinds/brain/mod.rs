@@ -15,6 +15,7 @@ mod maps;
 mod pooled;
 pub mod rdm;
 mod rdms;
+mod refits;
 pub mod regress;
 pub mod rsa;
 mod trained;

@@ -1,22 +1,26 @@
 //! One score of held-out predictions: the mean over targets, with its interval over stimuli.
 
 use science::brain::bootstrap::{self, Factor};
+use science::brain::jackknife;
 use science::brain::stats::{self, pearson};
 use science::linalg::Mat;
 
 use super::common::Key;
 use super::encode::Encode;
 use super::held_out::{Ceilings, Data, NORMALIZED};
+use super::refits::Refits;
 use crate::kinds::wrong;
 use crate::stage::{Failure, Io, Kind};
 use crate::table::Frame;
 
 /// The pooled score with its interval, and where targets have a ceiling the normalised one; and the draws behind them.
-/// Asked are the number of draws, the level of the intervals and the seed.
+/// Asked are the number of draws, the level of the intervals and the seed. Where there are refits, intervals are
+/// theirs.
 pub(super) fn summary(
     asked: (u32, f64, u64),
     data: &Data,
     predictions: &Mat<f64>,
+    refits: &Refits,
     ceilings: &Ceilings,
     io: &Io,
 ) -> Result<(Frame, Frame), Failure> {
@@ -31,16 +35,27 @@ pub(super) fn summary(
     );
     let (mut keys, mut values, mut lows, mut highs) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (metric, pooled) in &rows {
-        let value = pooled
-            .score(data, predictions, &all)
-            .ok_or_else(|| Failure::new("a target is the same for all stimuli: it has no score"))?;
-        let mut scores = Vec::new();
-        for draw in &draws {
-            io.check_cancelled()?;
-            scores.extend(pooled.score(data, predictions, &draw.stimuli));
-        }
-        let (low, high) = bootstrap::percentile_interval(&scores, level).map_err(wrong)?;
+        let constant = || Failure::new("a target is the same for all stimuli: it has no score");
+        let value = pooled.score(&data.y, predictions, &all).ok_or_else(constant)?;
+        let (low, high) = if refits.without.is_empty() {
+            let mut scores = Vec::new();
+            for draw in &draws {
+                io.check_cancelled()?;
+                scores.extend(pooled.score(&data.y, predictions, &draw.stimuli));
+            }
+            bootstrap::percentile_interval(&scores, level).map_err(wrong)?
+        } else {
+            let score = |(y, predictions): &(Mat<f64>, Mat<f64>)| {
+                pooled.score(y, predictions, &all[..y.nrows()]).ok_or_else(constant)
+            };
+            let scores = refits.without.iter().map(score).collect::<Result<Vec<f64>, Failure>>()?;
+            let degrees = scores.len() as f64 - 1.0;
+            bootstrap::t_interval(value, jackknife::variance(&scores), degrees, level).map_err(wrong)?
+        };
         let mut key = Key::new(Encode::NAME, Encode::REVISION).text(metric).numbers([level]);
+        if !refits.part_of.is_empty() {
+            key = key.text("refits").numbers(refits.part_of.iter().map(|part| *part as f64));
+        }
         for (j, target) in data.targets.iter().enumerate() {
             key = key.text(target).numbers(data.y.col_as_slice(j).iter().copied());
         }
@@ -91,10 +106,10 @@ impl Pooled {
     }
 
     /// The score on these rows; a constant prediction scores 0. `None` where a target is constant.
-    fn score(&self, data: &Data, predictions: &Mat<f64>, rows: &[usize]) -> Option<f64> {
+    fn score(&self, y: &Mat<f64>, predictions: &Mat<f64>, rows: &[usize]) -> Option<f64> {
         let one = |(j, divisor): &(usize, f64)| {
             let of = |m: &Mat<f64>| -> Vec<f64> { rows.iter().map(|i| m[(*i, *j)]).collect() };
-            let truth = of(&data.y);
+            let truth = of(y);
             let varies = stats::variance(&truth).is_normal();
             varies.then(|| pearson(&truth, &of(predictions)).unwrap_or(0.0) / divisor)
         };

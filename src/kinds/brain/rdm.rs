@@ -161,8 +161,7 @@ condition that responds the same in all channels has no correlation distance, an
 a run no cross-validated one: both are errors that name it. Cross-validated distances are unbiased and \
 may be negative.
 
-Bind the rows that a model was trained on to `trained`: if one of them is in the table, it is an error that \
-names it.";
+Rows that a model before learned from are refused by name: see the port `trained`.";
     const EXAMPLE: &'static str = "\
 rdm:
   uses: brain.rdm

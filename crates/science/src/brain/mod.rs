@@ -8,6 +8,7 @@ pub mod bootstrap;
 pub mod ceiling;
 pub mod compare;
 pub mod encode;
+pub mod jackknife;
 mod kendall;
 pub mod permute;
 pub mod rdm;

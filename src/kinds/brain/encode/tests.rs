@@ -175,3 +175,26 @@ fn bands_have_penalties_of_their_own() {
         text(&[("method", json!("pls")), ("precision", json!("float32"))]).contains("only `method: ridge`")
     );
 }
+
+#[test]
+fn refits_give_wider_intervals_and_keep_their_parts() {
+    let noisy = |i: i64| linear(i) + 0.8 * value(i * i * i + 11);
+    let summary = |refits: u32| {
+        let run = run(&[("refits", json!(refits))], responses(noisy), &[]).unwrap();
+        assert_eq!(run.inferred("folds").columns, run.table("folds").facts().columns);
+        let summary = run.table("summary");
+        let cell = |column: &str| summary.f64s(column).unwrap()[0];
+        let key = summary.strings("benchmark").unwrap()[0].clone();
+        (cell("value"), cell("high") - cell("low"), key, run.table("folds"))
+    };
+    let (plain, refitted) = (summary(0), summary(20));
+    assert_eq!(plain.0, refitted.0);
+    assert!(refitted.1 > plain.1, "{} {}", refitted.1, plain.1);
+    assert_ne!(plain.2, refitted.2);
+    let mut sizes = [0; 20];
+    refitted.3.i64s("part").unwrap().iter().for_each(|part| sizes[*part as usize] += 1);
+    assert_eq!(sizes, [3; 20]);
+    let text = |refits: u32| run(&[("refits", json!(refits))], responses(noisy), &[]).err().unwrap();
+    assert!(text(4).contains("0 or at least 5"), "{}", text(4));
+    assert!(text(61).contains("61 refits of 60 stimuli"), "{}", text(61));
+}

@@ -1,0 +1,52 @@
+//! `brain.encode`'s whole analysis again, each time without another part of the stimuli: its interval is then one
+//! over new experiments, in which maps are fitted to other stimuli too.
+
+use science::brain::jackknife;
+use science::error::{Error, Result};
+use science::linalg::Mat;
+
+use super::encode::Params;
+use super::held_out::Data;
+use crate::stage::{Cancel, Progress};
+
+/// Without each part.
+#[derive(Default)]
+pub(super) struct Refits {
+    /// The part of every row; empty without refits.
+    pub(super) part_of: Vec<i64>,
+    /// Responses and their predictions without each part.
+    pub(super) without: Vec<(Mat<f64>, Mat<f64>)>,
+}
+
+impl Params {
+    /// As many refits as are asked for.
+    pub(super) fn refit(
+        &self,
+        data: &Data,
+        projection: Option<&Mat<f64>>,
+        cancel: &Cancel,
+        progress: &dyn Progress,
+    ) -> Result<Refits> {
+        let mut refits = Refits::default();
+        if self.refits == 0 {
+            return Ok(refits);
+        }
+        let (rows, count) = (data.ids.len(), self.refits as usize);
+        if count > rows {
+            return Err(Error::new(format!(
+                "{count} refits of {rows} stimuli: each leaves out one at least"
+            )));
+        }
+        refits.part_of = vec![0; rows];
+        for (at, part) in jackknife::parts(rows, count, self.seed).iter().enumerate() {
+            part.iter().for_each(|row| refits.part_of[*row] = at as i64);
+            let fewer = data.without(part);
+            let (predictions, _) = self
+                .predict(&fewer, projection, cancel)
+                .map_err(|e| Error::new(format!("refit {at}, of {} stimuli: {e}", fewer.ids.len())))?;
+            refits.without.push((fewer.y, predictions));
+            progress.advance("refits", at as u64 + 1, Some(count as u64));
+        }
+        Ok(refits)
+    }
+}
