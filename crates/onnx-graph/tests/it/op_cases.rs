@@ -141,15 +141,91 @@ fn others(op: &str) -> Vec<Case> {
             );
             vec![of(&[4, 2]), of(&[3, 2, 4]), of(&[2, 3, 2, 2]), still, given, kept]
         }
+        "Concat" => vec![one(op, &[&[2, 3], &[1, 3]], false, [("axis", Attr::Int(-2))])],
+        "Conv" => convolutions(),
+        "ConvTranspose" => vec![
+            one(op, &[&[2, 4, 3], &[4, 3, 4], &[6]], true, window(&[2], &[1], &[1, 2], 2)),
+            one(op, &[&[1, 2, 3, 2], &[2, 1, 2, 3]], true, window(&[1, 2], &[2, 1], &[0; 4], 2)),
+            one(op, &[&[1, 2, 2, 3, 2], &[2, 3, 2, 2, 1]], true, window(&[2, 1, 1], &[1; 3], &[0; 6], 1)),
+        ],
         "Gelu" => vec![one(op, &[&[3, 4]], true, [("approximate", Attr::Text("tanh"))])],
+        "Gemm" => vec![one(
+            op,
+            &[&[4, 3], &[4, 2], &[3, 1]],
+            false,
+            [("transA", Attr::Int(1)), ("alpha", Attr::Float(0.5)), ("beta", Attr::Float(-2.0))],
+        )],
         "LayerNormalization" => vec![
             one(op, &[&[2, 3, 4], &[3, 4]], true, [("axis", Attr::Int(1))]),
             one(op, &[&[3, 4], &[3, 4], &[3, 4]], true, [("axis", Attr::Int(0))]),
         ],
+        "Add" | "Sub" | "Mul" | "Div" | "Min" | "Max" => vec![one(op, &[&[2, 1, 3], &[4, 1]], true, [])],
+        "MatMul" => {
+            vec![one(op, &[&[2, 1, 3, 4], &[3, 4, 2]], true, []), one(op, &[&[3, 4], &[2, 4, 2]], true, [])]
+        }
+        "MaxPool" | "AveragePool" => {
+            let (kernel, strides, pads) = ([3, 2], [2, 1], [1, 0, 1, 1]);
+            let how = |ceil: i64| {
+                [
+                    ("kernel_shape", Attr::Ints(&kernel)),
+                    ("strides", Attr::Ints(&strides)),
+                    ("pads", Attr::Ints(&pads)),
+                    ("ceil_mode", Attr::Int(ceil)),
+                ]
+            };
+            vec![one(op, &[&[2, 2, 6, 4]], true, how(0)), one(op, &[&[2, 2, 6, 4]], true, how(1))]
+        }
+        "ReduceMax" | "ReduceMean" | "ReduceL2" | "ReduceLogSumExp" | "ReduceProd" | "ReduceSum" => vec![
+            one(op, &[&[3, 4]], true, [("keepdims", Attr::Int(0))]),
+            with_ints(op, &[2, 3, 4], &[-1, 0], [("keepdims", Attr::Int(1))]),
+        ],
+        "Resize" => ["nearest", "linear", "cubic"]
+            .into_iter()
+            .flat_map(|mode| {
+                ["half_pixel", "align_corners", "asymmetric"].map(|place| {
+                    let place = ("coordinate_transformation_mode", Attr::Text(place));
+                    resized(&[1, 2, 3, 4], &[7, 2], [("mode", Attr::Text(mode)), place])
+                })
+            })
+            .collect(),
         "ScatterElements" => vec![scattering(op, &[&[3, 2], &[2, 2]], (&[2, 2], &[0, 1, 0, -3]), add())],
         "ScatterND" => vec![scattering(op, &[&[3, 2], &[3, 2]], (&[3, 1], &[2, 0, 2]), add())],
+        "Slice" => vec![sliced(&[4, 7], &[(0, 1, 3, 1), (1, 0, i64::MAX, 3)])],
+        "Softmax" | "LogSoftmax" => vec![one(op, &[&[2, 3, 4]], true, [("axis", Attr::Int(1))])],
+        "Transpose" => vec![one(op, &[&[2, 3, 4]], true, [("perm", Attr::Ints(&[1, 2, 0]))])],
         _ => Vec::new(),
     }
+}
+
+/// Attributes of a window.
+fn window<'a>(
+    strides: &'a [i64],
+    dilations: &'a [i64],
+    pads: &'a [i64],
+    group: i64,
+) -> [(&'static str, Attr<'a>); 4] {
+    [
+        ("strides", Attr::Ints(strides)),
+        ("dilations", Attr::Ints(dilations)),
+        ("pads", Attr::Ints(pads)),
+        ("group", Attr::Int(group)),
+    ]
+}
+
+/// One to three dimensions, with every formulation of the gradients.
+fn convolutions() -> Vec<Case> {
+    let conv = |shapes: &[&[usize]], strides: &[i64], dilations: &[i64], pads: &[i64], group| {
+        one("Conv", shapes, true, window(strides, dilations, pads, group))
+    };
+    vec![
+        conv(&[&[2, 3, 7], &[4, 3, 3], &[4]], &[2], &[1], &[1, 1], 1),
+        conv(&[&[2, 4, 5, 5], &[4, 1, 3, 3], &[4]], &[1; 2], &[1; 2], &[1; 4], 4),
+        conv(&[&[2, 4, 6, 5], &[6, 2, 3, 2]], &[2, 1], &[1, 2], &[1, 0, 0, 1], 2),
+        conv(&[&[2, 2, 6, 7], &[3, 2, 2, 3]], &[1; 2], &[2; 2], &[0; 4], 1),
+        conv(&[&[1, 16, 6, 7], &[2, 16, 2, 3]], &[1; 2], &[2; 2], &[0; 4], 1),
+        conv(&[&[1, 2, 4, 4, 3], &[3, 2, 2, 2, 2], &[3]], &[1, 2, 1], &[1; 3], &[1, 0, 1, 0, 0, 0], 1),
+        conv(&[&[2, 3, 4, 4], &[5, 3, 1, 1]], &[2; 2], &[1; 2], &[0; 4], 1),
+    ]
 }
 
 /// `x0` times a factor that an op without a gradient makes of `x0`.
@@ -161,7 +237,9 @@ fn masked(op: &str) -> Case {
         }
         b.constants.extend([ints("three", &[1], &[3]), floats("pair", &[2], &[0.0, 1.0])]);
         match op {
-            "Shape" | "Size" | "ArgMax" | "ArgMin" | "NonZero" => b.named_node(op, &["x0"], &["made"], []),
+            "Shape" | "Size" | "ArgMax" | "ArgMin" | "NonZero" | "Ceil" | "Floor" | "Round" | "Sign" => {
+                b.named_node(op, &["x0"], &["made"], []);
+            }
             "ConstantOfShape" => b.named_node(op, &["three"], &["made"], []),
             "OneHot" => b.named_node(op, &["three", "three", "pair"], &["made"], []),
             "Range" => b.named_node(op, &["zero", "ten", "two"], &["made"], []),
