@@ -1,6 +1,7 @@
 //! Every op's gradient and second derivative, over shapes and attributes.
 
-use onnx_graph::build::Attr;
+use onnx_graph::build::{Attr, Builder};
+use onnx_graph::grad::backward;
 use onnx_graph::ops::OPS;
 use proptest::prelude::*;
 
@@ -37,6 +38,21 @@ fn equal_inputs_of_an_extreme_share_its_gradient() {
                 dy.iter().zip(shares).map(|(d, n)| if n == 0.0 { 0.0 } else { d / n }).collect();
             assert_eq!(values[name].data, wanted, "{op} {name}");
         }
+    }
+}
+
+#[test]
+fn pads_that_cannot_be_differentiated_are_named() {
+    let pads = [
+        ("reflect", [3, 0], "more than axis 0 of size 3 allows (2)"),
+        ("wrap", [1, 4], "more than axis 0 of size 3 allows (3)"),
+        ("edge", [-1, 2], "cuts as well"),
+        ("mirror", [1, 1], "no padding by `mirror`"),
+    ];
+    for (mode, pads, wanted) in pads {
+        let case = with_ints("Pad", &[3], &pads, [("mode", Attr::Text(mode))]);
+        let error = backward(&case.graph, &[("y", "dy")], &["x0"], Builder::new("g_")).unwrap_err();
+        assert!(error.to_string().contains(wanted) && error.to_string().contains("(Pad)"), "{mode}: {error}");
     }
 }
 
@@ -96,6 +112,16 @@ proptest! {
         step in prop::sample::select(vec![-3i64, -2, -1, 1, 2, 3]),
     ) {
         sliced(&[rows, columns], &[(1, start, end, step), (0, 0, i64::MAX, 1)]).check();
+    }
+
+    #[test]
+    fn pads_that_copy(mode in prop::sample::select(vec!["reflect", "edge", "wrap"]),
+        sizes in prop::collection::vec((1usize..5, 0i64..5, 0i64..5), 1..4)) {
+        let most = |size: usize| match mode { "reflect" => size as i64 - 1, "wrap" => size as i64, _ => 5 };
+        let dims: Vec<usize> = sizes.iter().map(|s| s.0).collect();
+        let before = sizes.iter().map(|s| s.1.min(most(s.0)));
+        let pads: Vec<i64> = before.chain(sizes.iter().map(|s| s.2.min(most(s.0)))).collect();
+        with_ints("Pad", &dims, &pads, [("mode", Attr::Text(mode))]).check();
     }
 
     #[test]

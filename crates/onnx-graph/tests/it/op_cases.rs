@@ -175,6 +175,24 @@ fn others(op: &str) -> Vec<Case> {
             };
             vec![one(op, &[&[2, 2, 6, 4]], true, how(0)), one(op, &[&[2, 2, 6, 4]], true, how(1))]
         }
+        "Pad" => {
+            let mode = |mode, dims: &[usize], pads: &[i64]| {
+                let mut case = with_ints(op, dims, pads, [("mode", Attr::Text(mode))]);
+                case.label += mode;
+                case
+            };
+            let value = Case::new("Pad by a value", &[&[2, 3], &[1]], true, |b| {
+                let pads = b.ints(&[1, -1, 0, 2]);
+                b.named_node(op, &["x0", &pads, "x1"], &["y"], []);
+            });
+            vec![
+                mode("reflect", &[2, 4, 3], &[0, 3, 1, 1, 2, 2]),
+                mode("reflect", &[5], &[0, 4]),
+                mode("edge", &[2, 4, 1], &[0, 5, 1, 1, 2, 3]),
+                mode("wrap", &[2, 4, 3], &[1, 4, 0, 2, 0, 3]),
+                value,
+            ]
+        }
         "ReduceMax" | "ReduceMean" | "ReduceL2" | "ReduceLogSumExp" | "ReduceProd" | "ReduceSum" => vec![
             one(op, &[&[3, 4]], true, [("keepdims", Attr::Int(0))]),
             with_ints(op, &[2, 3, 4], &[-1, 0], [("keepdims", Attr::Int(1))]),
