@@ -47,6 +47,14 @@ mod it {
     #[cfg(feature = "models")]
     #[path = "../../crates/science/tests/it/npz.rs"]
     mod npz;
+    #[cfg(feature = "models")]
+    #[path = "../../crates/onnx-graph/tests/it/op_case.rs"]
+    mod op_case;
+    #[cfg(feature = "models")]
+    #[path = "../../crates/onnx-graph/tests/it/op_cases.rs"]
+    mod op_cases;
+    #[cfg(feature = "models")]
+    mod op_runs;
     mod options;
     mod own_kinds;
     #[cfg(feature = "models")]

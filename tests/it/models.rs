@@ -13,7 +13,8 @@ use super::case::optimizer;
 
 type Fed = Vec<(String, (Vec<i64>, Values))>;
 
-fn runtime() -> &'static Runtime {
+/// The runtime that all tests share.
+pub fn runtime() -> &'static Runtime {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("sulcus").join("onnxruntime");
     let places = Places { cache: Some(cache), ..Places::default() };
     Host::new(places, false, |_| {}).runtime().expect("ONNX Runtime can be fetched and loaded")
@@ -103,7 +104,8 @@ fn first(training: &Training) -> Fed {
     fed
 }
 
-fn floats(values: &Values) -> &[f32] {
+/// Values that must be floats.
+pub fn floats(values: &Values) -> &[f32] {
     match values {
         Values::F32(values) => values,
         Values::I64(_) => panic!("floats were expected"),

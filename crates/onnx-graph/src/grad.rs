@@ -46,7 +46,7 @@ pub fn backward(
 ///
 /// # Errors
 /// The node that cannot be differentiated.
-pub(crate) fn reached(
+pub fn reached(
     graph: &GraphProto,
     seeds: &[(&str, &str)],
     wrt: &[&str],

@@ -24,6 +24,10 @@ mod hostile;
 mod npz;
 #[path = "it/numeric.rs"]
 mod numeric;
+#[path = "it/op_case.rs"]
+mod op_case;
+#[path = "it/op_cases.rs"]
+mod op_cases;
 #[path = "it/passes.rs"]
 mod passes;
 #[path = "it/relevance.rs"]

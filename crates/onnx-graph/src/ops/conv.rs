@@ -1,7 +1,7 @@
 //! `Conv` in one, two or three dimensions, with groups.
 
 use super::conv_image::image_gradient;
-use super::conv_weight::weight_gradient;
+use super::conv_weight::{Pair, weight_gradient};
 use super::window::Window;
 use super::{Gradient, Op, Site};
 use crate::error::{Error, Result};
@@ -57,7 +57,7 @@ impl Op for Conv {
         let axes = window.axes(g.dims(0)?.get(2..).unwrap_or_default())?;
         let group = int_attribute(g.node, "group", 1);
         let dx = image_gradient(g, &axes, &kernels, group);
-        let dw = weight_gradient(g, &axes, &kernels, group)?;
+        let dw = weight_gradient(g, &Pair { x: &g.x(0), dy: g.dy }, &axes, &kernels, group)?;
         let mut gradients = vec![Some(dx), Some(dw)];
         if g.has(2) {
             gradients.push(Some(g.sum_by_channel(g.dy, kernels.len())));

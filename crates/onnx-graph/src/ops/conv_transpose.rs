@@ -1,7 +1,8 @@
 //! `ConvTranspose`: the adjoint of a convolution, whose gradient is that convolution.
 
 use super::conv::kernel_sizes;
-use super::window::{Spread, swap};
+use super::conv_weight::{Pair, weight_gradient};
+use super::window::{Axis, Spread, swap};
 use super::{Gradient, Op, Site};
 use crate::build::Attr;
 use crate::error::{Error, Result};
@@ -40,58 +41,66 @@ impl Op for ConvTranspose {
     }
 
     // dx is the convolution of dy. dw is that convolution's weight gradient, in which dy is the image and x
-    // the gradient: batch and channels swapped, stride and dilation exchanged. Groups stay groups, over
-    // stacked batches.
+    // the gradient.
     fn gradient(&self, g: &mut Gradient) -> Result<Vec<Option<String>>> {
-        let Spread { kernel, strides, dilations, pads, .. } = spread(&g.site())?;
+        let spread = spread(&g.site())?;
         let group = int_attribute(g.node, "group", 1);
-        let (x, w) = (g.x(0), g.x(1));
+        let w = g.x(1);
         let how = [
-            ("strides", Attr::Ints(&strides)),
-            ("dilations", Attr::Ints(&dilations)),
-            ("pads", Attr::Ints(&pads)),
+            ("strides", Attr::Ints(&spread.strides)),
+            ("dilations", Attr::Ints(&spread.dilations)),
+            ("pads", Attr::Ints(&spread.pads)),
             ("group", Attr::Int(group)),
         ];
         let dx = g.b.node("Conv", &[g.dy, &w], how);
-        let rank = kernel.len() + 2;
-        let swapped = swap(rank);
-        let spatial: Vec<i64> = (2..rank as i64).collect();
-        let images = stacked(g, group)?;
-        let xt = g.b.node("Transpose", &[&x], [("perm", Attr::Ints(&swapped))]);
-        let how = [
-            ("strides", Attr::Ints(&dilations)),
-            ("dilations", Attr::Ints(&strides)),
-            ("pads", Attr::Ints(&pads)),
-            ("group", Attr::Int(group)),
-        ];
-        let dw = g.b.node("Conv", &[&images, &xt], how);
-        // Output padding leaves more taps than the kernel has.
-        let starts = g.b.ints(&vec![0; kernel.len()]);
-        let (ends, axes) = (g.b.ints(&kernel), g.b.ints(&spatial));
-        let dw = g.b.node("Slice", &[&dw, &starts, &ends, &axes], []);
-        let dw = g.b.node("Transpose", &[&dw], [("perm", Attr::Ints(&swapped))]);
+        let dw = if group == 1 { by_swapping(g, &spread) } else { in_groups(g, &spread, group)? };
         let mut gradients = vec![Some(dx), Some(dw)];
         if g.has(2) {
-            gradients.push(Some(g.sum_by_channel(g.dy, rank)));
+            gradients.push(Some(g.sum_by_channel(g.dy, spread.kernel.len() + 2)));
         }
         Ok(gradients)
     }
 }
 
-/// dy [N, G·o, …] as [o, G·N, …].
-fn stacked(g: &mut Gradient, group: i64) -> Result<String> {
-    let w = g.dims(1)?;
-    let rank = w.len();
-    let o = w.get(1).and_then(Dim::size).ok_or_else(|| Error::new("the number of channels is not known"))?;
-    if group == 1 {
-        return Ok(g.b.node("Transpose", &[g.dy], [("perm", Attr::Ints(&swap(rank)))]));
-    }
-    let spatial = g.b.node("Shape", &[g.dy], [("start", Attr::Int(2))]);
-    let (apart, together) = (g.b.ints(&[-1, group, o]), g.b.ints(&[o, -1]));
-    let apart = g.b.node("Concat", &[&apart, &spatial], [("axis", Attr::Int(0))]);
-    let together = g.b.node("Concat", &[&together, &spatial], [("axis", Attr::Int(0))]);
-    let images = g.b.node("Reshape", &[g.dy, &apart], []);
-    let order: Vec<i64> = [2, 1, 0].into_iter().chain(3..=rank as i64).collect();
-    let images = g.b.node("Transpose", &[&images], [("perm", Attr::Ints(&order))]);
-    Ok(g.b.node("Reshape", &[&images, &together], []))
+/// dw as a convolution: batch and channels swapped, stride and dilation exchanged.
+fn by_swapping(g: &mut Gradient, spread: &Spread) -> String {
+    let rank = spread.kernel.len() + 2;
+    let swapped = swap(rank);
+    let images = g.b.node("Transpose", &[g.dy], [("perm", Attr::Ints(&swapped))]);
+    let x = g.x(0);
+    let xt = g.b.node("Transpose", &[&x], [("perm", Attr::Ints(&swapped))]);
+    let how = [
+        ("strides", Attr::Ints(&spread.dilations)),
+        ("dilations", Attr::Ints(&spread.strides)),
+        ("pads", Attr::Ints(&spread.pads)),
+    ];
+    let dw = g.b.node("Conv", &[&images, &xt], how);
+    // Output padding leaves more taps than the kernel has.
+    let spatial: Vec<i64> = (2..rank as i64).collect();
+    let starts = g.b.ints(&vec![0; spread.kernel.len()]);
+    let (ends, axes) = (g.b.ints(&spread.kernel), g.b.ints(&spatial));
+    let dw = g.b.node("Slice", &[&dw, &starts, &ends, &axes], []);
+    g.b.node("Transpose", &[&dw], [("perm", Attr::Ints(&swapped))])
+}
+
+/// dw as a grouped convolution has it: as a convolution whose kernels are the batch, it could not be
+/// differentiated again where the batch's size is not known.
+fn in_groups(g: &mut Gradient, spread: &Spread, group: i64) -> Result<String> {
+    let x = g.dims(0)?.get(2..).unwrap_or_default().to_vec();
+    let n = spread.kernel.len();
+    let axis = |i: usize| match (&x[i], &spread.out[i]) {
+        (Dim::Size(out), Dim::Size(size)) => Ok(Axis {
+            size: *size,
+            kernel: spread.kernel[i],
+            stride: spread.strides[i],
+            dilation: spread.dilations[i],
+            before: spread.pads[i],
+            after: spread.pads[i + n],
+            out: *out,
+        }),
+        _ => Err(Error::new("the images' size is not known")),
+    };
+    let axes: Vec<Axis> = (0..n).map(axis).collect::<Result<_>>()?;
+    let kernels = g.dims(1)?.to_vec();
+    weight_gradient(g, &Pair { x: g.dy, dy: &g.x(0) }, &axes, &kernels, group)
 }

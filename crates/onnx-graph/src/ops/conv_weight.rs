@@ -11,6 +11,12 @@ const MOST_TAPS: i64 = 64;
 /// Groups leave no other way, up to here.
 const MOST_TAPS_IN_GROUPS: i64 = 1024;
 
+/// Images and the gradient of their convolution, by name.
+pub(super) struct Pair<'a> {
+    pub(super) x: &'a str,
+    pub(super) dy: &'a str,
+}
+
 /// Emits dW [O, C / groups, …].
 ///
 /// Milliseconds on two cores (x86-64 with AVX-512, float32) for images [N, C, H, H] and O kernels of k × k, stride
@@ -32,6 +38,7 @@ const MOST_TAPS_IN_GROUPS: i64 = 1024;
 /// as channels (32 channels, 3 × 3: 1.1 × torch against 2.0), else the axes are swapped.
 pub(super) fn weight_gradient(
     g: &mut Gradient,
+    pair: &Pair,
     axes: &[Axis],
     kernels: &[Dim],
     group: i64,
@@ -45,31 +52,31 @@ pub(super) fn weight_gradient(
         if taps > MOST_TAPS_IN_GROUPS {
             return Err(Error::new(format!("grouped kernels of {taps} taps are too large to train")));
         }
-        return Ok(by_taps(g, axes, (outputs, channels, group)));
+        return Ok(by_taps(g, pair, axes, (outputs, channels, group)));
     }
     let dense = axes.last().is_some_and(|a| a.dilation == 1);
     Ok(match sizes {
         (Some(outputs), Some(channels)) if taps == 1 || (!dense && taps <= channels.min(MOST_TAPS)) => {
-            by_taps(g, axes, (outputs, channels, 1))
+            by_taps(g, pair, axes, (outputs, channels, 1))
         }
-        (_, Some(channels)) if dense => channels_last(g, axes, channels),
-        _ => by_swapping(g, axes),
+        (_, Some(channels)) if dense => channels_last(g, pair, axes, channels),
+        _ => by_swapping(g, pair, axes),
     })
 }
 
 /// The weight gradient as one convolution of a single image, whose channels are the batch and whose last axis
 /// holds pixels and channels: [1, N, …, W·C]. Its kernels are the gradients [O, N, …], and a step of one pixel is
 /// a step of C. The runtime's convolution then gathers runs of C values, and multiplies large matrices.
-fn channels_last(g: &mut Gradient, axes: &[Axis], channels: i64) -> String {
-    let (x, rank) = (g.x(0), axes.len() + 2);
+fn channels_last(g: &mut Gradient, pair: &Pair, axes: &[Axis], channels: i64) -> String {
+    let rank = axes.len() + 2;
     let last: Vec<i64> = std::iter::once(0).chain(2..rank as i64).chain([1]).collect();
-    let images = g.b.node("Transpose", &[&x], [("perm", Attr::Ints(&last))]);
+    let images = g.b.node("Transpose", &[pair.x], [("perm", Attr::Ints(&last))]);
     let front = g.b.ints(&[0]);
     let images = g.b.node("Unsqueeze", &[&images, &front], []);
     let kept = vec![0; axes.len()];
     let merged = g.b.ints(&[&[1, 0], &kept[1..], &[-1]].concat());
     let images = g.b.node("Reshape", &[&images, &merged], []);
-    let kernels = g.b.node("Transpose", &[g.dy], [("perm", Attr::Ints(&swap(rank)))]);
+    let kernels = g.b.node("Transpose", &[pair.dy], [("perm", Attr::Ints(&swap(rank)))]);
     let end = axes.len() - 1;
     let wide = |i: usize, value: i64| if i == end { value * channels } else { value };
     let each = |of: &dyn Fn(&Axis) -> i64| {
@@ -105,11 +112,11 @@ fn cut(g: &mut Gradient, dw: &str, axes: &[Axis], first: i64) -> String {
 
 /// The weight gradient as a convolution in which images and gradients change roles: batch and channels
 /// swapped, stride and dilation exchanged.
-fn by_swapping(g: &mut Gradient, axes: &[Axis]) -> String {
-    let (x, rank) = (g.x(0), axes.len() + 2);
+fn by_swapping(g: &mut Gradient, pair: &Pair, axes: &[Axis]) -> String {
+    let rank = axes.len() + 2;
     let perm = swap(rank);
-    let xt = g.b.node("Transpose", &[&x], [("perm", Attr::Ints(&perm))]);
-    let dyt = g.b.node("Transpose", &[g.dy], [("perm", Attr::Ints(&perm))]);
+    let xt = g.b.node("Transpose", &[pair.x], [("perm", Attr::Ints(&perm))]);
+    let dyt = g.b.node("Transpose", &[pair.dy], [("perm", Attr::Ints(&perm))]);
     // What the last window leaves over would give more taps than the kernel has.
     let end: Vec<i64> = axes.iter().map(|a| a.back().0).collect();
     let pads: Vec<i64> = axes.iter().map(|a| a.before).chain(end).collect();
@@ -129,10 +136,15 @@ fn by_swapping(g: &mut Gradient, axes: &[Axis]) -> String {
 
 /// The weight gradient tap by tap: the pixels under a tap [C, N·h·w] times the gradients [O, N·h·w].
 /// `outputs` of all groups, `channels` of one group.
-fn by_taps(g: &mut Gradient, axes: &[Axis], (outputs, channels, group): (i64, i64, i64)) -> String {
-    let (x, rank) = (g.x(0), axes.len() + 2);
+fn by_taps(
+    g: &mut Gradient,
+    pair: &Pair,
+    axes: &[Axis],
+    (outputs, channels, group): (i64, i64, i64),
+) -> String {
+    let rank = axes.len() + 2;
     let perm = swap(rank);
-    let mut xt = g.b.node("Transpose", &[&x], [("perm", Attr::Ints(&perm))]);
+    let mut xt = g.b.node("Transpose", &[pair.x], [("perm", Attr::Ints(&perm))]);
     let around = pads(axes);
     if around.iter().any(|p| *p != 0) {
         let (before, after) = around.split_at(axes.len());
@@ -142,7 +154,7 @@ fn by_taps(g: &mut Gradient, axes: &[Axis], (outputs, channels, group): (i64, i6
     }
     let rows = |count: i64| if group == 1 { vec![count, -1] } else { vec![group, count, -1] };
     let (of_x, of_dy) = (g.b.ints(&rows(channels)), g.b.ints(&rows(outputs / group.max(1))));
-    let dyt = g.b.node("Transpose", &[g.dy], [("perm", Attr::Ints(&perm))]);
+    let dyt = g.b.node("Transpose", &[pair.dy], [("perm", Attr::Ints(&perm))]);
     let dyt = g.b.node("Reshape", &[&dyt, &of_dy], []);
     let spatial: Vec<i64> = (2..rank as i64).collect();
     let strides: Vec<i64> = axes.iter().map(|a| a.stride).collect();

@@ -11,7 +11,7 @@ use onnx_graph::tensor::{DataType, floats};
 use onnx_graph::train::training;
 
 use crate::architectures::{PLAIN, sgd, small};
-use crate::numeric::spaced;
+use crate::op_case::spaced;
 
 fn outputs(model: &Model, input: &str, dims: &[usize]) -> Vec<usize> {
     let x = spaced(&[&[2], dims].concat(), 3);

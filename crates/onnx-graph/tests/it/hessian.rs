@@ -14,7 +14,8 @@ use onnx_graph::tensor::DataType;
 use science::dynamics::spectrum::{Wanted, dense, lanczos};
 
 use crate::architectures::small;
-use crate::numeric::{close, spaced};
+use crate::numeric::close;
+use crate::op_case::spaced;
 
 /// Float constants of a model that are no scalars.
 fn parameters(model: &Model) -> Vec<String> {

@@ -10,7 +10,8 @@ use onnx_graph::reference::{Value, evaluate};
 use onnx_graph::shape::{Dim, Info, infer};
 use onnx_graph::tensor::DataType;
 
-use crate::numeric::{close, spaced};
+use crate::numeric::close;
+use crate::op_case::spaced;
 
 /// Models as torch's two exporters wrote them, operator sets 17 and 18.
 fn exported() -> Vec<PathBuf> {

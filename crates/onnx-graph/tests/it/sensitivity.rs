@@ -6,7 +6,8 @@ use onnx_graph::reference::{Value, evaluate};
 use onnx_graph::sensitivity::{Seed, sensitivity};
 
 use crate::architectures::small;
-use crate::numeric::{central, close, spaced};
+use crate::numeric::{central, close};
+use crate::op_case::spaced;
 
 fn lenet() -> Model {
     build("lenet", &small("lenet", "Tanh"), 3).unwrap()

@@ -3,8 +3,8 @@
 use onnx_graph::build::Attr;
 use proptest::prelude::*;
 
-use crate::gradients::{one, resized};
-use crate::numeric::Case;
+use crate::op_case::Case;
+use crate::op_cases::{one, resized};
 
 /// A window along one axis: size, kernel, stride, dilation, first and last pad; it fits.
 fn window() -> impl Strategy<Value = (usize, i64, i64, i64, i64, i64)> {
