@@ -16,6 +16,7 @@ pub mod sampler;
 pub mod simulate;
 pub mod skip;
 pub mod spectrum;
+pub mod stationary;
 
 use crate::error::{Error, Result};
 

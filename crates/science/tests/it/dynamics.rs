@@ -185,6 +185,82 @@ fn golden_continuous_model() {
 }
 
 #[test]
+fn the_stationary_state_is_gibbs_and_its_current_has_no_divergence() {
+    for case in all() {
+        let (theory, p) = (case.theory(), &case.problem);
+        let (rho, variance, d) = (p.eigenvalues(), p.residual_variance(), p.features());
+        let model = Langevin::new(theory.modes(), &case.sgd, theory.factor());
+        let drift = model.drift();
+        // The paper's noise, and that of the data, which does not commute with the Hessian.
+        let proportional = Mat::from_fn(d, d, |i, j| if i == j { variance * rho[i] } else { 0.0 });
+        for noise in [proportional.clone(), p.noise_at_minimum()] {
+            let state = model.state(noise.as_ref()).unwrap();
+            let diffusion = model.diffusion(noise.as_ref());
+            let (sigma, q) = (state.covariance().to_owned(), state.circulation().to_owned());
+            let label = |what: &str| format!("{} {what}", case.name);
+            close(
+                &flat(&(&drift * &sigma + &sigma * drift.transpose())),
+                &flat(&(&diffusion * 2.0)),
+                1e-10,
+                &label("2 D"),
+            );
+            close(&flat(&(&q * -1.0)), &flat(&q.transpose().to_owned()), 1e-9, &label("Q"));
+            // At a point a standard deviation out in every direction: J = −A z p − D ∇p with ∇p from differences.
+            let size = |i: usize| sigma[(i, i)].sqrt();
+            let z: Vec<f64> = (0..2 * d).map(|i| size(i) * if i % 3 == 0 { -0.4 } else { 0.3 }).collect();
+            let nudged = |k: usize, by: f64| -> Vec<f64> {
+                let mut z = z.clone();
+                z[k] += by * size(k);
+                z
+            };
+            let log = |z: &[f64]| -state.potential(z);
+            let step = 1e-3;
+            let slope: Vec<f64> = (0..2 * d)
+                .map(|k| (log(&nudged(k, step)) - log(&nudged(k, -step))) / (2.0 * step * size(k)))
+                .collect();
+            let own: Vec<f64> = (0..2 * d)
+                .map(|i| {
+                    (0..2 * d).map(|j| -drift[(i, j)] * z[j] - diffusion[(i, j)] * slope[j]).sum::<f64>()
+                        / size(i)
+                })
+                .collect();
+            let flow: Vec<f64> = state.flow(&z).iter().enumerate().map(|(i, v)| v / size(i)).collect();
+            close(&flow, &own, 1e-7, &label("J / p"));
+            // ∇·J = p (∇·v + v·∇ ln p) for the flow v = J / p, which is linear.
+            let spread: Vec<f64> = (0..2 * d)
+                .map(|k| {
+                    (state.flow(&nudged(k, step))[k] - state.flow(&nudged(k, -step))[k])
+                        / (2.0 * step * size(k))
+                })
+                .chain((0..2 * d).map(|k| state.flow(&z)[k] * slope[k]))
+                .collect();
+            let scale = spread.iter().map(|v| v.abs()).sum::<f64>();
+            assert!(scale > 0.0 && spread.iter().sum::<f64>().abs() < 1e-7 * scale, "{}", case.name);
+        }
+
+        // For C = σ² H the potential is the modified loss over the temperature, with weight decay too.
+        let state = model.state(proportional.as_ref()).unwrap();
+        let z: Vec<f64> =
+            (0..2 * d).map(|i| state.covariance()[(i, i)].sqrt() * (0.2 + 0.1 * i as f64)).collect();
+        let loss: f64 = (0..d).map(|l| model.modified_loss(l, rho[l], z[l], z[d + l])).sum();
+        let made = [state.potential(&z)];
+        close(&made, &[model.inverse_temperature(variance) * loss], 1e-10, &format!("{} κ Ψ", case.name));
+        for l in 0..d {
+            let mut z = vec![0.0; 2 * d];
+            (z[l], z[d + l]) =
+                (state.covariance()[(l, l)].sqrt(), -0.5 * state.covariance()[(d + l, d + l)].sqrt());
+            let (a, u) = model.current(l, z[l], z[d + l]);
+            let flow = state.flow(&z);
+            assert!(
+                (flow[l] / a - 1.0).abs() < 1e-8 && (flow[d + l] / u - 1.0).abs() < 1e-8,
+                "{} {l}",
+                case.name
+            );
+        }
+    }
+}
+
+#[test]
 fn golden_replay_of_given_batches() {
     for case in all() {
         let (golden, s) = (&case.golden, case.sgd.batch_size);
