@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use science::dynamics::Sgd;
+use science::dynamics::additive::simulate_additive;
 use science::dynamics::continuous::Langevin;
 use science::dynamics::discrete::{Moments, Theory};
 use science::dynamics::regression::Regression;
 use science::dynamics::sampler::Sampler;
-use science::dynamics::simulate::{Ensemble, replay, simulate};
+use science::dynamics::simulate::{Ensemble, Record, replay, simulate};
 use science::linalg::Mat;
 
 use crate::npz::{Array, cases, read};
@@ -291,6 +292,65 @@ fn additive_displacement_has_the_drift_of_the_mean() {
     }
 }
 
+#[test]
+fn golden_ensembles_that_leap_agree_with_additive_theory() {
+    for case in all() {
+        let (theory, d) = (case.theory(), case.problem.features());
+        // From rest at the start of the case, over up to a million steps; then in the stationary state.
+        let record = [1, 10, 100, 1000, 10_000, 100_000, 1_000_000];
+        let modes: Vec<usize> = (0..d).collect();
+        let theta0 = &case.golden["theta0"].data;
+        let ensemble = Ensemble {
+            problem: &case.problem,
+            sgd: case.sgd,
+            sampler: case.sampler,
+            start: theta0,
+            chains: 2000,
+            record: &record,
+            from_first_record: false,
+            modes: &modes,
+            seed: 5,
+        };
+        let chains = simulate_additive(&ensemble, &|| Ok(())).unwrap();
+        let start = theory.at_rest(theta0).mean.0;
+        let settled = theory.stationary_additive().unwrap();
+        for (k, t) in record.iter().enumerate() {
+            let (mean, error) = average(chains.iter().map(|c| c[k].displacement));
+            // The way of the mean, and the sum over kicks of the closed form.
+            let drift: f64 =
+                theory.mean_from_rest(&start, *t).iter().zip(&start).map(|((m, _), a)| (m - a).powi(2)).sum();
+            let noise = case.problem.noise_at_minimum();
+            let spread: f64 = (0..d)
+                .map(|l| theory.modes()[l].displacement_from_rest(*t, theory.factor() * noise[(l, l)]))
+                .sum();
+            let expected = drift + spread;
+            let by_doubling = theory.displacement_additive(&start, *t);
+            assert!((by_doubling / expected - 1.0).abs() < 1e-9, "{} {t}", case.name);
+            assert!((mean - expected).abs() < 4.0 * error, "{} {t}: {mean} ± {error}, {expected}", case.name);
+        }
+        let last = |of: &dyn Fn(&Record) -> f64| average(chains.iter().map(|c| of(&c[record.len() - 1])));
+        let (positions, velocities) = settled.traces();
+        for ((mean, error), expected) in [
+            (last(&|r| r.positions.iter().map(|a| a * a).sum()), positions),
+            (last(&|r| r.velocities.iter().map(|u| u * u).sum()), velocities),
+            (last(&|r| r.squared_step), case.sgd.learning_rate.powi(2) * velocities),
+            (last(&|r| r.positions[0] * r.velocities[0]), settled.au[(0, 0)]),
+            (last(&|r| r.positions[0] * r.positions[1]), settled.aa[(0, 1)]),
+        ] {
+            println!("{}: {mean:.4e} ± {error:.1e}, {expected:.4e} by theory", case.name);
+            assert!((mean - expected).abs() < 4.0 * error, "{}: {mean} ± {error}, {expected}", case.name);
+        }
+    }
+}
+
+/// Mean and its standard error over chains.
+fn average(values: impl Iterator<Item = f64>) -> (f64, f64) {
+    let values: Vec<f64> = values.collect();
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    (mean, (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0) / n).sqrt())
+}
+
 /// tr E[a aᵀ] of 50 chains at the times `record`: its mean, and the standard error over chains, which are independent.
 fn simulated_trace(case: &Case, record: &[u64]) -> (f64, f64) {
     let modes: Vec<usize> = (0..case.problem.features()).collect();
@@ -307,11 +367,7 @@ fn simulated_trace(case: &Case, record: &[u64]) -> (f64, f64) {
     };
     let chains = simulate(&ensemble, &|| Ok(())).unwrap();
     let square = |values: &[f64]| values.iter().map(|v| v * v).sum::<f64>();
-    let means: Vec<f64> =
-        chains.iter().map(|c| c.iter().map(|r| square(&r.positions)).sum::<f64>() / c.len() as f64).collect();
-    let n = means.len() as f64;
-    let mean = means.iter().sum::<f64>() / n;
-    (mean, (means.iter().map(|m| (m - mean).powi(2)).sum::<f64>() / (n - 1.0) / n).sqrt())
+    average(chains.iter().map(|c| c.iter().map(|r| square(&r.positions)).sum::<f64>() / c.len() as f64))
 }
 
 /// Steps after which the slowest mode has forgotten all but 1/e of where it was.
