@@ -1,12 +1,13 @@
 """The dynamics of SGD against numpy and torch, all on one thread but the Hessian products.
 
 Regression: time of the processor for a step of SGD with 100 features and batches of 16 against a numpy loop, and
-against numpy with 64 chains at once. Moments: seconds of the exact stationary moments. Recording: what it costs `model.train`
+against numpy with 64 chains at once. Leaps: 64 chains of 10⁶ steps with additive noise, recorded at 64 times, against
+the numpy loop's time for 20,000 steps, counted up to as many. Moments: seconds of the exact stationary moments. Recording: what it costs `model.train`
 to record lengths and 30 + 30 projections at every step. Hessian: one product on a ResNet-18 (3 × 32 × 32 images)
 against torch's double backward, both with two threads and running statistics. Eigenpairs: the top of the spectrum of
 such a net, by `dynamics.hessian` and by scipy's eigsh on torch's products; `width=16 images=64` makes it smaller.
 
-usage: dynamics.py [ROUNDS] [regression] [moments] [recording] [hessian] [eigenpairs] [width=N] [images=N]
+usage: dynamics.py [ROUNDS] [regression] [leaps] [moments] [recording] [hessian] [eigenpairs] [width=N] [images=N]
 needs: cargo build --release -p science --example dynamics; -p onnx-graph --example products
 """
 
@@ -39,16 +40,16 @@ def example(name, *arguments):
     return float(done.stdout.split()[0]) if done.stdout else 0.0
 
 
-def data():
+def data(features=FEATURES):
     random = numpy.random.default_rng(1)
-    x = random.normal(size=(ROWS, FEATURES)) * numpy.arange(1, FEATURES + 1) ** -0.5
-    return x, x @ random.normal(size=FEATURES) + 0.5 * random.normal(size=ROWS)
+    x = random.normal(size=(ROWS, features)) * numpy.arange(1, features + 1) ** -0.5
+    return x, x @ random.normal(size=features) + 0.5 * random.normal(size=ROWS)
 
 
 def loop(x, y, steps):
     """Seconds of the processor for a step of one chain."""
     random = numpy.random.default_rng(2)
-    theta, buffer, start = numpy.zeros(FEATURES), numpy.zeros(FEATURES), numpy.zeros(FEATURES)
+    theta, buffer, start = (numpy.zeros(x.shape[1]) for _ in range(3))
     begun = time.process_time()
     for _ in range(steps):
         rows = random.integers(0, ROWS, BATCH)
@@ -93,6 +94,17 @@ def regression(rounds):
     for peer, times in (("numpy loop", one), ("numpy, 64 chains", many)):
         theirs = statistics.median(times) * 1e6
         report("regression step, d 100, S 16", ours, theirs, peer, "us", f"{theirs / ours:.1f} x as fast")
+
+
+def leaps(rounds):
+    for features in (20, FEATURES):
+        x, y = data(features)
+        ours, steps = [], []
+        for _ in range(rounds):
+            ours.append(example("dynamics", "leap", features))
+            steps.append(64e6 * loop(x, y, 20_000))
+        ours, steps = statistics.median(ours), statistics.median(steps)
+        report(f"64 chains of 10^6 steps, d {features}", ours, steps, "numpy loop", "s", f"{steps / ours:.0f} x as fast")
 
 
 def moments(rounds):
@@ -315,6 +327,7 @@ if __name__ == "__main__":
     sizes = dict(a.split("=") for a in arguments if "=" in a)
     cases = {
         "regression": regression,
+        "leaps": leaps,
         "moments": moments,
         "recording": recording,
         "hessian": hessian,

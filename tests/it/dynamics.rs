@@ -45,6 +45,40 @@ fn measured_displacement_agrees_with_the_exact_theory() {
 }
 
 #[test]
+fn a_million_steps_of_additive_noise_leap_and_agree_with_theory() {
+    for start in ["burn_in: 0", "burn_in: 100000"] {
+        let with = WORKFLOW.replace("THREADS", "noise: additive");
+        let with = with.replace("steps: 4000", "steps: 1000000").replace("chains: 32", "chains: 1000");
+        let project = Project::new(&with.replace("burn_in: 1000", start));
+        project.ok(&["run"]);
+        let table = read_path(&project.path("results/study/runs/displacement.parquet"), None).unwrap();
+        let column = |name: &str| table.f64s(name).unwrap();
+        let (measured, error, exact) = (column("measured"), column("standard_error"), column("exact"));
+        assert!(table.strings("noise").unwrap().iter().all(|n| n == "additive"));
+        assert!(measured.len() > 100);
+        for i in 0..measured.len() {
+            let off = (measured[i] - exact[i]).abs() / error[i];
+            assert!(off <= 5.0, "row {i}: {} ± {} against {}", measured[i], error[i], exact[i]);
+        }
+        let modes = read_path(&project.path("results/study/runs/modes.parquet"), None).unwrap();
+        for of in ["position_variance", "velocity_variance"] {
+            let of = |what: &str| modes.f64s(&format!("{of}_{what}")).unwrap();
+            // Of 100,000 values behind the half, which are independent.
+            for (measured, exact) in of("measured").iter().zip(of("exact")) {
+                assert!(
+                    (measured / exact - 1.0).abs() < 5.0 * (2.0 / 1e5_f64).sqrt(),
+                    "{measured} against {exact}"
+                );
+            }
+        }
+    }
+    let epochs = WORKFLOW.replace("THREADS", "noise: additive\n      sampler: epoch");
+    let refused = Project::new(&epochs).sulcus(&["run"]);
+    assert_eq!(refused.code, 2);
+    assert!(refused.stderr.contains("batches of an epoch are not independent"), "{}", refused.stderr);
+}
+
+#[test]
 fn the_result_does_not_depend_on_threads() {
     let bytes = |threads: usize| {
         let text = WORKFLOW

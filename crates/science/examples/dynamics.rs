@@ -1,9 +1,11 @@
 //! Times what `benches/dynamics.py` compares, on one thread: `dynamics simulate STEPS` prints seconds for chains of
-//! SGD on a regression of 100 features, `dynamics moments FEATURES` those of the exact stationary moments.
+//! SGD on a regression of 100 features, `dynamics leap FEATURES` those of 64 chains of 10⁶ steps with additive noise at 64
+//! times, `dynamics moments FEATURES` those of the exact stationary moments.
 
 use std::time::Instant;
 
 use science::dynamics::Sgd;
+use science::dynamics::additive::simulate_additive;
 use science::dynamics::discrete::Theory;
 use science::dynamics::regression::Regression;
 use science::dynamics::sampler::Sampler;
@@ -16,8 +18,9 @@ fn main() -> Result<()> {
     let number = || arguments.get(1).and_then(|n| n.parse().ok());
     match (arguments.first().map(String::as_str), number()) {
         (Some("simulate"), Some(steps)) => with_threads(1, || simulated(steps as u64))?,
+        (Some("leap"), Some(features)) => with_threads(1, || leapt(features))?,
         (Some("moments"), Some(features)) => with_threads(1, || moments(features))?,
-        _ => Err(Error::new("usage: dynamics simulate STEPS | moments FEATURES")),
+        _ => Err(Error::new("usage: dynamics simulate STEPS | leap FEATURES | moments FEATURES")),
     }
 }
 
@@ -38,6 +41,33 @@ fn simulated(steps: u64) -> Result<()> {
             start: &start,
             chains: 1,
             record: &[steps],
+            from_first_record: false,
+            modes: &[],
+            seed: 1,
+        },
+        &|| Ok(()),
+    )?;
+    println!("{} {}", begun.elapsed().as_secs_f64(), records[0][0].displacement);
+    Ok(())
+}
+
+fn leapt(features: usize) -> Result<()> {
+    let (x, y) = generated(4096, features, 1.0, 0.5, 1);
+    let problem = Regression::new(x.as_ref(), &y, 0.0)?;
+    let start = vec![0.0; features];
+    // Evenly spaced in logarithm.
+    let mut record: Vec<u64> =
+        (1..=64).map(|k| 10f64.powf(6.0 * f64::from(k) / 64.0).round() as u64).collect();
+    record.dedup();
+    let begun = Instant::now();
+    let records = simulate_additive(
+        &Ensemble {
+            problem: &problem,
+            sgd: settings(),
+            sampler: Sampler::Replacement,
+            start: &start,
+            chains: 64,
+            record: &record,
             from_first_record: false,
             modes: &[],
             seed: 1,

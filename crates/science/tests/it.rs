@@ -8,7 +8,11 @@ mod design;
 mod dynamics;
 #[path = "it/fits.rs"]
 mod fits;
+#[path = "it/intervals.rs"]
+mod intervals;
 #[path = "it/npz.rs"]
 mod npz;
+#[path = "it/processes.rs"]
+mod processes;
 #[path = "it/spectrum.rs"]
 mod spectrum;

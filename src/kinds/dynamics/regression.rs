@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use schemars::JsonSchema;
 use science::dynamics::Sgd;
+use science::dynamics::additive::simulate_additive;
 use science::dynamics::discrete::Theory;
 use science::dynamics::regression::Regression as Problem;
 use science::dynamics::sampler::Sampler as Drawn;
@@ -50,6 +51,9 @@ pub struct Params {
     /// How batches are drawn.
     #[serde(default)]
     pub sampler: Sampler,
+    /// What moves the chains beside the gradient.
+    #[serde(default)]
+    pub noise: Noise,
     /// Independent chains.
     #[serde(default = "chains")]
     pub chains: usize,
@@ -115,6 +119,18 @@ impl Sampler {
             Sampler::Epoch => Drawn::Epoch,
         }
     }
+}
+
+/// What moves the chains beside the gradient.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Noise {
+    /// Batches that are drawn, step by step.
+    #[default]
+    Batches,
+    /// Gaussian noise with the covariance of batches at the minimum; chains leap from record to record, with the law
+    /// that steps would have.
+    Additive,
 }
 
 /// Where chains begin.
@@ -184,6 +200,12 @@ impl Params {
             };
             Complaint::param(name, e.0)
         })?;
+        if self.noise == Noise::Additive && self.sampler == Sampler::Epoch {
+            return param(
+                "noise",
+                "batches of an epoch are not independent, as additive noise is: take `replacement` or `subset`",
+            );
+        }
         if self.chains == 0 {
             return param("chains", "there must be at least one chain");
         }
@@ -232,12 +254,13 @@ impl Params {
 impl Kind for Regression {
     type Params = Params;
     const NAME: &'static str = "dynamics.regression";
-    const REVISION: u32 = 3;
+    const REVISION: u32 = 4;
     const ABOUT: &'static str = "Ensembles of SGD on linear regression beside the exact theory.\n\n\
         L(θ) = 1/(2N) Σ (x·θ − y)² + λ/2 |θ|²; the update is torch's SGD. Each chain draws its own batches. The theory \
         is exact in discrete time with the true noise of batches, which depends on the state; beside it stands the \
         underdamped Langevin model (arXiv 2107.09133). A column says which sampler the theory assumes: batches of an \
-        epoch are not independent, and for them it is that of fresh subsets.\n\nPositions are measured from the \
+        epoch are not independent, and for them it is that of fresh subsets.\n\nWith `noise: additive` the noise is that \
+        at the minimum everywhere, in the theory too, and a chain leaps from record to record however many steps lie between.\n\nPositions are measured from the \
         minimum along eigenvectors of the Hessian, velocities are (θ_k − θ_(k−1)) / η. Everything is float64; the \
         result does not depend on `threads`.";
     const EXAMPLE: &'static str = "\
@@ -302,7 +325,12 @@ diffusion:
         let theory = Theory::new(&problem, &params.sgd(), params.sampler.drawn()).map_err(wrong)?;
         let ranks = params.ranks(problem.features())?;
         // Before the simulation, which would be in vain where the moments grow without end.
-        let moments = with_threads(io.threads, || theory.stationary()).map_err(wrong)?.map_err(wrong)?;
+        let moments = with_threads(io.threads, || match params.noise {
+            Noise::Batches => theory.stationary(),
+            Noise::Additive => theory.stationary_additive(),
+        })
+        .map_err(wrong)?
+        .map_err(wrong)?;
         let times = params.times();
         let start = match params.start {
             Start::Minimum => problem.minimum(),
@@ -325,11 +353,19 @@ diffusion:
         };
         let done = AtomicU64::new(0);
         let (progress, cancel) = (io.progress, io.cancel.clone());
+        let (what, total) = match params.noise {
+            Noise::Batches => ("chains", params.chains),
+            Noise::Additive => ("records", record.len()),
+        };
         let tell = || {
-            progress.advance("chains", done.fetch_add(1, Ordering::Relaxed) + 1, Some(params.chains as u64));
+            progress.advance(what, done.fetch_add(1, Ordering::Relaxed) + 1, Some(total as u64));
             if cancel.is_cancelled() { Err(science::error::Error::new("cancelled")) } else { Ok(()) }
         };
-        let chains = with_threads(io.threads, || simulate(&ensemble, &tell)).map_err(wrong)?;
+        let chains = with_threads(io.threads, || match params.noise {
+            Noise::Batches => simulate(&ensemble, &tell),
+            Noise::Additive => simulate_additive(&ensemble, &tell),
+        })
+        .map_err(wrong)?;
         io.check_cancelled()?;
         let chains = chains.map_err(wrong)?;
 

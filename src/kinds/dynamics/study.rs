@@ -6,7 +6,7 @@ use science::dynamics::modes::Mode;
 use science::dynamics::regression::Regression as Problem;
 use science::dynamics::simulate::Record;
 
-use super::regression::Params;
+use super::regression::{Noise, Params};
 use crate::stage::Failure;
 use crate::table::Frame;
 
@@ -82,16 +82,17 @@ impl Study<'_> {
 
     /// Mean square displacement by theory, and which noise it takes.
     fn exact(&self, times: &[u64], start: &[f64]) -> (Vec<f64>, &'static str) {
+        let additive = self.params.noise == Noise::Additive;
         if self.params.burn_in > 0 {
             return (
                 times.iter().map(|t| self.theory.displacement(self.moments, *t)).collect(),
-                "state-dependent",
+                if additive { "additive" } else { "state-dependent" },
             );
         }
         let (n, d) = (self.problem.rows() as f64, self.problem.features() as f64);
         let mut state = self.theory.at_rest(start);
         let origin = state.mean.0.clone();
-        if n * d * d * self.params.steps as f64 > MOST_OPERATIONS {
+        if additive || n * d * d * self.params.steps as f64 > MOST_OPERATIONS {
             let at = |t: &u64| self.theory.displacement_additive(&origin, *t);
             return (times.iter().map(at).collect(), "additive");
         }

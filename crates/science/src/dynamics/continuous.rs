@@ -1,9 +1,10 @@
 //! The paper's underdamped Langevin model: dz = −A z dτ + √(2 D) dW with τ = η k, in the eigenbasis of the Hessian.
 //!
 //! A = [[0, −I], [2 Ĥ / (η (1 + β)), 2 (1 − β) / (η (1 + β)) I]], D = diag(0, 2 f C / (η (1 + β)²)). Its stationary
-//! density is p ∝ exp(−½ zᵀ Σ⁻¹ z), and the current J = −Q Σ⁻¹ z p with Q = A Σ − D.
+//! density is p ∝ exp(−½ zᵀ Σ⁻¹ z), and the current J = −Q Σ⁻¹ z p with Q = A Σ − D ([`Stationary`]).
 
 use super::modes::Mode;
+use super::stationary::Stationary;
 use super::{Sgd, Two, solve4, times, turned};
 use crate::error::{Error, Result};
 use crate::linalg::{Mat, MatRef};
@@ -72,7 +73,10 @@ impl Langevin {
         ]
     }
 
-    /// Q = A Σ − D, antisymmetric: what turns in the stationary state.
+    /// Q = A Σ − D [2d, 2d], antisymmetric: what turns in the stationary state.
+    ///
+    /// # Errors
+    /// If a pair of modes has no stationary covariance.
     pub fn circulation(&self, noise: MatRef<'_, f64>) -> Result<Mat<f64>> {
         Ok(&self.drift() * &self.stationary(noise)? - self.diffusion(noise))
     }
@@ -106,15 +110,30 @@ impl Langevin {
         .sum()
     }
 
-    /// The current at (a, u) of one mode per unit of density: (u, −ω² a) for C = σ² H, clockwise at the rate ω.
+    /// The whole stationary state for a noise C of one sample [d, d]: density and current over z = (a, u) [2d].
+    ///
+    /// # Errors
+    /// If there is none, or a direction has no noise.
+    pub fn state(&self, noise: MatRef<'_, f64>) -> Result<Stationary> {
+        Stationary::new(self.drift().as_ref(), self.diffusion(noise).as_ref(), self.stationary(noise)?)
+    }
+
+    /// J / p at (a, u) of one mode: (u, −ω² a) for C = σ² H, clockwise at the rate ω.
     pub fn current(&self, mode: usize, a: f64, u: f64) -> (f64, f64) {
         (u, -self.modes[mode].frequency().powi(2) * a)
     }
 
-    /// The modified loss whose Gibbs density is stationary for λ = 0 and C = σ² H, at (a, u) of one mode of
-    /// eigenvalue ρ: ½ [2 / (η (1 + β)) a² + u² / ρ], with the inverse temperature (1 − β²) / (f σ²).
-    pub fn modified_loss(&self, eigenvalue: f64, a: f64, u: f64) -> f64 {
-        0.5 * (2.0 / self.inertia() * a * a + u * u / eigenvalue)
+    /// The modified loss Ψ at (a, u) of one mode of eigenvalue ρ (without decay), for C = σ² H:
+    /// ½ [2 / (η (1 + β)) (1 + λ / ρ) a² + u² / ρ]. The stationary density is p ∝ exp(−κ Ψ) with κ of
+    /// [`Langevin::inverse_temperature`]. Without decay its positions are isotropic, however the loss is curved.
+    pub fn modified_loss(&self, mode: usize, eigenvalue: f64, a: f64, u: f64) -> f64 {
+        let decayed = self.modes[mode].curvature / eigenvalue;
+        0.5 * (2.0 / self.inertia() * decayed * a * a + u * u / eigenvalue)
+    }
+
+    /// κ = (1 − β²) / (f σ²), what the modified loss counts in the Gibbs density for C = σ² H.
+    pub fn inverse_temperature(&self, variance: f64) -> f64 {
+        (1.0 - self.sgd.momentum.powi(2)) / (self.factor * variance)
     }
 }
 

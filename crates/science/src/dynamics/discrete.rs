@@ -7,6 +7,7 @@
 use super::modes::Mode;
 use super::regression::Regression;
 use super::sampler::Sampler;
+use super::skip::Jump;
 use super::{Sgd, Two, power, solve4, times, turned};
 use crate::error::{Error, Result};
 use crate::linalg::Mat;
@@ -227,13 +228,23 @@ impl<'a> Theory<'a> {
     }
 
     /// E|θ_t − θ₀|² from rest at `start` (eigenbasis, from the minimum) with the noise of the minimum, C₀, everywhere:
-    /// Σ (m_l(t) − m_l(0))² + D_l(t), the way of the mean and the spread. It costs d steps of one number each.
+    /// Σ (m_l(t) − m_l(0))² + Var a_l(t), the way of the mean and the spread. It costs d log t.
     pub fn displacement_additive(&self, start: &[f64], steps: u64) -> f64 {
-        let means = self.mean_from_rest(start, steps);
-        let drift: f64 = means.iter().zip(start).map(|((mean, _), a)| (mean - a).powi(2)).sum();
-        let spread =
-            |(l, mode): (usize, &Mode)| mode.displacement_from_rest(steps, self.factor * self.noise[(l, l)]);
-        drift + self.modes.iter().enumerate().map(spread).sum::<f64>()
+        let each = self.modes.iter().zip(start).enumerate();
+        each.map(|(l, (mode, a))| {
+            let ((mean, _), [spread, ..]) =
+                Jump::new(mode, self.factor * self.noise[(l, l)], steps).moments((*a, 0.0));
+            (mean - a).powi(2) + spread
+        })
+        .sum()
+    }
+
+    /// The stationary moments with the noise of the minimum, C₀, everywhere.
+    ///
+    /// # Errors
+    /// If a pair of modes has no stationary covariance.
+    pub fn stationary_additive(&self) -> Result<Moments> {
+        self.stationary_for(&self.noise)
     }
 
     /// E|θ_(k+1) − θ_k|²: η² tr M_uu.

@@ -5,6 +5,7 @@
 //! u = −buf = (θ_k − θ_(k−1)) / η. Time k counts steps, τ = η k. One-sample gradients have the covariance C; that of
 //! a batch is f C, with f given by the [`sampler::Sampler`].
 
+pub mod additive;
 mod chain;
 pub mod continuous;
 pub mod discrete;
@@ -16,6 +17,7 @@ pub mod sampler;
 pub mod simulate;
 pub mod skip;
 pub mod spectrum;
+pub mod stationary;
 
 use crate::error::{Error, Result};
 

@@ -57,6 +57,21 @@ pub struct Ensemble<'a> {
 /// # Errors
 /// If settings are impossible, a mode does not exist, or a chain leaves all bounds.
 pub fn simulate(ensemble: &Ensemble, tell: &(dyn Fn() -> Result<()> + Sync)) -> Result<Vec<Vec<Record>>> {
+    check(ensemble)?;
+    let rows = Rows::of(ensemble.problem);
+    let start = ensemble.problem.to_modes(ensemble.start);
+    (0..ensemble.chains)
+        .into_par_iter()
+        .map(|chain| {
+            let records = run(ensemble, &rows, &start, chain)?;
+            tell()?;
+            Ok(records)
+        })
+        .collect()
+}
+
+/// Is there anything impossible in it?
+pub(super) fn check(ensemble: &Ensemble) -> Result<()> {
     let (p, d) = (ensemble.problem, ensemble.problem.features());
     ensemble.sgd.check(p.rows())?;
     if ensemble.start.len() != d {
@@ -71,16 +86,15 @@ pub fn simulate(ensemble: &Ensemble, tell: &(dyn Fn() -> Result<()> + Sync)) -> 
     if u32::try_from(p.rows()).is_err() {
         return Err(Error::new("more rows than 2³² cannot be drawn from"));
     }
-    let rows = Rows::of(p);
-    let start = p.to_modes(ensemble.start);
-    (0..ensemble.chains)
-        .into_par_iter()
-        .map(|chain| {
-            let records = run(ensemble, &rows, &start, chain)?;
-            tell()?;
-            Ok(records)
-        })
-        .collect()
+    Ok(())
+}
+
+/// What chain number `number` draws from.
+pub(super) fn stream(seed: u64, number: usize) -> Xoshiro256PlusPlus {
+    let mut random =
+        Xoshiro256PlusPlus::seed_from_u64(seed ^ (number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    random.jump();
+    random
 }
 
 /// Draws data: x with independent Gaussian features of variance l^−spectrum, and y = x·θ* + noise, θ* standard normal.
@@ -119,10 +133,7 @@ pub fn replay(problem: &Regression, sgd: &Sgd, start: &[f64], batches: &[Vec<u32
 
 fn run(ensemble: &Ensemble, rows: &Rows, start: &[f64], number: usize) -> Result<Vec<Record>> {
     let sgd = &ensemble.sgd;
-    let mut random = Xoshiro256PlusPlus::seed_from_u64(
-        ensemble.seed ^ (number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15),
-    );
-    random.jump();
+    let random = stream(ensemble.seed, number);
     let mut batches = Batches::new(ensemble.sampler, ensemble.problem.rows(), sgd.batch_size, random);
     let mut chain = Chain::new(rows, start);
     let (mut batch, mut origin) = (Vec::with_capacity(sgd.batch_size), start.to_vec());

@@ -6,6 +6,50 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use super::modes::Mode;
 use super::{Two, times, turned};
 
+/// The ways of one mode that doubling passes on its way to a number of steps, from the highest bit down.
+pub(super) struct Ways {
+    eta: f64,
+    one: Two,
+    /// Tⁿ before each bit, and whether the bit is set: n becomes 2 n or 2 n + 1.
+    bits: Vec<(Two, bool)>,
+    whole: Two,
+}
+
+impl Ways {
+    pub(super) fn new(mode: &Mode, steps: u64) -> Self {
+        let (one, mut way) = (mode.step(), [[1.0, 0.0], [0.0, 1.0]]);
+        let mut bits = Vec::new();
+        for bit in (0..u64::BITS - steps.leading_zeros()).rev() {
+            let set = steps >> bit & 1 == 1;
+            bits.push((way, set));
+            way = times(&way, &way);
+            if set {
+                way = times(&one, &way);
+            }
+        }
+        Ways { eta: mode.learning_rate, one, bits, whole: way }
+    }
+
+    /// T to the number of steps.
+    pub(super) fn whole(&self) -> Two {
+        self.whole
+    }
+}
+
+/// Σ_j T_lʲ G c Gᵀ T_kʲᵀ over the steps, what noise of the covariance c of two modes adds up to: their (a, u) in rows and
+/// columns. Q_(2n) = Q_n + T_lⁿ Q_n T_kⁿᵀ.
+pub(super) fn summed(l: &Ways, k: &Ways, noise: f64) -> Two {
+    let kick = [[l.eta * k.eta * noise, l.eta * noise], [k.eta * noise, noise]];
+    let mut sum = [[0.0; 2]; 2];
+    for ((a, set), (b, _)) in l.bits.iter().zip(&k.bits) {
+        sum = added(&sum, &times(&times(a, &sum), &turned(b)));
+        if *set {
+            sum = added(&times(&times(&l.one, &sum), &turned(&k.one)), &kick);
+        }
+    }
+    sum
+}
+
 /// The jump of one mode by a number of steps.
 #[derive(Clone, Copy, Debug)]
 pub struct Jump {
@@ -17,19 +61,8 @@ pub struct Jump {
 impl Jump {
     /// The jump of `mode` by `steps`, with noise variance f c of one step.
     pub fn new(mode: &Mode, noise: f64, steps: u64) -> Self {
-        let eta = mode.learning_rate;
-        let kick = [[eta * eta * noise, eta * noise], [eta * noise, noise]];
-        // Q_(2n) = Q_n + Tⁿ Q_n Tⁿᵀ, from the highest bit of the number of steps down.
-        let (mut way, mut sum) = ([[1.0, 0.0], [0.0, 1.0]], [[0.0; 2]; 2]);
-        for bit in (0..u64::BITS - steps.leading_zeros()).rev() {
-            sum = added(&sum, &times(&times(&way, &sum), &turned(&way)));
-            way = times(&way, &way);
-            if steps >> bit & 1 == 1 {
-                let one = mode.step();
-                sum = added(&times(&times(&one, &sum), &turned(&one)), &kick);
-                way = times(&one, &way);
-            }
-        }
+        let ways = Ways::new(mode, steps);
+        let (way, sum) = (ways.whole(), summed(&ways, &ways, noise));
         let a = sum[0][0].max(0.0).sqrt();
         let b = if a > 0.0 { sum[1][0] / a } else { 0.0 };
         let c = (sum[1][1] - b * b).max(0.0).sqrt();

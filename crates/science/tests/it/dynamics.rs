@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use science::dynamics::Sgd;
+use science::dynamics::additive::simulate_additive;
 use science::dynamics::continuous::Langevin;
 use science::dynamics::discrete::{Moments, Theory};
 use science::dynamics::regression::Regression;
 use science::dynamics::sampler::Sampler;
-use science::dynamics::simulate::{Ensemble, replay, simulate};
+use science::dynamics::simulate::{Ensemble, Record, replay, simulate};
 use science::linalg::Mat;
 
 use crate::npz::{Array, cases, read};
@@ -185,6 +186,82 @@ fn golden_continuous_model() {
 }
 
 #[test]
+fn the_stationary_state_is_gibbs_and_its_current_has_no_divergence() {
+    for case in all() {
+        let (theory, p) = (case.theory(), &case.problem);
+        let (rho, variance, d) = (p.eigenvalues(), p.residual_variance(), p.features());
+        let model = Langevin::new(theory.modes(), &case.sgd, theory.factor());
+        let drift = model.drift();
+        // The paper's noise, and that of the data, which does not commute with the Hessian.
+        let proportional = Mat::from_fn(d, d, |i, j| if i == j { variance * rho[i] } else { 0.0 });
+        for noise in [proportional.clone(), p.noise_at_minimum()] {
+            let state = model.state(noise.as_ref()).unwrap();
+            let diffusion = model.diffusion(noise.as_ref());
+            let (sigma, q) = (state.covariance().to_owned(), state.circulation().to_owned());
+            let label = |what: &str| format!("{} {what}", case.name);
+            close(
+                &flat(&(&drift * &sigma + &sigma * drift.transpose())),
+                &flat(&(&diffusion * 2.0)),
+                1e-10,
+                &label("2 D"),
+            );
+            close(&flat(&(&q * -1.0)), &flat(&q.transpose().to_owned()), 1e-9, &label("Q"));
+            // At a point a standard deviation out in every direction: J = −A z p − D ∇p with ∇p from differences.
+            let size = |i: usize| sigma[(i, i)].sqrt();
+            let z: Vec<f64> = (0..2 * d).map(|i| size(i) * if i % 3 == 0 { -0.4 } else { 0.3 }).collect();
+            let nudged = |k: usize, by: f64| -> Vec<f64> {
+                let mut z = z.clone();
+                z[k] += by * size(k);
+                z
+            };
+            let log = |z: &[f64]| -state.potential(z);
+            let step = 1e-3;
+            let slope: Vec<f64> = (0..2 * d)
+                .map(|k| (log(&nudged(k, step)) - log(&nudged(k, -step))) / (2.0 * step * size(k)))
+                .collect();
+            let own: Vec<f64> = (0..2 * d)
+                .map(|i| {
+                    (0..2 * d).map(|j| -drift[(i, j)] * z[j] - diffusion[(i, j)] * slope[j]).sum::<f64>()
+                        / size(i)
+                })
+                .collect();
+            let flow: Vec<f64> = state.flow(&z).iter().enumerate().map(|(i, v)| v / size(i)).collect();
+            close(&flow, &own, 1e-7, &label("J / p"));
+            // ∇·J = p (∇·v + v·∇ ln p) for the flow v = J / p, which is linear.
+            let spread: Vec<f64> = (0..2 * d)
+                .map(|k| {
+                    (state.flow(&nudged(k, step))[k] - state.flow(&nudged(k, -step))[k])
+                        / (2.0 * step * size(k))
+                })
+                .chain((0..2 * d).map(|k| state.flow(&z)[k] * slope[k]))
+                .collect();
+            let scale = spread.iter().map(|v| v.abs()).sum::<f64>();
+            assert!(scale > 0.0 && spread.iter().sum::<f64>().abs() < 1e-7 * scale, "{}", case.name);
+        }
+
+        // For C = σ² H the potential is the modified loss over the temperature, with weight decay too.
+        let state = model.state(proportional.as_ref()).unwrap();
+        let z: Vec<f64> =
+            (0..2 * d).map(|i| state.covariance()[(i, i)].sqrt() * (0.2 + 0.1 * i as f64)).collect();
+        let loss: f64 = (0..d).map(|l| model.modified_loss(l, rho[l], z[l], z[d + l])).sum();
+        let made = [state.potential(&z)];
+        close(&made, &[model.inverse_temperature(variance) * loss], 1e-10, &format!("{} κ Ψ", case.name));
+        for l in 0..d {
+            let mut z = vec![0.0; 2 * d];
+            (z[l], z[d + l]) =
+                (state.covariance()[(l, l)].sqrt(), -0.5 * state.covariance()[(d + l, d + l)].sqrt());
+            let (a, u) = model.current(l, z[l], z[d + l]);
+            let flow = state.flow(&z);
+            assert!(
+                (flow[l] / a - 1.0).abs() < 1e-8 && (flow[d + l] / u - 1.0).abs() < 1e-8,
+                "{} {l}",
+                case.name
+            );
+        }
+    }
+}
+
+#[test]
 fn golden_replay_of_given_batches() {
     for case in all() {
         let (golden, s) = (&case.golden, case.sgd.batch_size);
@@ -215,6 +292,65 @@ fn additive_displacement_has_the_drift_of_the_mean() {
     }
 }
 
+#[test]
+fn golden_ensembles_that_leap_agree_with_additive_theory() {
+    for case in all() {
+        let (theory, d) = (case.theory(), case.problem.features());
+        // From rest at the start of the case, over up to a million steps; then in the stationary state.
+        let record = [1, 10, 100, 1000, 10_000, 100_000, 1_000_000];
+        let modes: Vec<usize> = (0..d).collect();
+        let theta0 = &case.golden["theta0"].data;
+        let ensemble = Ensemble {
+            problem: &case.problem,
+            sgd: case.sgd,
+            sampler: case.sampler,
+            start: theta0,
+            chains: 2000,
+            record: &record,
+            from_first_record: false,
+            modes: &modes,
+            seed: 5,
+        };
+        let chains = simulate_additive(&ensemble, &|| Ok(())).unwrap();
+        let start = theory.at_rest(theta0).mean.0;
+        let settled = theory.stationary_additive().unwrap();
+        for (k, t) in record.iter().enumerate() {
+            let (mean, error) = average(chains.iter().map(|c| c[k].displacement));
+            // The way of the mean, and the sum over kicks of the closed form.
+            let drift: f64 =
+                theory.mean_from_rest(&start, *t).iter().zip(&start).map(|((m, _), a)| (m - a).powi(2)).sum();
+            let noise = case.problem.noise_at_minimum();
+            let spread: f64 = (0..d)
+                .map(|l| theory.modes()[l].displacement_from_rest(*t, theory.factor() * noise[(l, l)]))
+                .sum();
+            let expected = drift + spread;
+            let by_doubling = theory.displacement_additive(&start, *t);
+            assert!((by_doubling / expected - 1.0).abs() < 1e-9, "{} {t}", case.name);
+            assert!((mean - expected).abs() < 4.0 * error, "{} {t}: {mean} ± {error}, {expected}", case.name);
+        }
+        let last = |of: &dyn Fn(&Record) -> f64| average(chains.iter().map(|c| of(&c[record.len() - 1])));
+        let (positions, velocities) = settled.traces();
+        for ((mean, error), expected) in [
+            (last(&|r| r.positions.iter().map(|a| a * a).sum()), positions),
+            (last(&|r| r.velocities.iter().map(|u| u * u).sum()), velocities),
+            (last(&|r| r.squared_step), case.sgd.learning_rate.powi(2) * velocities),
+            (last(&|r| r.positions[0] * r.velocities[0]), settled.au[(0, 0)]),
+            (last(&|r| r.positions[0] * r.positions[1]), settled.aa[(0, 1)]),
+        ] {
+            println!("{}: {mean:.4e} ± {error:.1e}, {expected:.4e} by theory", case.name);
+            assert!((mean - expected).abs() < 4.0 * error, "{}: {mean} ± {error}, {expected}", case.name);
+        }
+    }
+}
+
+/// Mean and its standard error over chains.
+fn average(values: impl Iterator<Item = f64>) -> (f64, f64) {
+    let values: Vec<f64> = values.collect();
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    (mean, (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0) / n).sqrt())
+}
+
 /// tr E[a aᵀ] of 50 chains at the times `record`: its mean, and the standard error over chains, which are independent.
 fn simulated_trace(case: &Case, record: &[u64]) -> (f64, f64) {
     let modes: Vec<usize> = (0..case.problem.features()).collect();
@@ -231,11 +367,7 @@ fn simulated_trace(case: &Case, record: &[u64]) -> (f64, f64) {
     };
     let chains = simulate(&ensemble, &|| Ok(())).unwrap();
     let square = |values: &[f64]| values.iter().map(|v| v * v).sum::<f64>();
-    let means: Vec<f64> =
-        chains.iter().map(|c| c.iter().map(|r| square(&r.positions)).sum::<f64>() / c.len() as f64).collect();
-    let n = means.len() as f64;
-    let mean = means.iter().sum::<f64>() / n;
-    (mean, (means.iter().map(|m| (m - mean).powi(2)).sum::<f64>() / (n - 1.0) / n).sqrt())
+    average(chains.iter().map(|c| c.iter().map(|r| square(&r.positions)).sum::<f64>() / c.len() as f64))
 }
 
 /// Steps after which the slowest mode has forgotten all but 1/e of where it was.
