@@ -1,5 +1,5 @@
 //! How often the intervals of `brain.rsa` and `brain.encode` hold the truth, on simulated experiments whose expected
-//! score is known: `intervals rsa EXPERIMENTS`, `intervals encode EXPERIMENTS`, and `intervals refits EXPERIMENTS` for
+//! score is known: `intervals rsa EXPERIMENTS` (`rsa-many`: of more stimuli), `intervals encode EXPERIMENTS`, and `intervals refits EXPERIMENTS` for
 //! those of `brain.encode` with refits.
 //!
 //! The truth is the mean score over many more experiments of the same size.
@@ -34,16 +34,15 @@ fn noise(rows: usize, columns: usize, random: &mut Xoshiro256PlusPlus) -> Mat<f6
 /// An experiment of this number: its score, and its interval where that is asked.
 type Experiment = fn(u64, bool) -> Result<(f64, (f64, f64))>;
 
-/// 12 subjects see 24 stimuli: what all have in common, what each sees otherwise, and a model that knows half of it.
-fn rsa(number: u64, interval: bool) -> Result<(f64, (f64, f64))> {
+/// 12 subjects see stimuli: what all have in common, what each sees otherwise, and a model that knows half of it.
+fn rsa(number: u64, interval: bool, stimuli: usize) -> Result<(f64, (f64, f64))> {
     const SUBJECTS: usize = 12;
-    const STIMULI: usize = 24;
     const CHANNELS: usize = 10;
     let random = &mut Xoshiro256PlusPlus::seed_from_u64(number);
-    let common = noise(STIMULI, CHANNELS, random);
+    let common = noise(stimuli, CHANNELS, random);
     let about = |scale: f64, random: &mut Xoshiro256PlusPlus| -> Result<Vec<f64>> {
-        let own = noise(STIMULI, CHANNELS, random);
-        rdm::euclidean(Mat::from_fn(STIMULI, CHANNELS, |i, j| common[(i, j)] + scale * own[(i, j)]).as_ref())
+        let own = noise(stimuli, CHANNELS, random);
+        rdm::euclidean(Mat::from_fn(stimuli, CHANNELS, |i, j| common[(i, j)] + scale * own[(i, j)]).as_ref())
     };
     let model = about(1.0, random)?;
     let subjects = (0..SUBJECTS).map(|_| about(1.5, random)).collect::<Result<Vec<_>>>()?;
@@ -52,16 +51,16 @@ fn rsa(number: u64, interval: bool) -> Result<(f64, (f64, f64))> {
         let all = scores(Measure::Spearman, &[&model], &subjects, draws)?;
         Ok(all.into_iter().flatten().map(|score| score[0]).collect())
     };
-    let whole = Draw { subjects: (0..SUBJECTS).collect(), stimuli: (0..STIMULI).collect() };
+    let whole = Draw { subjects: (0..SUBJECTS).collect(), stimuli: (0..stimuli).collect() };
     let score = of(&[whole])?[0];
     if !interval {
         return Ok((score, (score, score)));
     }
     let drawn = [Factor::Both, Factor::Subjects, Factor::Stimuli];
-    let drawn = drawn.map(|factor| of(&draws(factor, SUBJECTS, STIMULI, 300, number)));
+    let drawn = drawn.map(|factor| of(&draws(factor, SUBJECTS, stimuli, 300, number)));
     let [both, by_subjects, by_stimuli] = drawn;
-    let variance = dual_variance(&both?, &by_subjects?, &by_stimuli?, (SUBJECTS, STIMULI));
-    Ok((score, t_interval(score, variance, (SUBJECTS.min(STIMULI) - 1) as f64, 0.95)?))
+    let variance = dual_variance(&both?, &by_subjects?, &by_stimuli?, (SUBJECTS, stimuli));
+    Ok((score, t_interval(score, variance, (SUBJECTS.min(stimuli) - 1) as f64, 0.95)?))
 }
 
 /// 100 stimuli with 20 features, of which a target is a noisy sum, predicted in five folds; with `refits` an interval
@@ -126,9 +125,10 @@ fn main() -> Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let count = words.get(1).and_then(|n| n.parse().ok());
     match (words.first().map(String::as_str), count) {
-        (Some("rsa"), Some(count)) => coverage(rsa, count),
+        (Some("rsa"), Some(count)) => coverage(|n, i| rsa(n, i, 24), count),
+        (Some("rsa-many"), Some(count)) => coverage(|n, i| rsa(n, i, 72), count),
         (Some("encode"), Some(count)) => coverage(|n, i| encoding(n, i, 0), count),
         (Some("refits"), Some(count)) => coverage(|n, i| encoding(n, i, 20), count),
-        _ => Err(Error::new("intervals rsa|encode|refits EXPERIMENTS")),
+        _ => Err(Error::new("intervals rsa|rsa-many|encode|refits EXPERIMENTS")),
     }
 }
