@@ -1,8 +1,8 @@
 //! Rows that a model learned from must not be scored: where a stage that scores rows stands behind a model, the
 //! model's rows are bound to its port for them, as if the workflow had said so.
 //!
-//! Ids mean the same only within one source. So rows are bound only if they come from a table, a file or a
-//! download that the scored rows come from too.
+//! Ids mean the same only within one source. So rows are bound only if the scored rows come from every table, file
+//! and download that they come from: rows of digits beside faces may have the ids of other faces.
 
 use std::collections::HashSet;
 
@@ -28,7 +28,7 @@ pub(super) fn bind(steps: &mut [Step], drafts: &[Draft]) {
         }
         let scored = steps[id].inputs.iter().filter(|(name, _)| name != port).flat_map(|(_, all)| all);
         let sources = sources(steps, scored.map(|b| &b.from));
-        learned.retain(|from| !sources.is_disjoint(&self::sources(steps, [from])));
+        learned.retain(|from| self::sources(steps, [from]).is_subset(&sources));
         add(&mut steps[id], ports, place, learned);
     }
 }

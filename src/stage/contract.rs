@@ -37,7 +37,7 @@ impl PortType {
 pub enum Role {
     /// They enter the model that the stage makes.
     Learns,
-    /// They entered a model and must not be scored. Those that share a source with what the stage scores are bound
+    /// They entered a model and must not be scored. Those whose sources are those of what the stage scores are bound
     /// to the port when the workflow is planned.
     Learned,
 }

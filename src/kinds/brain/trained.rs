@@ -9,7 +9,7 @@ use crate::table;
 
 const PORT: &str = "trained";
 const ABOUT: &str = "Rows that entered training: none of them may be scored. Those of `model.train` before this stage \
-that share a source with its rows are bound by themselves; an empty list binds none.";
+are bound by themselves, if its rows have all their sources; an empty list binds none.";
 /// What to do where ids do not tell rows.
 const NONE: &str = "`trained: []` under `in` scores rows without asking what entered training";
 
