@@ -1,7 +1,7 @@
 """The dynamics of SGD against numpy and torch, all on one thread but the Hessian products.
 
 Regression: time of the processor for a step of SGD with 100 features and batches of 16 against a numpy loop, and
-against numpy with 64 chains at once. Leaps: 64 chains of 10⁶ steps with additive noise, recorded at 64 times, against
+against numpy with 64 chains at once. Leaps: 64 chains of 10⁶ steps with additive noise, recorded at 62 times, against
 the numpy loop's time for 20,000 steps, counted up to as many. Moments: seconds of the exact stationary moments. Recording: what it costs `model.train`
 to record lengths and 30 + 30 projections at every step. Hessian: one product on a ResNet-18 (3 × 32 × 32 images)
 against torch's double backward, both with two threads and running statistics. Eigenpairs: the top of the spectrum of

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
+use petgraph::graph::DiGraph;
 use serde_json::Value;
 
 use super::bind::Cellbook;
@@ -26,11 +27,15 @@ pub fn plan(
     is_file: &dyn Fn(&str) -> bool,
 ) -> Result<Plan, Invalid> {
     match build(&workflow, root, kinds, providers, is_file) {
-        Ok((steps, skipped)) => {
-            let upstream: Vec<Vec<StepId>> = steps.iter().map(|s| s.upstream.clone()).collect();
-            let graph = graph::graph(&upstream);
+        Ok((mut steps, skipped, drafts)) => {
+            let mut graph = edges(&steps);
             match graph::order(&graph) {
-                Ok(order) => Ok(Plan { workflow, root: root.to_owned(), steps, skipped, graph, order }),
+                Ok(order) => {
+                    if lineage::bind(&mut steps, &drafts, &order) {
+                        graph = edges(&steps);
+                    }
+                    Ok(Plan { workflow, root: root.to_owned(), steps, skipped, graph, order })
+                }
                 Err(cycle) => {
                     let diagnostic = describe_cycle(&workflow, &steps, &cycle);
                     Err(Invalid { diagnostics: vec![diagnostic], sources: workflow.sources })
@@ -39,6 +44,11 @@ pub fn plan(
         }
         Err(diagnostics) => Err(Invalid { diagnostics, sources: workflow.sources }),
     }
+}
+
+fn edges(steps: &[Step]) -> DiGraph<StepId, ()> {
+    let upstream: Vec<Vec<StepId>> = steps.iter().map(|s| s.upstream.clone()).collect();
+    graph::graph(&upstream)
 }
 
 fn describe_cycle(workflow: &Workflow, steps: &[Step], cycle: &[StepId]) -> Diagnostic {
@@ -64,7 +74,7 @@ fn build(
     kinds: &[&'static dyn Stage],
     providers: &[String],
     is_file: &dyn Fn(&str) -> bool,
-) -> Result<(Vec<Step>, Vec<String>), Vec<Diagnostic>> {
+) -> Result<(Vec<Step>, Vec<String>, Vec<Draft>), Vec<Diagnostic>> {
     let (mut drafts, written) = drafts(workflow, kinds)?;
     let book = Cellbook::new(workflow);
     let mut binder = Binder { workflow, root, is_file, out: Vec::new(), missing: Vec::new() };
@@ -77,9 +87,8 @@ fn build(
     if !wrong.is_empty() {
         return Err(wrong);
     }
-    let (mut steps, skipped) = leave_out(steps, &out);
-    lineage::bind(&mut steps, &drafts);
-    Ok((steps, skipped))
+    let (steps, skipped) = leave_out(steps, &out);
+    Ok((steps, skipped, drafts))
 }
 
 /// Binds the ports and files of drafts.

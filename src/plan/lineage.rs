@@ -1,41 +1,50 @@
 //! Rows that a model learned from must not be scored: where a stage that scores rows stands behind a model, the
 //! model's rows are bound to its port for them, as if the workflow had said so.
 //!
-//! Ids mean the same only within one source. So rows are bound only if the scored rows come from every table, file
-//! and download that they come from: rows of digits beside faces may have the ids of other faces.
+//! Ids mean the same only within one source. So rows are bound only if they and the scored rows come from a file, a
+//! download or a step in common.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use super::draft::Draft;
-use super::{Binding, Source, Step, StepId};
-use crate::stage::{Axes, Port, PortType, Role};
+use super::{Binding, ProjectPath, Source, Step, StepId};
+use crate::stage::{Axes, Digest, Port, PortType, Role};
 
 /// Binds to every port of the role [`Role::Learned`] what models before its step learned from, unless the workflow
-/// binds an empty list there: that says that somebody knows.
-pub(super) fn bind(steps: &mut [Step], drafts: &[Draft]) {
-    for id in 0..steps.len() {
-        let ports = inputs(steps, drafts, id);
+/// binds an empty list there: that says that somebody knows. `order` has every step after those that it reads; it
+/// stays right, for what is bound lies before the step already. True if anything was bound.
+pub(super) fn bind(steps: &mut [Step], drafts: &[Draft], order: &[StepId]) -> bool {
+    let inputs = |step: &Step| drafts[step.cell].checked.ports.inputs.as_slice();
+    let any = |role| steps.iter().any(|step| in_role(inputs(step), role).is_some());
+    if !any(Role::Learns) || !any(Role::Learned) {
+        return false;
+    }
+    let mut past =
+        Past { learned: vec![Rc::default(); steps.len()], sources: vec![Rc::default(); steps.len()] };
+    let mut bound_any = false;
+    for &id in order {
+        let step = &steps[id];
+        let ports = inputs(step);
+        let any_input = drafts[step.cell].checked.ports.any_input;
+        past.learned[id] = past.learned_by(step, ports);
+        past.sources[id] = Rc::new(past.sources_of(id, step, ports, any_input));
         let Some(place) = in_role(ports, Role::Learned) else { continue };
         let port = &ports[place].name;
-        let bound = steps[id].inputs.iter().find(|(name, _)| name == port).map(|(_, bindings)| bindings);
+        let bound = step.inputs.iter().find(|(name, _)| name == port).map(|(_, bindings)| bindings);
         if bound.is_some_and(Vec::is_empty) {
             continue;
         }
-        let mut learned = learned_before(steps, drafts, id);
-        learned.retain(|from| bound.is_none_or(|all| all.iter().all(|b| b.from != *from)));
-        if learned.is_empty() {
-            continue;
+        let by_hand = |from: &Source| bound.is_some_and(|all| all.iter().any(|b| b.from == *from));
+        let shared = |from: &Source| !past.of(from).is_disjoint(&past.sources[id]);
+        let learned: Vec<Source> =
+            past.learned[id].iter().filter(|from| !by_hand(from) && shared(from)).cloned().collect();
+        if !learned.is_empty() {
+            add(&mut steps[id], ports, place, learned);
+            bound_any = true;
         }
-        let scored = steps[id].inputs.iter().filter(|(name, _)| name != port).flat_map(|(_, all)| all);
-        let sources = sources(steps, scored.map(|b| &b.from));
-        learned.retain(|from| self::sources(steps, [from]).is_subset(&sources));
-        add(&mut steps[id], ports, place, learned);
     }
-}
-
-/// The input ports of a step. Steps that are left out have a draft too.
-fn inputs<'a>(steps: &[Step], drafts: &'a [Draft], id: StepId) -> &'a [Port] {
-    &drafts[steps[id].cell].checked.ports.inputs
+    bound_any
 }
 
 /// The place of the port in this role.
@@ -43,77 +52,94 @@ fn in_role(ports: &[Port], role: Role) -> Option<usize> {
     ports.iter().position(|port| port.role == Some(role))
 }
 
-/// What the steps before `id` learned from, each once, in the order of the steps.
-fn learned_before(steps: &[Step], drafts: &[Draft], id: StepId) -> Vec<Source> {
-    let (mut seen, mut waiting) = (HashSet::from([id]), vec![id]);
-    let mut found = Vec::new();
-    while let Some(at) = waiting.pop() {
-        waiting.extend(steps[at].upstream.iter().copied().filter(|source| seen.insert(*source)));
-        if at != id && in_role(inputs(steps, drafts, at), Role::Learns).is_some() {
-            found.push(at);
-        }
-    }
-    found.sort_unstable();
-    let of = |step: StepId| {
-        let ports = inputs(steps, drafts, step);
-        let port = in_role(ports, Role::Learns).map(|place| ports[place].name.as_str());
-        let bound = steps[step].inputs.iter().filter(move |(name, _)| Some(name.as_str()) == port);
-        bound.flat_map(|(_, all)| all).map(|binding| binding.from.clone())
-    };
-    let mut once = HashSet::new();
-    found.into_iter().flat_map(of).filter(|from| once.insert(from.clone())).collect()
+/// Where rows come from in the end.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum End {
+    File(ProjectPath),
+    Url(Digest),
+    /// A step that makes them of nothing.
+    Step(StepId),
 }
 
-/// Where the rows of tables come from in the end: steps that read no table, files and downloads. Models on the way
-/// are no rows, so what lies behind them does not count.
-fn sources<'a>(steps: &'a [Step], tables: impl IntoIterator<Item = &'a Source>) -> HashSet<Source> {
-    let mut waiting: Vec<Source> = tables.into_iter().filter(|from| is_table(steps, from)).cloned().collect();
-    let (mut seen, mut ends) = (HashSet::new(), HashSet::new());
-    while let Some(from) = waiting.pop() {
-        let Source::Step(id, _) = &from else {
-            ends.insert(from);
-            continue;
-        };
-        if !seen.insert(*id) {
-            continue;
-        }
-        let bound = steps[*id].inputs.iter().flat_map(|(_, all)| all).map(|binding| &binding.from);
-        let before: Vec<Source> = bound.filter(|from| is_table(steps, from)).cloned().collect();
-        // A command reads what other steps have written; so does a stage that reads the file of a command.
-        let written = steps[*id].files.iter().flat_map(|f| &f.found).filter_map(|f| f.producer.as_ref());
-        let written = written.map(|(step, port)| Source::Step(*step, port.clone()));
-        let all: Vec<Source> = before.into_iter().chain(written).collect();
-        if all.is_empty() {
-            // Another output of the same step has the same rows.
-            ends.insert(Source::Step(*id, String::new()));
-        }
-        waiting.extend(all);
-    }
-    ends
+/// What lies before each step, known for those before it in the order.
+struct Past {
+    /// What models on the way learned from.
+    learned: Vec<Rc<BTreeSet<Source>>>,
+    /// Where the step's rows come from. Models on the way are no rows: what lies behind them does not count.
+    sources: Vec<Rc<BTreeSet<End>>>,
 }
 
-fn is_table(steps: &[Step], from: &Source) -> bool {
+impl Past {
+    fn learned_by(&self, step: &Step, ports: &[Port]) -> Rc<BTreeSet<Source>> {
+        let bound = step.inputs.iter().flat_map(|(_, all)| all).filter_map(|b| step_of(&b.from));
+        let before: Vec<&Rc<BTreeSet<Source>>> = bound
+            .chain(written(step))
+            .map(|source| &self.learned[source])
+            .filter(|set| !set.is_empty())
+            .collect();
+        let own = in_role(ports, Role::Learns).map(|place| ports[place].name.as_str());
+        let own = step.inputs.iter().filter(|(name, _)| Some(name.as_str()) == own);
+        let own: Vec<&Source> = own.flat_map(|(_, all)| all).map(|b| &b.from).collect();
+        match (before.as_slice(), own.as_slice()) {
+            ([], []) => Rc::default(),
+            ([one], []) => Rc::clone(one),
+            _ => Rc::new(before.iter().flat_map(|set| set.iter()).chain(own).cloned().collect()),
+        }
+    }
+
+    fn sources_of(&self, id: StepId, step: &Step, ports: &[Port], any: Option<PortType>) -> BTreeSet<End> {
+        let mut ends = BTreeSet::new();
+        for (name, bindings) in &step.inputs {
+            let port = ports.iter().find(|port| port.name == *name);
+            let rows = port.map(|port| port.ty).or(any).is_some_and(|ty| ty != PortType::Model);
+            // What must not be scored is not what is scored.
+            if rows && port.is_none_or(|port| port.role != Some(Role::Learned)) {
+                bindings.iter().for_each(|binding| ends.extend(self.of(&binding.from).iter().cloned()));
+            }
+        }
+        written(step).for_each(|source| ends.extend(self.sources[source].iter().cloned()));
+        let found = step.files.iter().flat_map(|f| &f.found).filter(|file| file.producer.is_none());
+        ends.extend(found.map(|file| End::File(file.path.clone())));
+        if ends.is_empty() {
+            ends.insert(End::Step(id));
+        }
+        ends
+    }
+
+    /// Where the rows of what is bound come from.
+    fn of(&self, from: &Source) -> Rc<BTreeSet<End>> {
+        match from {
+            Source::Step(id, _) => Rc::clone(&self.sources[*id]),
+            Source::File(path) => Rc::new(BTreeSet::from([End::File(path.clone())])),
+            Source::Url(_, digest) => Rc::new(BTreeSet::from([End::Url(*digest)])),
+        }
+    }
+}
+
+fn step_of(from: &Source) -> Option<StepId> {
     match from {
-        Source::Step(id, port) => {
-            steps[*id].outputs.iter().any(|output| output.name == *port && output.ty == PortType::Table)
-        }
-        Source::File(_) | Source::Url(..) => true,
+        Source::Step(id, _) => Some(*id),
+        Source::File(_) | Source::Url(..) => None,
     }
+}
+
+/// The steps that write files which `step` reads by their paths.
+fn written(step: &Step) -> impl Iterator<Item = StepId> {
+    step.files.iter().flat_map(|f| &f.found).filter_map(|f| f.producer.as_ref()).map(|(id, _)| *id)
 }
 
 fn add(step: &mut Step, ports: &[Port], place: usize, learned: Vec<Source>) {
     let port = &ports[place].name;
-    step.upstream.extend(learned.iter().filter_map(|from| match from {
-        Source::Step(id, _) => Some(*id),
-        _ => None,
-    }));
-    let mut seen = HashSet::new();
-    step.upstream.retain(|source| seen.insert(*source));
+    for source in learned.iter().filter_map(step_of) {
+        if !step.upstream.contains(&source) {
+            step.upstream.push(source);
+        }
+    }
     let learned = learned.into_iter().map(|from| Binding { from, axes: Axes::new() });
     match step.inputs.iter_mut().find(|(name, _)| name == port) {
         Some((_, bound)) => bound.extend(learned),
         None => {
-            // In the order of the ports, as if it had been written: the same key.
+            // In the order of the ports, as if it had been written.
             let before = |name: &String| ports[..place].iter().any(|p| p.name == *name);
             let at = step.inputs.iter().take_while(|(name, _)| before(name)).count();
             step.inputs.insert(at, (port.clone(), learned.collect()));

@@ -91,7 +91,7 @@ pub struct Binding {
 }
 
 /// Where an input comes from.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Source {
     /// The output at a port of a step.
     Step(StepId, String),

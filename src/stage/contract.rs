@@ -37,8 +37,8 @@ impl PortType {
 pub enum Role {
     /// They enter the model that the stage makes.
     Learns,
-    /// They entered a model and must not be scored. Those whose sources are those of what the stage scores are bound
-    /// to the port when the workflow is planned.
+    /// They entered a model and must not be scored. Those that have a source in common with what the stage scores
+    /// are bound to the port when the workflow is planned.
     Learned,
 }
 

@@ -129,23 +129,11 @@ fn ids_of_another_source_are_other_rows() {
         "shown: { uses: table.sql, in: { t: others }",
     );
     assert!(executed(&project).contains(&"rdm".to_owned()));
-    // So are rows of two sources beside each other.
-    project.edit(
-        "sulcus.yaml",
-        "in: { t: split.train }, with: { query: \"SELECT id, x, k FROM t\"",
-        "in: { t: split.train, o: others }, with: { query: \"SELECT id, x, k FROM t UNION ALL SELECT id, x, k FROM o\"",
-    );
-    project.edit("sulcus.yaml", "in: { t: others }", "in: { t: rows }");
-    assert!(executed(&project).contains(&"rdm".to_owned()));
-    project.edit("sulcus.yaml", ", o: others }", " }");
-    project.edit("sulcus.yaml", " UNION ALL SELECT id, x, k FROM o", "");
-    project.edit(
-        "sulcus.yaml",
-        "shown: { uses: table.sql, in: { t: rows }",
-        "shown: { uses: table.sql, in: { t: others }",
-    );
+    // Two stages that read one file have one source.
+    project.edit("sulcus.yaml", "others.ndjson", "rows.ndjson");
+    let ran = project.sulcus(&["run"]);
+    assert!(ran.code == 1 && ran.stderr.contains("entered training"), "{}", ran.stderr);
     // What a model learned from and lost its ids cannot be told from what is scored.
-    project.edit("sulcus.yaml", "in: { t: others }", "in: { t: rows }");
     project.edit("sulcus.yaml", "SELECT id, x, k FROM t", "SELECT id AS row, x, k FROM t");
     let ran = project.sulcus(&["run"]);
     assert_eq!(ran.code, 2, "{}", ran.stderr);

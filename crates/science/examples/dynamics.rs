@@ -1,5 +1,5 @@
 //! Times what `benches/dynamics.py` compares, on one thread: `dynamics simulate STEPS` prints seconds for chains of
-//! SGD on a regression of 100 features, `dynamics leap FEATURES` those of 64 chains of 10⁶ steps with additive noise at 64
+//! SGD on a regression of 100 features, `dynamics leap FEATURES` those of 64 chains of 10⁶ steps with additive noise at 62
 //! times, `dynamics moments FEATURES` those of the exact stationary moments.
 
 use std::time::Instant;

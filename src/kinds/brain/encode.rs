@@ -252,8 +252,8 @@ that have one.
 `summary` has the correlation of all held-out predictions with the responses, the mean over targets \
 (`encode:r:pooled:target-mean`), with its interval: over new stimuli for the maps as they were fitted, percentiles \
 of a bootstrap, whose rows are in `draws`; or, with `refits`, over new experiments, in which maps are fitted to other \
-stimuli too, Student's t with the variance of a delete-a-group jackknife (the parts are in `folds`). The second is \
-wider, and takes as many times longer.
+stimuli too, Student's t with the variance of a delete-a-group jackknife (the parts are in `folds`), for stimuli that \
+are independent. The second takes as many times longer.
 
 Rows that a model before learned from are refused by name: see the port `trained`.";
     const EXAMPLE: &'static str = "\
@@ -329,6 +329,7 @@ encode:
         trained::refuse(io, &params.id, &data.ids)?;
         let projection = params.projection(&data).map_err(wrong)?;
         put_table(io, "projection", projected(&data, projection.as_ref())?)?;
+        let ceilings = ceilings(io, &data.targets)?;
         let cancel = io.cancel.clone();
         let progress = io.progress;
         let predict = || {
@@ -338,7 +339,6 @@ encode:
         let found = with_threads(io.threads, predict).and_then(|answer| answer);
         io.check_cancelled()?;
         let ((predictions, penalties), refits) = found.map_err(wrong)?;
-        let ceilings = ceilings(io, &data.targets)?;
         put_table(io, "scores", scores(&data, &predictions, &ceilings)?)?;
         let asked = (params.draws, params.level, params.seed);
         let (summary, draws) = summary(asked, &data, &predictions, &refits, &ceilings, io)?;

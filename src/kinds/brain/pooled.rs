@@ -35,20 +35,26 @@ pub(super) fn summary(
     );
     let (mut keys, mut values, mut lows, mut highs) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (metric, pooled) in &rows {
-        let constant = || Failure::new("a target is the same for all stimuli: it has no score");
-        let value = pooled.score(&data.y, predictions, &all).ok_or_else(constant)?;
+        let value = pooled
+            .score(|j| correlation(&data.y, predictions, j, &all))
+            .ok_or_else(|| Failure::new("a target is the same for all stimuli: it has no score"))?;
         let (low, high) = if refits.without.is_empty() {
             let mut scores = Vec::new();
             for draw in &draws {
                 io.check_cancelled()?;
-                scores.extend(pooled.score(&data.y, predictions, &draw.stimuli));
+                scores.extend(pooled.score(|j| correlation(&data.y, predictions, j, &draw.stimuli)));
             }
             bootstrap::percentile_interval(&scores, level).map_err(wrong)?
         } else {
-            let score = |(y, predictions): &(Mat<f64>, Mat<f64>)| {
-                pooled.score(y, predictions, &all[..y.nrows()]).ok_or_else(constant)
+            let score = |(at, refit): (usize, &Vec<Option<f64>>)| {
+                pooled.score(|j| refit[j]).ok_or_else(|| {
+                    Failure::new(format!(
+                        "a target is the same for all stimuli of refit {at}: it has no score"
+                    ))
+                })
             };
-            let scores = refits.without.iter().map(score).collect::<Result<Vec<f64>, Failure>>()?;
+            let scores =
+                refits.without.iter().enumerate().map(score).collect::<Result<Vec<f64>, Failure>>()?;
             let degrees = scores.len() as f64 - 1.0;
             bootstrap::t_interval(value, jackknife::variance(&scores), degrees, level).map_err(wrong)?
         };
@@ -105,15 +111,23 @@ impl Pooled {
         (!targets.is_empty()).then_some(Pooled { targets, ceilings })
     }
 
-    /// The score on these rows; a constant prediction scores 0. `None` where a target is constant.
-    fn score(&self, y: &Mat<f64>, predictions: &Mat<f64>, rows: &[usize]) -> Option<f64> {
-        let one = |(j, divisor): &(usize, f64)| {
-            let of = |m: &Mat<f64>| -> Vec<f64> { rows.iter().map(|i| m[(*i, *j)]).collect() };
-            let truth = of(y);
-            let varies = stats::variance(&truth).is_normal();
-            varies.then(|| pearson(&truth, &of(predictions)).unwrap_or(0.0) / divisor)
-        };
+    /// The score from the correlation of every target; `None` where one has none.
+    fn score(&self, correlation: impl Fn(usize) -> Option<f64>) -> Option<f64> {
+        let one = |(j, divisor): &(usize, f64)| correlation(*j).map(|r| r / divisor);
         let all: Option<Vec<f64>> = self.targets.iter().map(one).collect();
         all.map(|scores| stats::mean(&scores))
     }
+}
+
+/// Of a target's responses and predictions on these rows; 0 for a constant prediction, `None` where the target is
+/// constant.
+pub(super) fn correlation(
+    y: &Mat<f64>,
+    predictions: &Mat<f64>,
+    target: usize,
+    rows: &[usize],
+) -> Option<f64> {
+    let of = |m: &Mat<f64>| -> Vec<f64> { rows.iter().map(|i| m[(*i, target)]).collect() };
+    let truth = of(y);
+    stats::variance(&truth).is_normal().then(|| pearson(&truth, &of(predictions)).unwrap_or(0.0))
 }

@@ -7,6 +7,7 @@ use science::linalg::Mat;
 
 use super::encode::Params;
 use super::held_out::Data;
+use super::pooled::correlation;
 use crate::stage::{Cancel, Progress};
 
 /// Without each part.
@@ -14,8 +15,8 @@ use crate::stage::{Cancel, Progress};
 pub(super) struct Refits {
     /// The part of every row; empty without refits.
     pub(super) part_of: Vec<i64>,
-    /// Responses and their predictions without each part.
-    pub(super) without: Vec<(Mat<f64>, Mat<f64>)>,
+    /// The correlation of every target's predictions without each part; `None` where the target is constant.
+    pub(super) without: Vec<Vec<Option<f64>>>,
 }
 
 impl Params {
@@ -41,10 +42,14 @@ impl Params {
         for (at, part) in jackknife::parts(rows, count, self.seed).iter().enumerate() {
             part.iter().for_each(|row| refits.part_of[*row] = at as i64);
             let fewer = data.without(part);
-            let (predictions, _) = self
-                .predict(&fewer, projection, cancel)
-                .map_err(|e| Error::new(format!("refit {at}, of {} stimuli: {e}", fewer.ids.len())))?;
-            refits.without.push((fewer.y, predictions));
+            let of = |e: Error| Error::new(format!("refit {at}, of {} stimuli: {e}", fewer.ids.len()));
+            if fewer.folds.len() < 2 {
+                return Err(of(Error::new("one fold alone has stimuli")));
+            }
+            let (predictions, _) = self.predict(&fewer, projection, cancel).map_err(of)?;
+            let all: Vec<usize> = (0..fewer.ids.len()).collect();
+            let target = |j| correlation(&fewer.y, &predictions, j, &all);
+            refits.without.push((0..fewer.targets.len()).map(target).collect());
             progress.advance("refits", at as u64 + 1, Some(count as u64));
         }
         Ok(refits)

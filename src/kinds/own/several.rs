@@ -157,8 +157,11 @@ fn ports_fit(kind: &Several, decl: &StageDecl, cell: &Cell) -> Result<(), Diagno
 
 /// Binds the ports of an inner cell: `in.port` is what the stage binds there, other names are inner stages.
 fn bind(inner: &mut Cell, outer: &str, kind: &Several, cell: &Cell) -> Result<(), Diagnostic> {
-    for (_, bound) in &mut inner.inputs {
+    // An optional input that the stage leaves out is left out within; an empty list that is written says something.
+    let mut left_out = Vec::new();
+    for (key, bound) in &mut inner.inputs {
         let mut all = Vec::new();
+        let mut given_any = bound.is_empty();
         for mut input in std::mem::take(bound) {
             match &mut input.source {
                 InputSource::Stage(reference) if reference.stage == "in" => {
@@ -168,8 +171,9 @@ fn bind(inner: &mut Cell, outer: &str, kind: &Several, cell: &Cell) -> Result<()
                         let message = format!("`{}` declares no input `{port}`", kind.definition.kind);
                         return Err(Diagnostic::at(input.span, message).hint(hint));
                     }
-                    let given = cell.inputs.iter().filter(|(key, _)| key.name == port);
-                    all.extend(given.flat_map(|(_, given)| given).map(|given| Input {
+                    let given: Vec<_> = cell.inputs.iter().filter(|(key, _)| key.name == port).collect();
+                    given_any |= !given.is_empty();
+                    all.extend(given.into_iter().flat_map(|(_, given)| given).map(|given| Input {
                         name: input.name.clone().or_else(|| given.name.clone()),
                         ..given.clone()
                     }));
@@ -181,10 +185,12 @@ fn bind(inner: &mut Cell, outer: &str, kind: &Several, cell: &Cell) -> Result<()
                 InputSource::File(_) | InputSource::Url { .. } => all.push(input),
             }
         }
+        if all.is_empty() && !given_any {
+            left_out.push(key.name.clone());
+        }
         *bound = all;
     }
-    // An optional input that the stage leaves out is left out within.
-    inner.inputs.retain(|(_, bound)| !bound.is_empty());
+    inner.inputs.retain(|(key, _)| !left_out.contains(&key.name));
     inner.needs.iter_mut().for_each(|(name, _)| *name = format!("{outer}/{name}"));
     inner.needs.extend(cell.needs.iter().cloned());
     Ok(())
