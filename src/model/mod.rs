@@ -1,6 +1,7 @@
 //! ONNX Runtime: the only module that names `ort`.
 
 mod agreement;
+mod coming;
 mod fetch;
 mod host;
 mod library;
@@ -8,7 +9,9 @@ mod providers;
 mod runtime;
 mod session;
 mod train;
+mod weights;
 
+pub use coming::Coming;
 pub use fetch::VERSION;
 pub use host::{Host, Provided};
 pub use library::{Found, Places, find};

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use onnx_graph::architectures::{Spec, build};
 use onnx_graph::loss::Loss;
 use onnx_graph::random::Random;
+use onnx_graph::relevance::composite::Composite;
+use onnx_graph::relevance::{Options, Start, attribution};
 use onnx_graph::train::{Settings, Training, training};
 use serde_json::Value as Json;
-use sulcus::model::{Host, Places, Runtime, Session, Values};
+use sulcus::model::{Coming, Host, Places, Runtime, Session, Values};
 
 use super::case::optimizer;
 
@@ -165,4 +167,35 @@ fn many_steps_in_one_loop_are_the_single_steps_bit_for_bit() {
     let at_once = run(first(&training), steps(0, 20));
     let one_by_one = (0..20).fold(first(&training), |state, step| run(state, steps(step, 1)));
     assert_eq!(at_once, one_by_one);
+}
+
+/// What is handed over beside the graph counts as what stands in it, to the bit.
+#[test]
+fn weights_beside_the_graph_are_those_in_it() {
+    let spec = Spec { input: vec![3, 16, 16], classes: 4, width: 8, hidden: vec![32], ..Spec::default() };
+    let model = build("vgg", &spec, 3).expect("a net");
+    let options = Options { start: Start::Predicted, ..Options::default() };
+    let composite = Composite::named("epsilon_plus_flat").expect("a composite");
+    let graph = attribution(&model, &composite, &options).expect("a graph").model;
+    let cpu = ["cpu".to_owned()];
+    let values = (0..5 * 3 * 16 * 16).map(|i| (i * 37 % 101) as f32 / 101.0).collect();
+    let input =
+        || vec![(graph.inputs().remove(0).0, (vec![5, 3, 16, 16], Values::F32(Clone::clone(&values))))];
+    let mut whole = Session::new(runtime(), &graph.to_bytes(), &cpu, 1).expect("a session");
+    let mut parted = Session::of(runtime(), graph.clone(), &cpu, 1).expect("a session");
+    assert_eq!(whole.run(input()).expect("a run"), parted.run(input()).expect("a run"));
+}
+
+#[test]
+fn a_session_that_cannot_be_made_is_told_of_when_it_is_asked_for() {
+    let mut model =
+        build("linear", &Spec { input: vec![2], classes: 2, ..Spec::default() }, 0).expect("a net");
+    let graph = model.0.graph.as_mut().expect("a graph");
+    graph.node[0].op_type = Some("NoSuchOp".to_owned());
+    std::thread::scope(|scope| {
+        let mut coming = Coming::of(scope, || Session::of(runtime(), model, &["cpu".to_owned()], 1));
+        let told = coming.get().err().expect("no session").message;
+        assert!(told.contains("NoSuchOp"), "{told}");
+        assert!(coming.get().is_err());
+    });
 }

@@ -5,6 +5,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
+use bytes::Bytes;
 use prost::Message;
 
 use crate::error::{Error, Result};
@@ -45,6 +46,14 @@ impl Model {
     /// If the bytes are no ONNX model, a constant does not have the data that its shape says, or a
     /// few bytes ask for a huge tensor.
     pub fn read(bytes: &[u8]) -> Result<Self> {
+        Self::read_whole(bytes.to_vec())
+    }
+
+    /// As [`Model::read`]; the constants stay where they lie in `bytes`.
+    ///
+    /// # Errors
+    /// As [`Model::read`].
+    pub fn read_whole(bytes: Vec<u8>) -> Result<Self> {
         let model = decode(bytes)?;
         if let Some(tensor) = model.tensors().into_iter().find(|t| is_external(t)) {
             let name = tensor.name.as_deref().unwrap_or("");
@@ -63,7 +72,7 @@ impl Model {
     pub fn read_file(path: &Path) -> Result<Self> {
         let bytes =
             std::fs::read(path).map_err(|e| Error::new(format!("cannot read {}: {e}", path.display())))?;
-        let mut model = decode(&bytes)?;
+        let mut model = decode(bytes)?;
         let folder = path.parent().unwrap_or(Path::new("."));
         let mut failure = None;
         model.visit(&mut |tensor| {
@@ -86,7 +95,7 @@ impl Model {
         let bytes =
             std::fs::read(path).map_err(|e| Error::new(format!("cannot read {}: {e}", path.display())))?;
         let folder = path.parent().unwrap_or(Path::new("."));
-        let model = decode(&bytes)?;
+        let model = decode(bytes)?;
         let external = model.tensors().into_iter().filter(|t| is_external(t));
         let mut files = external.map(|t| Ok(located(t, folder)?.0)).collect::<Result<Vec<String>>>()?;
         files.sort();
@@ -155,8 +164,9 @@ impl Model {
     }
 }
 
-fn decode(bytes: &[u8]) -> Result<Model> {
-    let proto = ModelProto::decode(bytes).map_err(|e| Error::new(format!("this is no ONNX model: {e}")))?;
+fn decode(bytes: Vec<u8>) -> Result<Model> {
+    let proto = ModelProto::decode(Bytes::from(bytes))
+        .map_err(|e| Error::new(format!("this is no ONNX model: {e}")))?;
     let has_nodes = proto.graph.as_ref().is_some_and(|g| !g.node.is_empty() || !g.output.is_empty());
     if !has_nodes {
         return Err(Error::new("this is no ONNX model: it has no graph"));
@@ -271,7 +281,7 @@ fn take_in(tensor: &mut TensorProto, folder: &Path) -> Result<()> {
     file.seek(SeekFrom::Start(offset)).map_err(|e| wrong(e.to_string()))?;
     let mut raw = Vec::new();
     file.take(length).read_to_end(&mut raw).map_err(|e| wrong(e.to_string()))?;
-    tensor.raw_data = Some(raw);
+    tensor.raw_data = Some(raw.into());
     tensor.external_data.clear();
     tensor.data_location = None;
     Ok(())

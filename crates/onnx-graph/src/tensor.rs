@@ -84,7 +84,18 @@ impl DataType {
 
 /// A float32 tensor constant called `name`.
 pub fn floats(name: &str, dims: &[i64], values: &[f32]) -> TensorProto {
-    let raw = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+    floats_of(name, dims, values.len(), values.iter().copied())
+}
+
+/// As [`floats`], of `count` values that are made one after the other.
+pub(crate) fn floats_of(
+    name: &str,
+    dims: &[i64],
+    count: usize,
+    values: impl Iterator<Item = f32>,
+) -> TensorProto {
+    let mut raw = Vec::with_capacity(4 * count);
+    values.for_each(|v| raw.extend_from_slice(&v.to_le_bytes()));
     constant(name, dims, DataType::Float, raw)
 }
 
@@ -121,7 +132,7 @@ fn constant(name: &str, dims: &[i64], ty: DataType, raw: Vec<u8>) -> TensorProto
         dims: dims.to_vec(),
         data_type: Some(ty.code()),
         name: Some(name.to_owned()),
-        raw_data: Some(raw),
+        raw_data: Some(raw.into()),
         ..TensorProto::default()
     }
 }

@@ -3,10 +3,11 @@
 use onnx_graph::relevance::{Attribution, CONSERVATION, RELEVANCE, START};
 use onnx_graph::shape::Dim;
 
-use super::attribute::{Params, StartAt};
+use super::graph::explained_width;
+use super::params::{Params, StartAt};
 use super::samples::Samples;
 use super::target::Target;
-use crate::model::{Session, Values};
+use crate::model::{Coming, Values};
 use crate::stage::{Failure, Io};
 use crate::table::Tensor;
 
@@ -16,12 +17,12 @@ const VALUES_A_CALL: usize = 1 << 20;
 const ROWS_A_CALL: usize = 128;
 
 /// Runs the graph over rows.
-pub struct Explainer<'a> {
-    pub params: &'a Params,
-    pub made: &'a Attribution,
-    pub session: Session,
-    pub shape: &'a [i64],
-    pub width: usize,
+pub struct Explainer<'a, 's> {
+    params: &'a Params,
+    made: &'a Attribution,
+    session: Coming<'s>,
+    shape: &'a [i64],
+    width: usize,
 }
 
 /// What came of it, row after row.
@@ -36,7 +37,28 @@ pub struct Explained {
     pub counts: Vec<f32>,
 }
 
-impl Explainer<'_> {
+impl<'a, 's> Explainer<'a, 's> {
+    /// Explains rows of this shape by the graph, for which there is or will be a session.
+    ///
+    /// # Errors
+    /// If the shape of the explained tensor is not known.
+    pub fn new(
+        params: &'a Params,
+        made: &'a Attribution,
+        session: Coming<'s>,
+        shape: &'a [i64],
+    ) -> Result<Self, Failure> {
+        Ok(Explainer { params, made, session, shape, width: explained_width(made)? })
+    }
+
+    /// The execution provider that the graph runs on.
+    ///
+    /// # Errors
+    /// If there is no session.
+    pub fn provider(&mut self) -> Result<&'static str, Failure> {
+        Ok(self.session.get()?.provider())
+    }
+
     /// Explains rows, the first of which has the number `number` in the table; `given` holds the start relevance
     /// where the rows give it, `width` values each.
     ///
@@ -159,7 +181,7 @@ impl Explainer<'_> {
         let count = rows.len() / self.shape.iter().product::<i64>().max(1) as usize;
         let shaped =
             |row: &[i64]| std::iter::once(count as i64).chain(row.iter().copied()).collect::<Vec<i64>>();
-        let (input, ..) = self.session.inputs().into_iter().next().unwrap_or_default();
+        let (input, ..) = self.session.get()?.inputs().into_iter().next().unwrap_or_default();
         let mut inputs = vec![(input, (shaped(self.shape), Values::F32(rows.to_vec())))];
         if let Some(start) = start {
             let dims = self.made.explained_info.dims.as_deref().unwrap_or_default();
@@ -167,7 +189,7 @@ impl Explainer<'_> {
                 dims.iter().skip(1).map(|d| if let Dim::Size(s) = d { *s } else { 1 }).collect();
             inputs.push((START.to_owned(), (shaped(&own), Values::F32(start))));
         }
-        let mut outputs = self.session.run(inputs)?;
+        let mut outputs = self.session.get()?.run(inputs)?;
         let mut floats = |name: &str| match outputs.remove(name) {
             Some((shape, Values::F32(values))) => Ok((shape, values)),
             _ => Err(Failure::new(format!("the graph gave no float32 `{name}`"))),

@@ -4,22 +4,25 @@ use std::collections::BTreeMap;
 
 use onnx_graph::model::Model;
 use onnx_graph::passes::normal;
+use onnx_graph::proto::GraphProto;
 use onnx_graph::relevance::Start;
 use onnx_graph::relevance::randomise::{shuffled, weights};
 use schemars::JsonSchema;
 use science::maps::contrast::{Draws, mean};
 use serde::{Deserialize, Serialize};
 
-use super::attribute::{self, Attribute};
+use super::attribute::Attribute;
 use super::compare::{Measure, check_measures, top};
-use super::explain::Explained;
+use super::explain::{Explained, Explainer};
+use super::graph::{compile, explained_width};
 use super::images::{Channels, layout};
 use super::mask::{check_resamples, resamples};
-use super::with_row_shape;
-use crate::kinds::artefacts::put_table;
+use super::{params, with_row_shape};
+use crate::kinds::artefacts::{put_table, runtime};
 use crate::kinds::columns;
 use crate::kinds::model::facts;
 use crate::kinds::model::train::row_shape;
+use crate::model::{Coming, Session};
 use crate::stage::{Complaint, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads};
 use crate::table::{Frame, Tensor, read};
 
@@ -31,7 +34,7 @@ pub struct Randomise;
 #[serde(deny_unknown_fields)]
 pub struct Params {
     /// How maps are made: the parameters of `lrp.attribute`.
-    pub explain: attribute::Params,
+    pub explain: params::Params,
     /// Which weights are shuffled.
     #[serde(default = "orders")]
     pub orders: Vec<Order>,
@@ -92,7 +95,7 @@ const SIMILARITY: &[(&str, &str)] = &[
 
 /// The rows to explain, and what is explained of them.
 struct Rows<'a> {
-    params: &'a attribute::Params,
+    params: &'a params::Params,
     tensor: Tensor<f32>,
     shape: Vec<i64>,
     /// Start relevance, the same for all models.
@@ -102,8 +105,10 @@ struct Rows<'a> {
 impl Rows<'_> {
     fn explained(&self, model: Model, io: &Io) -> Result<Explained, Failure> {
         let start = if self.start.is_some() { Start::Given } else { self.params.target.start() };
-        let made = attribute::compile(self.params, start, model)?;
-        let mut explainer = attribute::explainer(self.params, &made, &self.shape, io)?;
+        let mut made = compile(self.params, start, model)?;
+        let graph = std::mem::replace(&mut made.model, Model::new(GraphProto::default()));
+        let session = Session::of(runtime(io)?, graph, &io.providers, io.threads)?;
+        let mut explainer = Explainer::new(self.params, &made, Coming::Here(Box::new(session)), &self.shape)?;
         explainer.all(&self.tensor, self.start.as_deref(), 0, io)
     }
 
@@ -174,8 +179,7 @@ sanity:
         let (shape, count) = (row_shape(&model, &tensor)?, tensor.rows());
         let model = normal(&with_row_shape(model, &shape)).map_err(wrong)?;
         let mut rows = Rows { params: &params.explain, tensor, shape, start: None };
-        let width =
-            attribute::explained_width(&attribute::compile(&params.explain, Start::Given, model.clone())?)?;
+        let width = explained_width(&compile(&params.explain, Start::Given, model.clone())?)?;
         rows.start = params.explain.target.given(&frame, count, width)?;
         let own = rows.explained(model.clone(), io)?;
         let (maps, layout) = rows.planes(&own, params.channels)?;

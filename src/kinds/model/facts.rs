@@ -30,7 +30,7 @@ fn tensor(name: String, info: &Info) -> TensorFacts {
 /// If the file is no model that this program takes.
 pub fn read(bound: &crate::stage::Bound) -> Result<Model, Failure> {
     let bytes = crate::fs::read(&bound.path)?;
-    Model::read(&bytes).map_err(|e| Failure::new(e.to_string()).context(bound.path.display()))
+    Model::read_whole(bytes).map_err(|e| Failure::new(e.to_string()).context(bound.path.display()))
 }
 
 /// The only input of a model, or a complaint at `in.model`.

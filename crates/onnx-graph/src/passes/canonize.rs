@@ -143,7 +143,7 @@ fn merged_norm(graph: &GraphProto, at: usize) -> Option<(usize, NodeProto, Vec<T
     let shifted: Vec<f32> =
         bias.iter().enumerate().map(|(c, b)| (f64::from(*b) * gains[c] + shifts[c]) as f32).collect();
     let y = norm.output.first()?;
-    let (w, b) = (format!("{y}.weight"), format!("{y}.bias"));
+    let (w, b) = (free(graph, format!("{y}.weight")), free(graph, format!("{y}.bias")));
     let constants = vec![floats(&w, &dims, &scaled), floats(&b, &[channels as i64], &shifted)];
     let layer = NodeProto {
         input: vec![layer.input.first()?.clone(), w, b],
@@ -151,6 +151,15 @@ fn merged_norm(graph: &GraphProto, at: usize) -> Option<(usize, NodeProto, Vec<T
         ..layer.clone()
     };
     Some((source, layer, constants))
+}
+
+/// The name, made longer until no constant has it: a normalisation that is called as its output is may have a
+/// `weight` itself.
+fn free(graph: &GraphProto, mut name: String) -> String {
+    while constant(graph, &name).is_some() {
+        name.push_str(".merged");
+    }
+    name
 }
 
 /// The value that is explained when `name` is asked for: what stands before a closing softmax, since the

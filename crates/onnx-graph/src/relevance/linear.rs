@@ -8,7 +8,7 @@ use crate::model::{attribute, int_attribute, node_label};
 use crate::ops::window::{Axis, Window, pads};
 use crate::proto::{NodeProto, TensorProto};
 use crate::shape::{Dim, Info};
-use crate::tensor::{floats, read_floats};
+use crate::tensor::{floats_of, read_floats};
 
 /// Weights made from W, element by element.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -163,15 +163,15 @@ impl Linear {
         if let Kind::Conv { axes, .. } = &self.kind {
             dims.extend(axes.iter().map(|_| 1));
         }
-        Some(constant(b, &format!("{}.bias.{}", self.y, part.name()), &dims, &values))
+        Some(constant(b, &format!("{}.bias.{}", self.y, part.name()), &dims, values.into_iter()))
     }
 
     fn weight(&self, b: &mut Builder, part: Part) -> String {
         if part == Part::Whole && !self.weight_name.contains(".times_") {
             return self.weight_name.clone();
         }
-        let values: Vec<f32> = self.weight.iter().map(|w| part.of(*w)).collect();
-        constant(b, &format!("{}.{}", self.weight_name, part.name()), &self.dims, &values)
+        let values = self.weight.iter().map(|w| part.of(*w));
+        constant(b, &format!("{}.{}", self.weight_name, part.name()), &self.dims, values)
     }
 
     /// Emits W_part `x`, without bias.
@@ -205,11 +205,9 @@ impl Linear {
             }
             Kind::MatMul => {
                 let (rows, columns) = (self.dims[0] as usize, self.dims[1] as usize);
-                let turned: Vec<f32> = (0..columns * rows)
-                    .map(|i| part.of(self.weight[i % rows * columns + i / rows]))
-                    .collect();
+                let turned = (0..columns * rows).map(|i| part.of(self.weight[i % rows * columns + i / rows]));
                 let name = format!("{}.{}.turned", self.weight_name, part.name());
-                let weight = constant(b, &name, &[self.dims[1], self.dims[0]], &turned);
+                let weight = constant(b, &name, &[self.dims[1], self.dims[0]], turned);
                 b.node("MatMul", &[s, &weight], [])
             }
         }
@@ -251,15 +249,13 @@ impl Linear {
         let name = format!("{}.{}.flipped", self.weight_name, part.name());
         let (outputs, channels) = (self.dims[0] as usize, self.dims[1] as usize);
         let taps: usize = self.dims[2..].iter().product::<i64>() as usize;
-        let mut values = Vec::with_capacity(self.weight.len());
-        for (c, o) in (0..channels).flat_map(|c| (0..outputs).map(move |o| (c, o))) {
-            let kernel = &self.weight[(o * channels + c) * taps..][..taps];
-            // Reversing the flat kernel reverses all of its axes.
-            values.extend(kernel.iter().rev().map(|w| part.of(*w)));
-        }
+        let kernel = |c: usize, o: usize| &self.weight[(o * channels + c) * taps..][..taps];
+        let kernels = (0..channels).flat_map(|c| (0..outputs).map(move |o| kernel(c, o)));
+        // Reversing the flat kernel reverses all of its axes.
+        let values = kernels.flat_map(|kernel| kernel.iter().rev().map(|w| part.of(*w)));
         let dims: Vec<i64> =
             [self.dims[1], self.dims[0]].into_iter().chain(self.dims[2..].iter().copied()).collect();
-        constant(b, &name, &dims, &values)
+        constant(b, &name, &dims, values)
     }
 
     /// Emits a tensor of this value (or one value for each channel) with the shape of one input, [1, …].
@@ -277,10 +273,9 @@ impl Linear {
         let dims: Vec<i64> = std::iter::once(1).chain(sizes).collect();
         let count = crate::tensor::elements(&dims)?;
         let each = (count / channels.max(1)).max(1);
-        let all: Vec<f32> =
-            (0..count).map(|i| values[if values.len() == 1 { 0 } else { i / each }]).collect();
+        let all = (0..count).map(|i| values[if values.len() == 1 { 0 } else { i / each }]);
         let name = b.fresh("filled");
-        Ok(constant(b, &name, &dims, &all))
+        Ok(constant(b, &name, &dims, all))
     }
 }
 
@@ -293,9 +288,10 @@ fn dilations(axes: &[Axis]) -> Vec<i64> {
 }
 
 /// A constant that is written once, however often it is asked for.
-fn constant(b: &mut Builder, name: &str, dims: &[i64], values: &[f32]) -> String {
+fn constant(b: &mut Builder, name: &str, dims: &[i64], values: impl Iterator<Item = f32>) -> String {
     if !b.constants.iter().any(|t| t.name.as_deref() == Some(name)) {
-        b.constants.push(floats(name, dims, values));
+        let count = dims.iter().product::<i64>() as usize;
+        b.constants.push(floats_of(name, dims, count, values));
     }
     name.to_owned()
 }

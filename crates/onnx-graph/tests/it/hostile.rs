@@ -69,7 +69,7 @@ fn data_that_does_not_fit_its_shape_is_refused() {
     refused(&holding(vec![beyond]), "`w`");
     let negative = TensorProto { dims: vec![-2, -1], ..floats("w", &[2], &[1.0, 2.0]) };
     refused(&holding(vec![negative]), "`w`");
-    let odd = TensorProto { raw_data: Some(vec![0; 7]), ..floats("w", &[2], &[1.0, 2.0]) };
+    let odd = TensorProto { raw_data: Some(vec![0; 7].into()), ..floats("w", &[2], &[1.0, 2.0]) };
     refused(&holding(vec![odd]), "`w`");
     let absent = TensorProto { raw_data: None, ..floats("w", &[1 << 40], &[]) };
     refused(&holding(vec![absent]), "`w`");
@@ -318,7 +318,7 @@ proptest! {
                     let rank = tensor.dims.len().max(1);
                     if let Some(d) = tensor.dims.get_mut(axis % rank) { *d = value; }
                     // The data fit where they can, so that the shape gets past the first check.
-                    if value == 0 { tensor.raw_data = Some(Vec::new()); }
+                    if value == 0 { tensor.raw_data = Some(Vec::new().into()); }
                 }
                 None => {
                     let mut input = Info::of(&graph.input[0]);

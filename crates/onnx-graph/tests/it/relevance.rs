@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use onnx_graph::architectures::{Spec, build};
 use onnx_graph::build::{Attr, Builder};
 use onnx_graph::model::Model;
 use onnx_graph::passes::normal;
@@ -496,5 +497,28 @@ fn a_transposed_input_has_the_transposed_map() {
         let wanted = Array { shape: vec![n, h, w, c], data: turned(wanted) };
         let error = difference(&values["relevance"].data, &wanted);
         assert!(error <= 1e-4, "{name}: {error:e} of the peak");
+    }
+}
+
+/// Batch normalisations of the own architectures hold a `weight` where the merged layer has one too.
+#[test]
+fn merged_layers_have_names_of_their_own() {
+    for (name, batch_norm) in [("resnet", false), ("vgg", true)] {
+        let spec =
+            Spec { input: vec![3, 8, 8], classes: 3, depth: None, width: 4, batch_norm, ..Spec::default() };
+        let model = build(name, &spec, 0).unwrap();
+        let options = Options { start: Start::Predicted, ..Options::default() };
+        let made = attribution(&model, &Composite::named("epsilon").unwrap(), &options).unwrap();
+        let graph = made.model.graph().unwrap();
+        let names: HashSet<&str> = graph.initializer.iter().filter_map(|t| t.name.as_deref()).collect();
+        assert_eq!(names.len(), graph.initializer.len(), "{name}: two constants have one name");
+        let (input, _) = model.inputs().remove(0);
+        let x: Vec<f64> = (0..3 * 8 * 8).map(|i| f64::from(i * 37 % 101) / 101.0).collect();
+        let feed = [(input.as_str(), Value::floats(&[1, 3, 8, 8], x).unwrap())];
+        let plain = evaluate(normal(&model).unwrap().graph().unwrap(), &feed).unwrap();
+        let values = evaluate(graph, &feed).unwrap();
+        for (a, b) in values[&made.explained].data.iter().zip(&plain[&made.explained].data) {
+            assert!((a - b).abs() <= 1e-5 * b.abs().max(1.0), "{name}: logit {a} against {b}");
+        }
     }
 }
