@@ -27,7 +27,7 @@ pub fn plan(
     is_file: &dyn Fn(&str) -> bool,
 ) -> Result<Plan, Invalid> {
     match build(&workflow, root, kinds, providers, is_file) {
-        Ok((mut steps, skipped, drafts)) => {
+        Ok(Built { mut steps, skipped, drafts }) => {
             let mut graph = edges(&steps);
             match graph::order(&graph) {
                 Ok(order) => {
@@ -68,13 +68,20 @@ fn describe_cycle(workflow: &Workflow, steps: &[Step], cycle: &[StepId]) -> Diag
     }
 }
 
+/// Bound steps, the names of those left out, and the drafts of all.
+struct Built {
+    steps: Vec<Step>,
+    skipped: Vec<String>,
+    drafts: Vec<Draft>,
+}
+
 fn build(
     workflow: &Workflow,
     root: &Path,
     kinds: &[&'static dyn Stage],
     providers: &[String],
     is_file: &dyn Fn(&str) -> bool,
-) -> Result<(Vec<Step>, Vec<String>, Vec<Draft>), Vec<Diagnostic>> {
+) -> Result<Built, Vec<Diagnostic>> {
     let (mut drafts, written) = drafts(workflow, kinds)?;
     let book = Cellbook::new(workflow);
     let mut binder = Binder { workflow, root, is_file, out: Vec::new(), missing: Vec::new() };
@@ -88,7 +95,7 @@ fn build(
         return Err(wrong);
     }
     let (steps, skipped) = leave_out(steps, &out);
-    Ok((steps, skipped, drafts))
+    Ok(Built { steps, skipped, drafts })
 }
 
 /// Binds the ports and files of drafts.
