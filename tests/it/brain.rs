@@ -120,6 +120,35 @@ fn rows_that_a_model_before_learned_from_are_refused_though_nobody_binds_them() 
     assert_eq!(executed(&project), ["rdm"]);
 }
 
+/// A lab's own kind that says of its rows that nothing is to be asked.
+const OWN: &str = "\
+kind: lab.geometry
+about: Distances of answers.
+in: { answers: { type: table } }
+out: { rdm: { type: table, from: rdm, about: The RDM. } }
+stages:
+  rdm:
+    uses: brain.rdm
+    in: { table: in.answers, trained: [] }
+    with: { measure: euclidean, columns: [logits] }
+";
+
+#[test]
+fn an_empty_list_within_an_own_kind_says_that_nothing_is_asked() {
+    let project = lineage();
+    project.write("stages/lab.geometry.yaml", OWN);
+    project.edit(
+        "sulcus.yaml",
+        "shown: { uses: table.sql, in: { t: split.test }",
+        "shown: { uses: table.sql, in: { t: rows }",
+    );
+    project.edit("sulcus.yaml", "  rdm:\n    uses: brain.rdm\n    in: { table: answers }\n    with: { measure: euclidean, columns: [logits] }\n", "  own: { uses: lab.geometry, in: { answers: answers } }\n");
+    assert!(executed(&project).contains(&"own/rdm".to_owned()));
+    project.edit("stages/lab.geometry.yaml", ", trained: []", "");
+    let ran = project.sulcus(&["run"]);
+    assert!(ran.code == 1 && ran.stderr.contains("entered training"), "{}", ran.stderr);
+}
+
 #[test]
 fn ids_of_another_source_are_other_rows() {
     let project = lineage();
