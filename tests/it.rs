@@ -35,6 +35,8 @@ mod it {
     mod kinds;
     mod left_out;
     #[cfg(feature = "models")]
+    mod lineage;
+    #[cfg(feature = "models")]
     mod looking;
     #[cfg(feature = "models")]
     mod lrp;

@@ -25,21 +25,13 @@ fn project() -> Project {
     project
 }
 
-/// Names of the steps that a run executed.
-fn executed(project: &Project) -> Vec<String> {
-    let printed = project.ok(&["run", "--json"]).stdout;
-    let last: Value = serde_json::from_str(printed.lines().last().unwrap_or_default()).expect("JSON");
-    let names = last["executed"].as_array().expect("a list");
-    names.iter().filter_map(|n| n.as_str().map(str::to_owned)).collect()
-}
-
 #[test]
 fn a_model_more_computes_its_own_steps_and_the_lists_that_gather() {
     let project = project();
-    let all = executed(&project);
+    let all = project.executed();
     assert!(all.iter().any(|n| n == "encode[hidden=4]"), "{all:?}");
     project.edit("sulcus.yaml", "hidden: [4, 64]", "hidden: [4, 64, 16]");
-    let more = executed(&project);
+    let more = project.executed();
     let (own, gathered): (Vec<&String>, Vec<&String>) = more.iter().partition(|n| n.contains("[hidden=16]"));
     assert_eq!(own.len(), 4, "{more:?}");
     assert!(gathered.iter().all(|n| !n.contains('[')), "{more:?}");
@@ -59,119 +51,6 @@ fn rows_that_entered_training_cannot_be_scored() {
         let text = &ran.stderr;
         assert!(text.contains("600 rows entered training and cannot be scored: "), "{stage}: {text}");
     }
-}
-
-/// What a network learned from is told from what it is scored on though nobody binds `trained`.
-const LINEAGE: &str = "\
-stages:
-  rows: { uses: ingest.table, with: { path: rows.ndjson } }
-  split: { uses: table.split, in: { table: rows }, with: { parts: { train: 6, test: 4 }, by: id, seed: 1 } }
-  others: { uses: ingest.table, with: { path: others.ndjson } }
-  net: { uses: model.build, with: { architecture: linear, input: [2], classes: 2, seed: 1 } }
-  gathered: { uses: table.sql, in: { t: split.train }, with: { query: \"SELECT id, x, k FROM t\" } }
-  train:
-    uses: model.train
-    in: { model: net, data: gathered }
-    with: { input: x, target: k, steps: 2, batch_size: 4, learning_rate: 0.1 }
-  shown: { uses: table.sql, in: { t: split.test }, with: { query: \"SELECT id, x FROM t\" } }
-  answers: { uses: model.infer, in: { model: train.model, data: shown }, with: { input: x } }
-  rdm:
-    uses: brain.rdm
-    in: { table: answers }
-    with: { measure: euclidean, columns: [logits] }
-";
-
-fn lineage() -> Project {
-    let project = Project::new(LINEAGE);
-    let row = |i: u32| {
-        format!("{{\"id\": {i}, \"x\": [{}.5, {}.25], \"k\": {}}}\n", (i * 7) % 11, (i * 5) % 13, i % 2)
-    };
-    let rows: String = (0..30).map(row).collect();
-    project.write("others.ndjson", &rows);
-    project.write("rows.ndjson", &rows);
-    project
-}
-
-#[test]
-fn rows_that_a_model_before_learned_from_are_refused_though_nobody_binds_them() {
-    let project = lineage();
-    assert!(executed(&project).contains(&"rdm".to_owned()));
-    // Bound by hand it is the same step; where nothing is asked it is another one.
-    project.edit("sulcus.yaml", "in: { table: answers }", "in: { table: answers, trained: gathered }");
-    assert_eq!(executed(&project), Vec::<String>::new());
-    project.edit("sulcus.yaml", "trained: gathered", "trained: []");
-    assert_eq!(executed(&project), ["rdm"]);
-    project.edit("sulcus.yaml", ", trained: []", "");
-    // Some of the rows that are shown now are among those learned from.
-    project.edit(
-        "sulcus.yaml",
-        "shown: { uses: table.sql, in: { t: split.test }",
-        "shown: { uses: table.sql, in: { t: rows }",
-    );
-    let ran = project.sulcus(&["run"]);
-    assert_eq!(ran.code, 1, "{}", ran.stderr);
-    assert!(
-        ran.stderr.contains("6 rows entered training and cannot be scored: 7, 9, 19, 21, 22, 25"),
-        "{}",
-        ran.stderr
-    );
-    assert!(ran.stderr.contains("`trained: []`"), "{}", ran.stderr);
-    project.edit("sulcus.yaml", "in: { table: answers }", "in: { table: answers, trained: [] }");
-    assert_eq!(executed(&project), ["rdm"]);
-}
-
-/// A lab's own kind that says of its rows that nothing is to be asked.
-const OWN: &str = "\
-kind: lab.geometry
-about: Distances of answers.
-in: { answers: { type: table } }
-out: { rdm: { type: table, from: rdm, about: The RDM. } }
-stages:
-  rdm:
-    uses: brain.rdm
-    in: { table: in.answers, trained: [] }
-    with: { measure: euclidean, columns: [logits] }
-";
-
-#[test]
-fn an_empty_list_within_an_own_kind_says_that_nothing_is_asked() {
-    let project = lineage();
-    project.write("stages/lab.geometry.yaml", OWN);
-    project.edit(
-        "sulcus.yaml",
-        "shown: { uses: table.sql, in: { t: split.test }",
-        "shown: { uses: table.sql, in: { t: rows }",
-    );
-    project.edit("sulcus.yaml", "  rdm:\n    uses: brain.rdm\n    in: { table: answers }\n    with: { measure: euclidean, columns: [logits] }\n", "  own: { uses: lab.geometry, in: { answers: answers } }\n");
-    assert!(executed(&project).contains(&"own/rdm".to_owned()));
-    project.edit("stages/lab.geometry.yaml", ", trained: []", "");
-    let ran = project.sulcus(&["run"]);
-    assert!(ran.code == 1 && ran.stderr.contains("entered training"), "{}", ran.stderr);
-}
-
-#[test]
-fn ids_of_another_source_are_other_rows() {
-    let project = lineage();
-    project.edit(
-        "sulcus.yaml",
-        "shown: { uses: table.sql, in: { t: split.test }",
-        "shown: { uses: table.sql, in: { t: others }",
-    );
-    assert!(executed(&project).contains(&"rdm".to_owned()));
-    // Two stages that read one file have one source.
-    project.edit("sulcus.yaml", "others.ndjson", "rows.ndjson");
-    let ran = project.sulcus(&["run"]);
-    assert!(ran.code == 1 && ran.stderr.contains("entered training"), "{}", ran.stderr);
-    // What a model learned from and lost its ids cannot be told from what is scored.
-    project.edit("sulcus.yaml", "SELECT id, x, k FROM t", "SELECT id AS row, x, k FROM t");
-    let ran = project.sulcus(&["run"]);
-    assert_eq!(ran.code, 2, "{}", ran.stderr);
-    assert!(
-        ran.stderr.contains("no column `id`, and rows that entered training are told by it"),
-        "{}",
-        ran.stderr
-    );
-    assert!(ran.stderr.contains("`trained: []`"), "{}", ran.stderr);
 }
 
 /// Pictures through a network: neither their names, nor the network's, nor any parameter says more than `SIDE`.
@@ -227,14 +106,14 @@ fn scores(project: &Project) -> Vec<String> {
 #[test]
 fn vision_2503_another_input_size_finds_no_old_activations() {
     let project = pictures(1);
-    executed(&project);
+    project.executed();
     let before = scores(&project);
     assert!(before.iter().all(|s| s.parse::<f64>().is_ok_and(f64::is_finite)), "{before:?}");
     project.edit("sulcus.yaml", "size: [12, 12]", "size: [16, 16]");
-    assert_eq!(executed(&project), ["pictures", "activations", "encode"]);
+    assert_eq!(project.executed(), ["pictures", "activations", "encode"]);
     assert_ne!(scores(&project), before);
     project.edit("sulcus.yaml", "size: [16, 16]", "size: [12, 12]");
-    assert_eq!(executed(&project), Vec::<String>::new());
+    assert_eq!(project.executed(), Vec::<String>::new());
     assert_eq!(scores(&project), before);
 }
 
@@ -242,13 +121,13 @@ fn vision_2503_another_input_size_finds_no_old_activations() {
 #[test]
 fn vision_2472_changed_weights_of_one_name_find_no_old_activations() {
     let project = pictures(1);
-    executed(&project);
+    project.executed();
     let before = scores(&project);
     std::fs::write(project.path("network.onnx"), network(2)).expect("a model can be written");
-    assert_eq!(executed(&project), ["net", "activations", "encode"]);
+    assert_eq!(project.executed(), ["net", "activations", "encode"]);
     assert_ne!(scores(&project), before);
     std::fs::write(project.path("network.onnx"), network(1)).expect("a model can be written");
-    assert_eq!(executed(&project), Vec::<String>::new());
+    assert_eq!(project.executed(), Vec::<String>::new());
     assert_eq!(scores(&project), before);
 }
 
@@ -258,9 +137,9 @@ fn another_scale_or_seed_finds_no_old_activations() {
     let project = project();
     project.ok(&["run", "encode"]);
     project.edit("sulcus.yaml", "momentum: 0.9, seed: 1", "momentum: 0.9, seed: 2");
-    let weights = executed(&project);
+    let weights = project.executed();
     project.edit("sulcus.yaml", "input: [40], classes: 4", "input: [40], scale: 0.5, classes: 4");
-    let scale = executed(&project);
+    let scale = project.executed();
     for (what, steps) in [("weights", weights), ("scale", scale)] {
         for step in ["activations[hidden=4]", "activations[hidden=64]", "encode[hidden=64]"] {
             assert!(steps.iter().any(|n| n == step), "{what}: {step} is not among {steps:?}");

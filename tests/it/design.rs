@@ -37,10 +37,7 @@ fn project(stages: &str) -> Project {
 
 /// Names of the steps that a run executed, sorted: steps that do not depend on each other end in any order.
 fn executed(project: &Project) -> Vec<String> {
-    let printed = project.ok(&["run", "--json"]).stdout;
-    let last: Value = serde_json::from_str(printed.lines().last().unwrap_or_default()).expect("JSON");
-    let names = last["executed"].as_array().expect("a list");
-    let mut names: Vec<String> = names.iter().filter_map(|n| n.as_str().map(str::to_owned)).collect();
+    let mut names = project.executed();
     names.sort();
     names
 }

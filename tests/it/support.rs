@@ -96,6 +96,14 @@ impl Project {
         ran
     }
 
+    /// Names of the steps that a run executes, in the order in which they end.
+    #[cfg(feature = "models")]
+    pub fn executed(&self) -> Vec<String> {
+        let end = self.ok(&["run", "--json"]).json();
+        let names = end["executed"].as_array().expect("the end names them");
+        names.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect()
+    }
+
     /// Runs git in the project, with a name and without anybody's settings.
     pub fn git(&self, args: &[&str]) {
         let status = Command::new("git")

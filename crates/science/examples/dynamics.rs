@@ -33,22 +33,23 @@ fn simulated(steps: u64) -> Result<()> {
     let problem = Regression::new(x.as_ref(), &y, 0.0)?;
     let start = vec![0.0; 100];
     let begun = Instant::now();
-    let records = simulate(
-        &Ensemble {
-            problem: &problem,
-            sgd: settings(),
-            sampler: Sampler::Replacement,
-            start: &start,
-            chains: 1,
-            record: &[steps],
-            from_first_record: false,
-            modes: &[],
-            seed: 1,
-        },
-        &|| Ok(()),
-    )?;
+    let records = simulate(&ensemble(&problem, &start, 1, &[steps]), &|| Ok(()))?;
     println!("{} {}", begun.elapsed().as_secs_f64(), records[0][0].displacement);
     Ok(())
+}
+
+fn ensemble<'a>(problem: &'a Regression, start: &'a [f64], chains: usize, record: &'a [u64]) -> Ensemble<'a> {
+    Ensemble {
+        problem,
+        sgd: settings(),
+        sampler: Sampler::Replacement,
+        start,
+        chains,
+        record,
+        from_first_record: false,
+        modes: &[],
+        seed: 1,
+    }
 }
 
 fn leapt(features: usize) -> Result<()> {
@@ -60,20 +61,7 @@ fn leapt(features: usize) -> Result<()> {
         (1..=64).map(|k| 10f64.powf(6.0 * f64::from(k) / 64.0).round() as u64).collect();
     record.dedup();
     let begun = Instant::now();
-    let records = simulate_additive(
-        &Ensemble {
-            problem: &problem,
-            sgd: settings(),
-            sampler: Sampler::Replacement,
-            start: &start,
-            chains: 64,
-            record: &record,
-            from_first_record: false,
-            modes: &[],
-            seed: 1,
-        },
-        &|| Ok(()),
-    )?;
+    let records = simulate_additive(&ensemble(&problem, &start, 64, &record), &|| Ok(()))?;
     println!("{} {}", begun.elapsed().as_secs_f64(), records[0][0].displacement);
     Ok(())
 }

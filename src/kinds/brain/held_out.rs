@@ -9,6 +9,7 @@ use science::linalg::Mat;
 
 use super::common::Key;
 use super::encode::Encode;
+use super::maps::take;
 use crate::stage::{Failure, Io, Kind};
 use crate::table::{self, Frame};
 
@@ -33,15 +34,14 @@ impl Data {
         let kept = without(&all, left_out);
         let mut place = vec![None; self.ids.len()];
         kept.iter().enumerate().for_each(|(at, row)| place[*row] = Some(at));
-        let cut = |m: &Mat<f64>| Mat::from_fn(kept.len(), m.ncols(), |i, j| m[(kept[i], j)]);
         let fold = |held: &Vec<usize>| held.iter().filter_map(|row| place[*row]).collect::<Vec<usize>>();
         Data {
             ids: kept.iter().map(|row| self.ids[*row].clone()).collect(),
-            x: cut(&self.x),
+            x: take(&self.x, &kept),
             features: self.features.clone(),
             band: self.band.clone(),
             bands: self.bands.clone(),
-            y: cut(&self.y),
+            y: take(&self.y, &kept),
             targets: self.targets.clone(),
             folds: self.folds.iter().map(fold).filter(|held| !held.is_empty()).collect(),
         }

@@ -19,7 +19,8 @@ const MOST_BANDS: usize = 6;
 /// Predictions for every row, and the penalty of every fold and target: of each band, of all features, or none.
 type Answer = (Mat<f64>, Vec<Mat<f64>>);
 
-fn take(m: &Mat<f64>, rows: &[usize]) -> Mat<f64> {
+/// These rows of a matrix.
+pub(super) fn take(m: &Mat<f64>, rows: &[usize]) -> Mat<f64> {
     Mat::from_fn(rows.len(), m.ncols(), |i, j| m[(rows[i], j)])
 }
 
