@@ -28,7 +28,7 @@ pub(super) fn bind(steps: &mut [Step], drafts: &[Draft], order: &[StepId]) -> bo
         let ports = inputs(step);
         let any_input = drafts[step.cell].checked.ports.any_input;
         past.learned[id] = past.learned_by(step, ports);
-        past.sources[id] = Rc::new(past.sources_of(id, step, ports, any_input));
+        past.sources[id] = past.sources_of(id, steps, ports, any_input);
         let Some(place) = in_role(ports, Role::Learned) else { continue };
         let port = &ports[place].name;
         let bound = step.inputs.iter().find(|(name, _)| name == port).map(|(_, bindings)| bindings);
@@ -87,23 +87,33 @@ impl Past {
         }
     }
 
-    fn sources_of(&self, id: StepId, step: &Step, ports: &[Port], any: Option<PortType>) -> BTreeSet<End> {
-        let mut ends = BTreeSet::new();
+    fn sources_of(
+        &self,
+        id: StepId,
+        steps: &[Step],
+        ports: &[Port],
+        any: Option<PortType>,
+    ) -> Rc<BTreeSet<End>> {
+        let step = &steps[id];
+        let mut before: Vec<Rc<BTreeSet<End>>> = written(step).map(|s| Rc::clone(&self.sources[s])).collect();
         for (name, bindings) in &step.inputs {
             let port = ports.iter().find(|port| port.name == *name);
             let rows = port.map(|port| port.ty).or(any).is_some_and(|ty| ty != PortType::Model);
             // What must not be scored is not what is scored.
             if rows && port.is_none_or(|port| port.role != Some(Role::Learned)) {
-                bindings.iter().for_each(|binding| ends.extend(self.of(&binding.from).iter().cloned()));
+                let bound = bindings.iter().map(|binding| &binding.from);
+                before.extend(bound.filter(|from| !is_model(steps, from)).map(|from| self.of(from)));
             }
         }
-        written(step).for_each(|source| ends.extend(self.sources[source].iter().cloned()));
         let found = step.files.iter().flat_map(|f| &f.found).filter(|file| file.producer.is_none());
-        ends.extend(found.map(|file| End::File(file.path.clone())));
-        if ends.is_empty() {
-            ends.insert(End::Step(id));
+        let own: Vec<End> = found.map(|file| End::File(file.path.clone())).collect();
+        // Most steps have the sources of the one before them, which may be many files.
+        before.dedup_by(|a, b| Rc::ptr_eq(a, b));
+        match (before.as_slice(), own.is_empty()) {
+            ([], true) => Rc::new(BTreeSet::from([End::Step(id)])),
+            ([one], true) => Rc::clone(one),
+            _ => Rc::new(before.iter().flat_map(|set| set.iter().cloned()).chain(own).collect()),
         }
-        ends
     }
 
     /// Where the rows of what is bound come from.
@@ -120,6 +130,16 @@ fn step_of(from: &Source) -> Option<StepId> {
     match from {
         Source::Step(id, _) => Some(*id),
         Source::File(_) | Source::Url(..) => None,
+    }
+}
+
+/// A port for files takes a model too.
+fn is_model(steps: &[Step], from: &Source) -> bool {
+    match from {
+        Source::Step(id, port) => {
+            steps[*id].outputs.iter().any(|output| output.name == *port && output.ty == PortType::Model)
+        }
+        Source::File(_) | Source::Url(..) => false,
     }
 }
 

@@ -331,15 +331,17 @@ encode:
         put_table(io, "projection", projected(&data, projection.as_ref())?)?;
         let ceilings = ceilings(io, &data.targets)?;
         let cancel = io.cancel.clone();
-        let progress = io.progress;
-        let predict = || {
-            let answer = params.predict(&data, projection.as_ref(), &cancel)?;
-            Ok((answer, params.refit(&data, projection.as_ref(), &cancel, progress)?))
-        };
+        let predict = || params.predict(&data, projection.as_ref(), &cancel);
         let found = with_threads(io.threads, predict).and_then(|answer| answer);
         io.check_cancelled()?;
-        let ((predictions, penalties), refits) = found.map_err(wrong)?;
+        let (predictions, penalties) = found.map_err(wrong)?;
         put_table(io, "scores", scores(&data, &predictions, &ceilings)?)?;
+        // Behind the scores: what cannot be scored is told before everything is done again.
+        let progress = io.progress;
+        let refit = || params.refit(&data, projection.as_ref(), &cancel, progress);
+        let refits = with_threads(io.threads, refit).and_then(|refits| refits);
+        io.check_cancelled()?;
+        let refits = refits.map_err(wrong)?;
         let asked = (params.draws, params.level, params.seed);
         let (summary, draws) = summary(asked, &data, &predictions, &refits, &ceilings, io)?;
         put_table(io, "summary", summary)?;

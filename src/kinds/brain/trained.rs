@@ -9,7 +9,8 @@ use crate::table;
 
 const PORT: &str = "trained";
 const ABOUT: &str = "Rows that entered training: none of them may be scored. What `model.train` before this \
-stage learned from is bound by itself, if it and the scored rows come from a file in common; an empty list binds none.";
+stage learned from is bound by itself, if it and the scored rows come from a file in common (a script that commands \
+read is one too); an empty list binds none.";
 /// What to do where ids do not tell rows.
 const NONE: &str = "`trained: []` under `in` scores rows without asking what entered training";
 
