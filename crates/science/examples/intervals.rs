@@ -8,13 +8,12 @@ use rand_distr::{Distribution, StandardNormal};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
 use rayon::prelude::*;
-use science::brain::bootstrap::{
-    Draw, Factor, draws, dual_variance, percentile_interval, scores, t_interval,
-};
+use science::brain::bootstrap::{Draw, Factor, draws, percentile_interval, scores, t_interval};
 use science::brain::compare::Measure;
 use science::brain::encode::folds::{contiguous, without};
 use science::brain::encode::nested::nested;
 use science::brain::encode::ridge::Ridge;
+use science::brain::spread::{LeftOut, spread};
 use science::brain::stats::{mean, pearson};
 use science::brain::{jackknife, rdm};
 use science::error::{Error, Result};
@@ -47,20 +46,25 @@ fn rsa(number: u64, interval: bool, stimuli: usize) -> Result<(f64, (f64, f64))>
     let model = about(1.0, random)?;
     let subjects = (0..SUBJECTS).map(|_| about(1.5, random)).collect::<Result<Vec<_>>>()?;
     let subjects: Vec<&[f64]> = subjects.iter().map(Vec::as_slice).collect();
-    let of = |draws: &[Draw]| -> Result<Vec<f64>> {
+    let of = |draws: &[Draw]| -> Result<Vec<Option<f64>>> {
         let all = scores(Measure::Spearman, &[&model], &subjects, draws)?;
-        Ok(all.into_iter().flatten().map(|score| score[0]).collect())
+        Ok(all.into_iter().map(|score| Some(score?[0])).collect())
     };
     let whole = Draw { subjects: (0..SUBJECTS).collect(), stimuli: (0..stimuli).collect() };
-    let score = of(&[whole])?[0];
+    let score = of(&[whole])?[0].unwrap_or(0.0);
     if !interval {
         return Ok((score, (score, score)));
     }
     let drawn = [Factor::Both, Factor::Subjects, Factor::Stimuli];
     let drawn = drawn.map(|factor| of(&draws(factor, SUBJECTS, stimuli, 300, number)));
-    let [both, by_subjects, by_stimuli] = drawn;
-    let variance = dual_variance(&both?, &by_subjects?, &by_stimuli?, (SUBJECTS, stimuli));
-    Ok((score, t_interval(score, variance, (SUBJECTS.min(stimuli) - 1) as f64, 0.95)?))
+    let drawn = drawn
+        .into_iter()
+        .map(|d| Ok(d?.into_iter().flatten().collect()))
+        .collect::<Result<Vec<Vec<f64>>>>()?;
+    let left_out = LeftOut::new(stimuli, 300, number);
+    let of_pairs = left_out.of_pairs(score, &of(&left_out.draws(SUBJECTS))?);
+    let spread = spread(&drawn, of_pairs, (SUBJECTS, stimuli));
+    Ok((score, t_interval(score, spread.variance, spread.degrees, 0.95)?))
 }
 
 /// 100 stimuli with 20 features, of which a target is a noisy sum, predicted in five folds; with `refits` an interval

@@ -106,13 +106,18 @@ pub struct Params {
     /// Reduce the features first.
     #[serde(default)]
     pub reduce: Option<Reduce>,
-    /// Bootstrap draws of stimuli.
+    /// `refits: 0`: bootstrap draws of stimuli.
     #[serde(default = "draws")]
     pub draws: u32,
-    /// Do everything again so many times, each without another part of the stimuli, for an interval over new
-    /// experiments, in which maps are fitted to other stimuli too; 0: over new stimuli for the maps as fitted.
-    #[serde(default)]
+    /// Do everything again so many times, each without another part of the stimuli (at most once a stimulus), for an
+    /// interval over new experiments, in which maps are fitted to other stimuli too. 0: over new stimuli for the maps
+    /// as fitted, without the time that refits take; it is too narrow where stimuli are few.
+    #[serde(default = "refits")]
     pub refits: u32,
+    /// A column of `responses`: rows with the same value depend on each other (of one run, one scene), so that the
+    /// interval draws them or leaves them out together.
+    #[serde(default)]
+    pub cluster: Option<String>,
     /// The level of the interval.
     #[serde(default = "interval::level")]
     pub level: f64,
@@ -145,8 +150,12 @@ fn draws() -> u32 {
     500
 }
 
+fn refits() -> u32 {
+    20
+}
+
 /// Fewest refits that an interval is made of.
-const LEAST_REFITS: u32 = 5;
+pub(super) const LEAST_REFITS: u32 = 5;
 
 /// Refuses penalties that are none.
 pub(super) fn check_alphas(alphas: &[f64]) -> Result<(), Complaint> {
@@ -189,6 +198,9 @@ impl Params {
         if let Some(fold) = &self.fold {
             columns::exists(responses, fold, "fold")?;
         }
+        if let Some(cluster) = &self.cluster {
+            columns::exists(responses, cluster, "cluster")?;
+        }
         let x = columns::chosen(features, &self.features, "features")?;
         self.check_bands(x.len())?;
         Ok([x, columns::chosen(responses, &self.targets, "targets")?])
@@ -207,6 +219,10 @@ impl Params {
             Some(fold) => by_label(&responses.i64s(fold)?),
             None => contiguous(&all, self.folds),
         };
+        let clusters = match &self.cluster {
+            Some(cluster) => common::groups(&responses.strings(cluster)?).into_values().collect(),
+            None => all.iter().map(|row| vec![*row]).collect(),
+        };
         let facts = features.facts();
         let width = |name: &String| {
             facts.column(name).and_then(|c| c.shape.as_ref()).map_or(1, |s| s.iter().product())
@@ -220,6 +236,7 @@ impl Params {
             y: columns::matrix(&responses, &targets)?,
             targets: columns::names(&responses, &targets),
             folds: folds.map_err(wrong)?,
+            clusters,
             ids,
         })
     }
@@ -229,7 +246,7 @@ impl Kind for Encode {
     type Params = Params;
 
     const NAME: &'static str = "brain.encode";
-    const REVISION: u32 = 2;
+    const REVISION: u32 = 3;
     const ABOUT: &'static str = "\
 Predicts responses from features by a linear map and judges it on stimuli that were held out.
 
@@ -250,10 +267,10 @@ reliability is not positive has no such row. \
 that have one.
 
 `summary` has the correlation of all held-out predictions with the responses, the mean over targets \
-(`encode:r:pooled:target-mean`), with its interval: over new stimuli for the maps as they were fitted, percentiles \
-of a bootstrap, whose rows are in `draws`; or, with `refits`, over new experiments, in which maps are fitted to other \
-stimuli too, Student's t with the variance of a delete-a-group jackknife (the parts are in `folds`), for stimuli that \
-are independent. The second takes as many times longer.
+(`encode:r:pooled:target-mean`), with its interval: over new experiments, in which maps are fitted to other stimuli \
+too, Student's t with the variance of a delete-a-group jackknife of `refits` parts (they are in `folds`); or, with \
+`refits: 0`, over new stimuli for the maps as they were fitted, percentiles of a bootstrap, whose rows are in `draws`. \
+Stimuli count as independent of each other, or their clusters with `cluster`.
 
 Rows that a model before learned from are refused by name: see the port `trained`.";
     const EXAMPLE: &'static str = "\
@@ -274,7 +291,7 @@ encode:
             outputs: vec![
                 Port::new("scores", PortType::Table, "One row a target, metric and fold."),
                 Port::new("summary", PortType::Table, "The mean over targets with its interval."),
-                Port::new("draws", PortType::Table, "The rows of every bootstrap draw."),
+                Port::new("draws", PortType::Table, "The rows of every bootstrap draw; empty with refits."),
                 Port::new("predictions", PortType::Table, "Held-out predictions: a tensor a row."),
                 Port::new("folds", PortType::Table, "The fold of every row."),
                 Port::new(

@@ -25,16 +25,20 @@ pub(super) struct Data {
     pub(super) y: Mat<f64>,
     pub(super) targets: Vec<String>,
     pub(super) folds: Vec<Vec<usize>>,
+    /// Rows that depend on each other; clusters are independent.
+    pub(super) clusters: Vec<Vec<usize>>,
 }
 
 impl Data {
-    /// The same without some rows; folds keep their order, and one that is left empty goes.
+    /// The same without some rows; folds and clusters keep their order, and one that is left empty goes.
     pub(super) fn without(&self, left_out: &[usize]) -> Data {
         let all: Vec<usize> = (0..self.ids.len()).collect();
         let kept = without(&all, left_out);
         let mut place = vec![None; self.ids.len()];
         kept.iter().enumerate().for_each(|(at, row)| place[*row] = Some(at));
-        let fold = |held: &Vec<usize>| held.iter().filter_map(|row| place[*row]).collect::<Vec<usize>>();
+        let left = |rows: &Vec<usize>| rows.iter().filter_map(|row| place[*row]).collect::<Vec<usize>>();
+        let all_left =
+            |of: &[Vec<usize>]| of.iter().map(left).filter(|rows| !rows.is_empty()).collect::<Vec<_>>();
         Data {
             ids: kept.iter().map(|row| self.ids[*row].clone()).collect(),
             x: take(&self.x, &kept),
@@ -43,7 +47,8 @@ impl Data {
             bands: self.bands.clone(),
             y: take(&self.y, &kept),
             targets: self.targets.clone(),
-            folds: self.folds.iter().map(fold).filter(|held| !held.is_empty()).collect(),
+            folds: all_left(&self.folds),
+            clusters: all_left(&self.clusters),
         }
     }
 }

@@ -7,6 +7,7 @@ mod compared;
 pub mod curve;
 #[cfg(test)]
 mod degenerate;
+mod draws;
 pub mod effect;
 pub mod encode;
 mod held_out;

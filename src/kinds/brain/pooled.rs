@@ -25,10 +25,13 @@ pub(super) fn summary(
     io: &Io,
 ) -> Result<(Frame, Frame), Failure> {
     let (count, level, seed) = asked;
-    let n = data.ids.len();
-    let draws = bootstrap::draws(Factor::Stimuli, 1, n, count as usize, seed);
-    let of_draws = |key: Key| key.numbers(draws.iter().flat_map(|d| d.stimuli.iter().map(|i| *i as f64)));
-    let all: Vec<usize> = (0..n).collect();
+    // Of the bootstrap there are draws only where its interval is asked.
+    let count = if refits.without.is_empty() { count as usize } else { 0 };
+    let drawn = bootstrap::draws(Factor::Stimuli, 1, data.clusters.len(), count, seed);
+    let rows = |clusters: Vec<usize>| clusters.into_iter().flat_map(|c| data.clusters[c].clone()).collect();
+    let draws: Vec<Vec<usize>> = drawn.into_iter().map(|draw| rows(draw.stimuli)).collect();
+    let of_draws = |key: Key| key.numbers(draws.iter().flatten().map(|row| *row as f64));
+    let all: Vec<usize> = (0..data.ids.len()).collect();
     let mut rows = vec![("encode:r:pooled:target-mean".to_owned(), Pooled::plain(data))];
     rows.extend(
         Pooled::normalised(data, ceilings).map(|p| (format!("encode:{NORMALIZED}:pooled:target-mean"), p)),
@@ -42,7 +45,7 @@ pub(super) fn summary(
             let mut scores = Vec::new();
             for draw in &draws {
                 io.check_cancelled()?;
-                scores.extend(pooled.score(|j| correlation(&data.y, predictions, j, &draw.stimuli)));
+                scores.extend(pooled.score(|j| correlation(&data.y, predictions, j, draw)));
             }
             bootstrap::percentile_interval(&scores, level).map_err(wrong)?
         } else {
@@ -81,10 +84,10 @@ pub(super) fn summary(
     summary.push_f64s("low", lows)?;
     summary.push_f64s("high", highs)?;
     let mut table = Frame::new();
-    let count = draws.len() as i64;
-    table.push_i64s("draw", (0..count).flat_map(|d| std::iter::repeat_n(d, n)).collect())?;
-    table.push_i64s("position", (0..count).flat_map(|_| 0..n as i64).collect())?;
-    table.push_i64s("row", draws.iter().flat_map(|d| d.stimuli.iter().map(|i| *i as i64)).collect())?;
+    let drawn = draws.iter().enumerate().flat_map(|(d, rows)| std::iter::repeat_n(d as i64, rows.len()));
+    table.push_i64s("draw", drawn.collect())?;
+    table.push_i64s("position", draws.iter().flat_map(|rows| 0..rows.len() as i64).collect())?;
+    table.push_i64s("row", draws.iter().flatten().map(|row| *row as i64).collect())?;
     Ok((summary, table))
 }
 

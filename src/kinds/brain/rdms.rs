@@ -1,9 +1,8 @@
-//! RDMs by name, and the bootstrap of their comparison.
+//! RDMs by name, and rows of tables.
 
 use std::collections::HashMap;
 
-use science::brain::bootstrap::{self, Draw, Factor};
-use science::brain::{pairs, stats};
+use science::brain::pairs;
 
 use super::common;
 use crate::kinds::columns;
@@ -111,70 +110,6 @@ impl Named {
     pub(super) fn conditions(&self) -> Vec<String> {
         let pair = |(a, b): &(String, String)| [a.clone(), b.clone()];
         common::in_order(self.rdms.iter().take(1).flat_map(|r| r.keys().flat_map(pair)).collect())
-    }
-}
-
-/// The three bootstraps of one benchmark.
-pub(super) struct Draws {
-    pub(super) kinds: Vec<(&'static str, Vec<Draw>)>,
-    subjects: usize,
-    conditions: usize,
-}
-
-impl Draws {
-    pub(super) fn new(count: u32, seed: u64, subjects: usize, conditions: usize) -> Self {
-        // One subject cannot be drawn anew: stimuli alone are.
-        let factors: &[(&str, Factor)] = match subjects {
-            1 => &[("stimuli", Factor::Stimuli)],
-            _ => &[("both", Factor::Both), ("subjects", Factor::Subjects), ("stimuli", Factor::Stimuli)],
-        };
-        let draw = |(at, (name, factor)): (usize, &(&'static str, Factor))| {
-            let own = seed.wrapping_mul(3).wrapping_add(at as u64);
-            (*name, bootstrap::draws(*factor, subjects, conditions, count as usize, own))
-        };
-        Draws { kinds: factors.iter().enumerate().map(draw).collect(), subjects, conditions }
-    }
-
-    /// Degrees of freedom: the smaller factor decides.
-    pub(super) fn degrees(&self) -> f64 {
-        let least = if self.subjects > 1 { self.subjects.min(self.conditions) } else { self.conditions };
-        (least - 1) as f64
-    }
-
-    /// Variance of a number that each draw gives, over new subjects and stimuli.
-    pub(super) fn variance(&self, values: &[Vec<f64>]) -> f64 {
-        match values {
-            [both, subjects, stimuli] => {
-                bootstrap::dual_variance(both, subjects, stimuli, (self.subjects, self.conditions))
-            }
-            [stimuli] => stats::variance(stimuli) * self.conditions as f64 / (self.conditions as f64 - 1.0),
-            _ => f64::NAN,
-        }
-    }
-
-    pub(super) fn table(&self) -> Result<Frame, Failure> {
-        let (mut factor, mut number, mut side) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut position, mut index) = (Vec::new(), Vec::new());
-        for (name, draws) in &self.kinds {
-            for (at, draw) in draws.iter().enumerate() {
-                for (what, drawn) in [("subject", &draw.subjects), ("condition", &draw.stimuli)] {
-                    for (place, value) in drawn.iter().enumerate() {
-                        factor.push(*name);
-                        number.push(at as i64);
-                        side.push(what);
-                        position.push(place as i64);
-                        index.push(*value as i64);
-                    }
-                }
-            }
-        }
-        let mut frame = Frame::new();
-        frame.push_strings("factor", &factor)?;
-        frame.push_i64s("draw", number)?;
-        frame.push_strings("side", &side)?;
-        frame.push_i64s("position", position)?;
-        frame.push_i64s("index", index)?;
-        Ok(frame)
     }
 }
 

@@ -5,7 +5,7 @@ use science::brain::jackknife;
 use science::error::{Error, Result};
 use science::linalg::Mat;
 
-use super::encode::Params;
+use super::encode::{LEAST_REFITS, Params};
 use super::held_out::Data;
 use super::pooled::correlation;
 use crate::stage::{Cancel, Progress};
@@ -32,16 +32,20 @@ impl Params {
         if self.refits == 0 {
             return Ok(refits);
         }
-        let (rows, count) = (data.ids.len(), self.refits as usize);
-        if count > rows {
+        let count = data.clusters.len().min(self.refits as usize);
+        if count < LEAST_REFITS as usize {
+            let what = if self.cluster.is_some() { "clusters" } else { "stimuli" };
             return Err(Error::new(format!(
-                "{count} refits of {rows} stimuli: each leaves out one at least"
+                "{count} {what} are too few for an interval by refits, which takes {LEAST_REFITS}: `refits: 0` asks for \
+                 one by draws"
             )));
         }
-        refits.part_of = vec![0; rows];
-        for (at, part) in jackknife::parts(rows, count, self.seed).iter().enumerate() {
+        refits.part_of = vec![0; data.ids.len()];
+        for (at, clusters) in jackknife::parts(data.clusters.len(), count, self.seed).iter().enumerate() {
+            let mut part: Vec<usize> = clusters.iter().flat_map(|c| data.clusters[*c].clone()).collect();
+            part.sort_unstable();
             part.iter().for_each(|row| refits.part_of[*row] = at as i64);
-            let fewer = data.without(part);
+            let fewer = data.without(&part);
             let of = |e: Error| Error::new(format!("refit {at}, of {} stimuli: {e}", fewer.ids.len()));
             if fewer.folds.len() < 2 {
                 return Err(of(Error::new("one fold alone has stimuli")));

@@ -1,8 +1,9 @@
 //! `brain.rsa`
 
 use schemars::JsonSchema;
-use science::brain::bootstrap;
+use science::brain::bootstrap::t_interval;
 use science::brain::compare::Measure;
+use science::brain::spread::Spread;
 use science::brain::tests::{T, false_discovery_rate};
 use science::brain::{pairs, permute};
 use science::linalg::with_threads;
@@ -10,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::common::{self, Key};
 use super::compared::{Compared, variances};
-use super::rdms::{Draws, Named, Rows};
+use super::draws::Draws;
+use super::rdms::{Named, Rows};
 use crate::kinds::artefacts::put_table;
 use crate::kinds::{columns, interval, words, wrong};
 use crate::stage::{Complaint, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports};
@@ -71,7 +73,7 @@ pub struct Params {
     /// called by its matrix axes.
     #[serde(default)]
     pub model: Option<String>,
-    /// Bootstrap draws of each factor.
+    /// Bootstrap draws of each factor, and most pairs of stimuli that are left out.
     #[serde(default = "draws")]
     pub draws: u32,
     /// Permutations of the stimulus labels for `p_labels`; 0: no such test.
@@ -155,36 +157,19 @@ fn score(
     let own = compared.compare(models.1, subjects.1).map_err(|e| common::wrong_of(e, "RDM", &names))?;
     let mean: Vec<f64> =
         (0..models.0.len()).map(|m| own.row(m).iter().sum::<f64>() / subjects.0.len() as f64).collect();
-    let mut drawn: Vec<Vec<Vec<f64>>> = Vec::new();
-    for (_, all) in &draws.kinds {
-        let scores = compared.drawn(models.1, subjects.1, all).map_err(wrong)?;
-        let defined: Vec<Vec<f64>> = scores.into_iter().flatten().collect();
-        if defined.len() * 10 < all.len() * 9 || defined.len() < 2 {
-            return Err(Failure::new(format!(
-                "`{}` is undefined in {} of {} bootstrap draws: there are too few conditions",
-                compared.name(),
-                all.len() - defined.len(),
-                all.len()
-            )));
-        }
-        drawn.push(defined);
-    }
-    let variance = |of: &dyn Fn(&[f64]) -> f64| -> f64 {
-        let values: Vec<Vec<f64>> = drawn.iter().map(|k| k.iter().map(|d| of(d)).collect()).collect();
-        draws.variance(&values)
-    };
-    let test = |value: f64, variance: f64| T {
-        statistic: if value == 0.0 { 0.0 } else { value / variance.sqrt() },
-        degrees: draws.degrees(),
+    let scores = draws.scores(compared, models.1, subjects.1)?;
+    let test = |value: f64, spread: Spread| T {
+        statistic: if value == 0.0 { 0.0 } else { value / spread.variance.sqrt() },
+        degrees: spread.degrees,
     };
     let ceiling = compared.ceiling(subjects.1).map_err(wrong)?;
     let mut out = Scored { scores: Rows::default(), pairs: Rows::default(), subjects: Rows::default() };
-    let interval = |value, variance| {
-        bootstrap::t_interval(value, variance, draws.degrees(), params.level).map_err(wrong)
+    let interval = |value, spread: Spread| {
+        t_interval(value, spread.variance, spread.degrees, params.level).map_err(wrong)
     };
     let mut rows = Vec::new();
     for (m, value) in mean.iter().enumerate() {
-        let spread = variance(&|d: &[f64]| d[m]);
+        let spread = scores.spread(*value, &|all| all[m]);
         rows.push((interval(*value, spread)?, test(*value, spread).one_sided().map_err(wrong)?));
     }
     let adjusted = false_discovery_rate(&rows.iter().map(|r| r.1).collect::<Vec<_>>());
@@ -205,7 +190,8 @@ fn score(
     let both: Vec<(usize, usize)> = pairs(mean.len()).collect();
     let mut tests = Vec::new();
     for (a, b) in &both {
-        let (value, spread) = (mean[*a] - mean[*b], variance(&|d: &[f64]| d[*a] - d[*b]));
+        let value = mean[*a] - mean[*b];
+        let spread = scores.spread(value, &|all| all[*a] - all[*b]);
         tests.push((value, interval(value, spread)?, test(value, spread).two_sided().map_err(wrong)?));
     }
     let adjusted = false_discovery_rate(&tests.iter().map(|t| t.2).collect::<Vec<_>>());
@@ -219,14 +205,15 @@ impl Kind for Rsa {
     type Params = Params;
 
     const NAME: &'static str = "brain.rsa";
-    const REVISION: u32 = 2;
+    const REVISION: u32 = 3;
     const ABOUT: &'static str = "\
 Compares the RDMs of models with those of subjects: scores with intervals, noise ceiling and tests.
 
 `scores` has one row a model and measure. `value` is the mean similarity over subjects; `low` and `high` \
 its interval over new subjects and new stimuli, from three bootstraps (both factors, subjects, stimuli) \
-whose variances are combined as in Schütt et al. (2023), by Student's t with as many degrees of freedom \
-as the smaller factor has members, less one. `ceiling_low` and `ceiling_high` bound what the best model \
+whose variances are combined as in Schütt et al. (2023), less what drawing stimuli counts twice because a \
+dissimilarity is of two (the interactions of Efron and Stein 1981, from stimuli and pairs of them left out), by \
+Student's t with Satterthwaite's degrees of freedom. `ceiling_low` and `ceiling_high` bound what the best model \
 could reach; they are NaN for a single subject, whose interval is over stimuli alone, and for `bures`, for \
 which no mean of RDMs is the best. `p` tests against \
 0, one-sided; `q` is `p` adjusted for the false discovery rate over models. `p_labels` tests against models \
@@ -234,7 +221,8 @@ that know nothing of the stimuli: the share of `permutations` of the models' sti
 or more, (1 + hits) ÷ (1 + permutations).
 
 `pairs` has the differences of all pairs of models with interval and two-sided `p` and `q`; `subjects` \
-the similarity with every subject; `draws` the drawn indices, from which everything can be computed again.
+the similarity with every subject; `draws` the drawn indices and those `left out`, from which everything can be \
+computed again.
 
 With noise variances of the conditions at `variances`, whitened measures are those of the centred kernels \
 divided by the standard deviations (`rsa:whitened-cosine-by-variances/subject-mean`). An RDM whose kernel has a \
@@ -266,7 +254,7 @@ rsa:
                 Port::new("scores", PortType::Table, "One row a model and measure."),
                 Port::new("pairs", PortType::Table, "One row a pair of models and measure."),
                 Port::new("subjects", PortType::Table, "One row a model, subject and measure."),
-                Port::new("draws", PortType::Table, "The drawn indices of the bootstrap."),
+                Port::new("draws", PortType::Table, "The indices that bootstraps drew, and those left out."),
             ],
             ..Ports::default()
         }
@@ -349,10 +337,7 @@ rsa:
             for rdm in &subject_rdms {
                 key = key.numbers(rdm.iter().copied());
             }
-            for (_, all) in &draws.kinds {
-                let indices = all.iter().flat_map(|d| d.subjects.iter().chain(&d.stimuli));
-                key = key.numbers(indices.map(|i| *i as f64));
-            }
+            let key = key.numbers(draws.indices().map(|i| i as f64));
             let key = key.numbers([params.level, f64::from(params.permutations)]).finish();
             let work = || {
                 let models = (models.names.as_slice(), model_rdms.as_slice());

@@ -11,12 +11,12 @@ use crate::linalg::Mat;
 use super::compare::{Measure, among, check_variances, compare_with_variances};
 use super::{conditions, pairs, stats, tests};
 
-/// What one bootstrap sample is made of.
+/// What one sample is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Draw {
-    /// Subjects, drawn with replacement.
+    /// Subjects, some of them several times.
     pub subjects: Vec<usize>,
-    /// Stimuli, drawn with replacement, sorted.
+    /// Stimuli, some of them several times, sorted.
     pub stimuli: Vec<usize>,
 }
 
@@ -64,7 +64,7 @@ pub fn permutation(count: usize, seed: u64, number: u64) -> Vec<usize> {
 
 /// Mean similarity over subjects of every model in every draw (draws × models).
 ///
-/// A draw has as many stimuli as the RDMs. Pairs of a stimulus with its own copy are left out, but for Bures, whose
+/// Pairs of a stimulus with its own copy are left out, but for Bures, whose
 /// kernels are of points: a copy is a point at no distance. `None` stands for a draw in which the measure is
 /// undefined, such as one with a single distinct stimulus.
 ///
@@ -76,10 +76,9 @@ pub fn scores(
     subjects: &[&[f64]],
     draws: &[Draw],
 ) -> Result<Vec<Option<Vec<f64>>>> {
-    let n = conditions(subjects.first().map_or(0, |s| s.len()))?;
     let whole = measure == Measure::Bures;
-    each(models, subjects, draws, whole, |_, models, subjects, kept| {
-        among(measure, models, subjects, n, (!whole).then_some(kept)).ok()
+    each(models, subjects, draws, whole, |draw, models, subjects, kept| {
+        among(measure, models, subjects, draw.stimuli.len(), (!whole).then_some(kept)).ok()
     })
 }
 
@@ -116,8 +115,7 @@ fn each(
         return Err(Error::new(format!("an RDM has {} pairs, another {count}", odd.len())));
     }
     for draw in draws {
-        if draw.stimuli.len() != n
-            || draw.stimuli.iter().any(|s| *s >= n)
+        if draw.stimuli.iter().any(|s| *s >= n)
             || draw.subjects.is_empty()
             || draw.subjects.iter().any(|s| *s >= subjects.len())
         {
@@ -129,7 +127,8 @@ fn each(
     }
     let one = |draw: &Draw| {
         let copies = |(i, j): &(usize, usize)| draw.stimuli[*i] == draw.stimuli[*j];
-        let kept: Vec<(usize, usize)> = pairs(n).filter(|pair| whole || !copies(pair)).collect();
+        let kept: Vec<(usize, usize)> =
+            pairs(draw.stimuli.len()).filter(|pair| whole || !copies(pair)).collect();
         let value = |r: &[f64], (i, j): &(usize, usize)| {
             let (a, b) = (draw.stimuli[*i], draw.stimuli[*j]);
             let (a, b) = (a.min(b), a.max(b));
@@ -159,17 +158,6 @@ fn each(
 pub fn percentile_interval(values: &[f64], level: f64) -> Result<(f64, f64)> {
     let tail = (1.0 - level) / 2.0;
     Ok((stats::quantile(values, tail)?, stats::quantile(values, 1.0 - tail)?))
-}
-
-/// Variance of a score over new subjects *and* new stimuli, from three bootstraps. A bootstrap of both
-/// factors alone counts the measurement noise too often; Schütt et al. (2023) take
-/// c·s + d·t − c·d·(b − s − t), with b, s and t the variances of draws of both, of subjects and of
-/// stimuli and c, d = n ÷ (n − 1) of either factor; never less than c·s or d·t.
-pub fn dual_variance(both: &[f64], by_subjects: &[f64], by_stimuli: &[f64], sizes: (usize, usize)) -> f64 {
-    let correct = |n: usize| n as f64 / n.saturating_sub(1).max(1) as f64;
-    let (c, d) = (correct(sizes.0), correct(sizes.1));
-    let [b, s, t] = [both, by_subjects, by_stimuli].map(stats::variance);
-    (c * s + d * t - c * d * (b - s - t)).min(b).max(c * s).max(d * t)
 }
 
 /// Interval of `level` around an estimate with this variance, by Student's t.

@@ -14,6 +14,7 @@ pub mod permute;
 pub mod rdm;
 pub mod reliability;
 pub mod similarity;
+pub mod spread;
 pub mod stats;
 pub mod tests;
 pub mod triplets;

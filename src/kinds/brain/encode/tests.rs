@@ -196,5 +196,42 @@ fn refits_give_wider_intervals_and_keep_their_parts() {
     assert_eq!(sizes, [3; 20]);
     let text = |refits: u32| run(&[("refits", json!(refits))], responses(noisy), &[]).err().unwrap();
     assert!(text(4).contains("0 or at least 5"), "{}", text(4));
-    assert!(text(61).contains("61 refits of 60 stimuli"), "{}", text(61));
+    let (_, _, _, folds) = summary(61);
+    assert_eq!(
+        folds.i64s("part").unwrap().iter().max(),
+        Some(&59),
+        "every stimulus is left out once at most"
+    );
+}
+
+/// Rows that say the same thing several times say it once to both intervals.
+#[test]
+fn clusters_are_drawn_and_left_out_together() {
+    let noisy = |i: i64| linear(i) + 0.8 * value(i * i * i + 11);
+    let of = |with: &[(&str, serde_json::Value)]| {
+        let mut y = responses(noisy);
+        y.push_i64s("scene", (0..60).rev().map(|i| i / 6).collect()).unwrap();
+        run(with, y, &[])
+    };
+    let refitted = of(&[("cluster", json!("scene"))]).unwrap().table("folds");
+    let (ids, parts) = (refitted.strings("id").unwrap(), refitted.i64s("part").unwrap());
+    let scene = |row: usize| ids[row].parse::<i64>().unwrap() / 6;
+    for (a, b) in (0..60).flat_map(|a| (0..60).map(move |b| (a, b))) {
+        assert_eq!(scene(a) == scene(b), parts[a] == parts[b], "{a} {b}");
+    }
+    let drawn = of(&[("cluster", json!("scene")), ("refits", json!(0))]).unwrap().table("draws");
+    let (draws, rows) = (drawn.i64s("draw").unwrap(), drawn.i64s("row").unwrap());
+    for draw in 0..50 {
+        let mut times = [0; 10];
+        (0..draws.len())
+            .filter(|at| draws[*at] == draw)
+            .for_each(|at| times[scene(rows[at] as usize) as usize] += 1);
+        assert!(times.iter().all(|t| t % 6 == 0) && times.iter().sum::<i32>() == 60, "{times:?}");
+    }
+    let text = |column: &str| of(&[("cluster", json!(column))]).err().unwrap();
+    assert!(text("run").contains("`run`"), "{}", text("run"));
+    let mut y = responses(noisy);
+    y.push_i64s("scene", (0..60).map(|i| i % 3).collect()).unwrap();
+    let few = run(&[("cluster", json!("scene"))], y, &[]).err().unwrap();
+    assert!(few.contains("3 clusters are too few") && few.contains("`refits: 0`"), "{few}");
 }

@@ -3,6 +3,7 @@
 use science::brain::bootstrap::{self, Draw, Factor};
 use science::brain::ceiling::{noise_ceiling, noise_ceiling_with_variances};
 use science::brain::compare::{Measure, compare, compare_with_variances};
+use science::brain::spread::spread;
 use science::brain::tests::T;
 
 use super::{EXACT, agree, cases, flat, rows};
@@ -168,10 +169,9 @@ fn intervals_cover_the_truth_as_often_as_they_say() {
             let draws = bootstrap::draws(f, subjects, stimuli, count, simulation);
             draws.iter().map(mean).collect::<Vec<f64>>()
         });
-        let variance = bootstrap::dual_variance(&both, &own, &items, (subjects, stimuli));
+        let spread = spread(&[both, own, items], 0.0, (subjects, stimuli));
         let all = Draw { subjects: (0..subjects).collect(), stimuli: (0..stimuli).collect() };
-        let degrees = (subjects.min(stimuli) - 1) as f64;
-        let (low, high) = bootstrap::t_interval(mean(&all), variance, degrees, 0.95).unwrap();
+        let (low, high) = bootstrap::t_interval(mean(&all), spread.variance, spread.degrees, 0.95).unwrap();
         covered += usize::from(low <= 0.0 && 0.0 <= high);
     }
     println!("coverage of the 95 % interval over subjects and stimuli: {covered} of {simulations}");

@@ -3,6 +3,7 @@
 use science::brain::bootstrap::{self, Draw, Factor};
 use science::brain::ceiling::noise_ceiling;
 use science::brain::compare::{Measure, compare};
+use science::brain::spread::{LeftOut, spread};
 
 use super::rows;
 use crate::npz;
@@ -42,6 +43,9 @@ fn models_keep_their_published_order_against_human_it() {
         let scores = bootstrap::scores(Measure::Spearman, &models, &subjects, &draws).unwrap();
         scores.into_iter().map(Option::unwrap).collect::<Vec<Vec<f64>>>()
     });
+    let left_out = LeftOut::new(n, 200, 1);
+    let left =
+        bootstrap::scores(Measure::Spearman, &models, &subjects, &left_out.draws(subjects.len())).unwrap();
     for (name, expected) in [
         ("animacy", 0.38622),
         ("monkeyIT", 0.296324),
@@ -53,9 +57,10 @@ fn models_keep_their_published_order_against_human_it() {
         let m = NAMES.iter().position(|own| *own == name).unwrap();
         near(score(m), expected);
         let of = |draws: &[Vec<f64>]| -> Vec<f64> { draws.iter().map(|d| d[m]).collect() };
-        let variance = bootstrap::dual_variance(&of(&both), &of(&people), &of(&images), (subjects.len(), n));
-        let degrees = (subjects.len() - 1) as f64;
-        let (low, high) = bootstrap::t_interval(score(m), variance, degrees, 0.95).unwrap();
+        let without: Vec<Option<f64>> = left.iter().map(|d| Some(d.as_ref()?[m])).collect();
+        let of_pairs = left_out.of_pairs(score(m), &without);
+        let spread = spread(&[of(&both), of(&people), of(&images)], of_pairs, (subjects.len(), n));
+        let (low, high) = bootstrap::t_interval(score(m), spread.variance, spread.degrees, 0.95).unwrap();
         println!("{name:22} {:.3} [{low:.3}, {high:.3}] of a ceiling [0.372, 0.666]", score(m));
         assert!(low < score(m) && score(m) < high && low > -1.0 && high < 1.0);
     }
