@@ -177,7 +177,7 @@ pub fn train(
     let taken = session.inputs();
     fixed.retain(|(name, _)| taken.iter().any(|(known, ..)| known == name));
     let names = Names::of(training, request.stop.is_some());
-    let most = steps_a_call(training, request.batch_size, spaced);
+    let most = steps_a_call(training, request.batch_size);
     let mut calls = Calls {
         steps: request.rates.steps,
         most: match &images {
@@ -291,11 +291,11 @@ fn together(groups: Vec<i64>, group: usize) -> Vec<i64> {
 }
 
 /// Steps of one call: by the work of a step alone, so that a run is cut in the same places everywhere.
-fn steps_a_call(training: &Training, rows: usize, spaced: bool) -> usize {
+fn steps_a_call(training: &Training, rows: usize) -> usize {
     let work = training.work.saturating_mul(3 * rows as u64).max(1);
     let steps = (WORK_A_CALL / work).clamp(1, STEPS_A_CALL) as usize;
-    let width: usize = training.recorded.iter().map(|r| r.width.unwrap_or(1)).sum();
-    if spaced { steps } else { steps.min(RECORDED_A_CALL / width.max(1)).max(1) }
+    let held: usize = training.recorded.iter().map(|r| r.held).sum();
+    steps.min(RECORDED_A_CALL / held.max(1)).max(1)
 }
 
 /// The graph's outputs: those of the states, then numbers of each step, then what is recorded.

@@ -65,6 +65,18 @@ pub struct Recorded {
     pub name: String,
     /// Elements a step; `None` for a number.
     pub width: Option<usize>,
+    /// Elements that the graph holds of every recorded step until its loop has ended.
+    pub held: usize,
+}
+
+/// A value of the step that is recorded.
+#[derive(Clone)]
+pub(super) struct Kept {
+    pub recorded: Recorded,
+    /// Its name in the step.
+    pub value: String,
+    /// The value is a vector over the parameters, and its parts along the directions, times this, are recorded.
+    pub along: Option<f32>,
 }
 
 impl Recorded {
@@ -73,9 +85,37 @@ impl Recorded {
         format!("record.{}", self.name)
     }
 
-    /// Type and shape of one step's value.
+    /// Type and shape of one step's recorded value.
     pub(super) fn info(&self) -> Info {
         Info::new(DataType::Float, self.width.iter().map(|w| Dim::Size(*w as i64)).collect())
+    }
+}
+
+impl Kept {
+    /// Type and shape of the value in the step.
+    pub fn info(&self) -> Info {
+        match self.along {
+            Some(_) => Info::new(DataType::Float, vec![Dim::Size(self.recorded.held as i64)]),
+            None => self.recorded.info(),
+        }
+    }
+
+    /// The name that the loop gives to its values of all steps.
+    pub fn looped(&self) -> String {
+        match self.along {
+            Some(_) => format!("path.{}", self.recorded.name),
+            None => self.recorded.output(),
+        }
+    }
+
+    /// What comes behind the loop. The steps of a call are projected together: by itself each would read all
+    /// directions from memory, which takes longer than the step of a small net.
+    pub fn behind(&self, b: &mut Builder) {
+        if let Some(factor) = self.along {
+            let (path, output) = (self.looped(), self.recorded.output());
+            let attributes = [("transB", Attr::Int(1)), ("alpha", Attr::Float(factor))];
+            b.named_node("Gemm", &[&path, "directions"], &[&output], attributes);
+        }
     }
 }
 
@@ -135,9 +175,13 @@ impl<'a> Flat<'a> {
     }
 
     /// Emits what `record` asks for; each with the name of its value.
-    pub fn record(&mut self, b: &mut Builder, record: &Record) -> Vec<(Recorded, String)> {
-        let mut out: Vec<(Recorded, String)> = Vec::new();
-        let number = |name: &str, value| (Recorded { name: name.to_owned(), width: None }, value);
+    pub fn record(&mut self, b: &mut Builder, record: &Record) -> Vec<Kept> {
+        let kept = |name: &str, width: Option<usize>, value| Kept {
+            recorded: Recorded { name: name.to_owned(), width, held: width.unwrap_or(1) },
+            value,
+            along: None,
+        };
+        let mut out: Vec<Kept> = Vec::new();
         for quantity in &record.quantities {
             let value = match quantity {
                 Quantity::Displacement => {
@@ -164,18 +208,16 @@ impl<'a> Flat<'a> {
                     b.node("Neg", &[&product], [])
                 }
             };
-            out.push(number(quantity.name(), value));
+            out.push(kept(quantity.name(), None, value));
         }
-        let wide =
-            |name: &str, width: usize, value| (Recorded { name: name.to_owned(), width: Some(width) }, value);
         if record.directions > 0 {
             let moved = self.difference(b, "start");
-            let velocity = self.vector(b, "velocity", |u| &u.velocity);
-            let position = projected(b, &moved);
-            let against = projected(b, &velocity);
-            let along = b.node("Neg", &[&against], []);
-            out.push(wide("position", record.directions, position));
-            out.push(wide("momentum", record.directions, along));
+            let against = self.vector(b, "velocity", |u| &u.velocity);
+            let held = size(self.states).unwrap_or(0);
+            for (name, value, factor) in [("position", moved, 1.0), ("momentum", against, -1.0)] {
+                let recorded = Recorded { name: name.to_owned(), width: Some(record.directions), held };
+                out.push(Kept { recorded, value, along: Some(factor) });
+            }
         }
         if record.sketch > 0 {
             let moved = self.difference(b, "start");
@@ -185,11 +227,11 @@ impl<'a> Flat<'a> {
             b.constants.push(crate::tensor::floats(&zeros, &[size], &vec![0.0; record.sketch]));
             let add = [("axis", Attr::Int(0)), ("reduction", Attr::Text("add"))];
             let sums = b.node("ScatterElements", &[&zeros, "bucket", &signed], add);
-            out.push(wide("sketch", record.sketch, sums));
+            out.push(kept("sketch", Some(record.sketch), sums));
         }
         if record.weights {
             let weights = self.vector(b, "weights", |u| &u.value);
-            out.push(wide("weights", size(self.states).unwrap_or(0), weights));
+            out.push(kept("weights", size(self.states).ok(), weights));
         }
         out
     }
@@ -198,16 +240,6 @@ impl<'a> Flat<'a> {
 /// Elements of all states together.
 pub(super) fn size(states: &[State]) -> Result<usize> {
     states.iter().map(|s| elements(&s.dims)).sum()
-}
-
-/// A vector's parts along the directions. As a matrix of one row times the turned directions it takes a tenth of
-/// the time of the product with a vector, for which the runtime has no fast path.
-fn projected(b: &mut Builder, vector: &str) -> String {
-    let row = b.ints(&[1, -1]);
-    let row = b.node("Reshape", &[vector, &row], []);
-    let parts = b.node("Gemm", &[&row, "directions"], [("transB", Attr::Int(1))]);
-    let flat = b.ints(&[-1]);
-    b.node("Reshape", &[&parts, &flat], [])
 }
 
 fn square(b: &mut Builder, vector: &str) -> String {

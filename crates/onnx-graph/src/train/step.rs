@@ -1,7 +1,7 @@
 //! One optimizer step: batch, forward, loss, backward, update, and what is measured of it.
 
 use super::optimizer::{Updated, slot_name};
-use super::record::{Flat, Record, Recorded};
+use super::record::{Flat, Kept, Record};
 use super::running::Running;
 use super::{Settings, State, parameters};
 use crate::build::{Attr, Builder};
@@ -50,7 +50,7 @@ pub(super) struct Step {
     pub carried: Vec<Carried>,
     /// A number of every step: the graph's output and the value's name.
     pub numbers: Vec<(&'static str, String)>,
-    pub records: Vec<(Recorded, String)>,
+    pub records: Vec<Kept>,
     /// Whether there is another step.
     pub go_on: Option<String>,
     pub data: Info,

@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 
+use super::record::{self, Kept};
 use super::step::{Carried, OUTER, Step};
-use super::{Settings, Training, record};
+use super::{Settings, Training};
 use crate::build::{Attr, Builder};
 use crate::error::Result;
 use crate::model::Model;
@@ -25,9 +26,7 @@ pub(super) fn every(model: &Model, settings: &Settings, step: Step) -> Result<Tr
     for (_, value) in &step.numbers {
         body.output.push(scalar(DataType::Float).value(value));
     }
-    for (recorded, value) in &step.records {
-        body.output.push(recorded.info().value(value));
-    }
+    body.output.extend(step.records.iter().map(|kept| kept.info().value(&kept.value)));
     let mut outer = Builder::new("o_");
     let count = outer.node("Shape", &["learning_rate"], [("start", Attr::Int(0)), ("end", Attr::Int(1))]);
     outer.named_node("Squeeze", &[&count], &["steps"], []);
@@ -35,7 +34,7 @@ pub(super) fn every(model: &Model, settings: &Settings, step: Step) -> Result<Tr
     inputs.extend(step.carried.iter().map(|c| c.ports.0.clone()));
     let mut outputs: Vec<String> = step.carried.iter().map(|c| c.ports.1.clone()).collect();
     outputs.extend(step.numbers.iter().map(|(name, _)| (*name).to_owned()));
-    outputs.extend(step.records.iter().map(|(r, _)| r.output()));
+    outputs.extend(step.records.iter().map(Kept::looped));
     add_loop(&mut outer, &inputs, &outputs, body);
     finish(model, settings, step, outer)
 }
@@ -91,9 +90,7 @@ pub(super) fn spaced(model: &Model, settings: &Settings, step: Step, between: St
         segment.input.push(list(DataType::Float, "before").value(&format!("before.{name}")));
         segment.output.push(list(DataType::Float, "after").value(joined));
     }
-    for (recorded, value) in &step.records {
-        segment.output.push(recorded.info().value(value));
-    }
+    segment.output.extend(step.records.iter().map(|kept| kept.info().value(&kept.value)));
 
     let mut outer = Builder::new("o_");
     let count = outer.node("Shape", &["segments"], [("start", Attr::Int(0)), ("end", Attr::Int(1))]);
@@ -109,7 +106,7 @@ pub(super) fn spaced(model: &Model, settings: &Settings, step: Step, between: St
     let mut outputs: Vec<String> = step.carried.iter().map(|c| c.ports.1.clone()).collect();
     outputs.push("steps_done".to_owned());
     outputs.extend(step.numbers.iter().map(|(name, _)| (*name).to_owned()));
-    outputs.extend(step.records.iter().map(|(r, _)| r.output()));
+    outputs.extend(step.records.iter().map(Kept::looped));
     add_loop(&mut outer, &inputs, &outputs, segment);
     finish(model, settings, step, outer)
 }
@@ -154,7 +151,8 @@ fn prefix(graph: &mut GraphProto, prefix: &str, outer: &HashSet<&str>) {
 }
 
 /// Gives the graph its inputs and outputs.
-fn finish(model: &Model, settings: &Settings, step: Step, outer: Builder) -> Result<Training> {
+fn finish(model: &Model, settings: &Settings, step: Step, mut outer: Builder) -> Result<Training> {
+    step.records.iter().for_each(|kept| kept.behind(&mut outer));
     let mut inputs: Vec<ValueInfoProto> = step.carried.iter().map(|c| c.info.value(&c.ports.0)).collect();
     let mut outputs: Vec<ValueInfoProto> = step.carried.iter().map(|c| c.info.value(&c.ports.1)).collect();
     inputs.push(step.data.value("data"));
@@ -172,7 +170,7 @@ fn finish(model: &Model, settings: &Settings, step: Step, outer: Builder) -> Res
         inputs.extend(record.inputs(elements).iter().map(|(name, info)| info.value(name)));
     }
     outputs.extend(step.numbers.iter().map(|(name, _)| list(DataType::Float, "steps_run").value(name)));
-    for (recorded, _) in &step.records {
+    for Kept { recorded, .. } in &step.records {
         let mut dims = vec![Dim::Name("R".to_owned())];
         dims.extend(recorded.info().dims.into_iter().flatten());
         outputs.push(Info::new(DataType::Float, dims).value(&recorded.output()));
@@ -193,6 +191,6 @@ fn finish(model: &Model, settings: &Settings, step: Step, outer: Builder) -> Res
         states: step.states,
         trained: step.trained,
         work: step.work,
-        recorded: step.records.into_iter().map(|(r, _)| r).collect(),
+        recorded: step.records.into_iter().map(|kept| kept.recorded).collect(),
     })
 }

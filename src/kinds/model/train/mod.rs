@@ -37,7 +37,7 @@ pub struct Train;
 impl Kind for Train {
     type Params = Params;
     const NAME: &'static str = "model.train";
-    const REVISION: u32 = 3;
+    const REVISION: u32 = 4;
     const USES_RUNTIME: bool = true;
     const ABOUT: &'static str = "Trains a model by gradient descent inside ONNX Runtime.\n\n\
         The gradient and the optimizer are part of one ONNX graph that does thousands of steps a call. \
