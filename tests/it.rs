@@ -41,6 +41,8 @@ mod it {
     #[cfg(feature = "models")]
     mod lrp;
     #[cfg(feature = "models")]
+    mod lrp_copies;
+    #[cfg(feature = "models")]
     mod lrp_methods;
     #[cfg(feature = "models")]
     mod masking;
