@@ -4,6 +4,8 @@
 mod architectures;
 #[path = "it/attention.rs"]
 mod attention;
+#[path = "it/canonize.rs"]
+mod canonize;
 #[path = "it/case.rs"]
 mod case;
 #[path = "it/conformance.rs"]
