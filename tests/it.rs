@@ -45,6 +45,8 @@ mod it {
     #[cfg(feature = "models")]
     mod lrp_methods;
     #[cfg(feature = "models")]
+    mod lrp_opsets;
+    #[cfg(feature = "models")]
     mod masking;
     #[cfg(feature = "models")]
     mod models;

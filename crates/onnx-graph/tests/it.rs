@@ -30,6 +30,8 @@ mod numeric;
 mod op_case;
 #[path = "it/op_cases.rs"]
 mod op_cases;
+#[path = "it/opsets.rs"]
+mod opsets;
 #[path = "it/passes.rs"]
 mod passes;
 #[path = "it/relevance.rs"]
