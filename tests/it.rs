@@ -41,7 +41,11 @@ mod it {
     #[cfg(feature = "models")]
     mod lrp;
     #[cfg(feature = "models")]
+    mod lrp_copies;
+    #[cfg(feature = "models")]
     mod lrp_methods;
+    #[cfg(feature = "models")]
+    mod lrp_opsets;
     #[cfg(feature = "models")]
     mod masking;
     #[cfg(feature = "models")]

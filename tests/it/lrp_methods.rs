@@ -246,7 +246,7 @@ fn entries_match_by_op_name_and_place() {
 }
 
 /// x [1, 2] → Gemm → `op` → Gemm → logits [1, 2]: first layer W, second V, no bias.
-fn two_layers(op: &str) -> Model {
+pub fn two_layers(op: &str) -> Model {
     let mut b = Builder::new("");
     b.constants.push(floats("w", &[2, 2], &W.concat()));
     b.constants.push(floats("v", &[2, 2], &V.concat()));

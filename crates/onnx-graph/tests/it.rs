@@ -4,6 +4,8 @@
 mod architectures;
 #[path = "it/attention.rs"]
 mod attention;
+#[path = "it/canonize.rs"]
+mod canonize;
 #[path = "it/case.rs"]
 mod case;
 #[path = "it/conformance.rs"]
@@ -28,6 +30,8 @@ mod numeric;
 mod op_case;
 #[path = "it/op_cases.rs"]
 mod op_cases;
+#[path = "it/opsets.rs"]
+mod opsets;
 #[path = "it/passes.rs"]
 mod passes;
 #[path = "it/relevance.rs"]

@@ -33,7 +33,7 @@ pub struct Explained {
     /// With `completeness`, of each row what a complete map sums to: the relevance at the start, or the
     /// explained value for gradients times the input.
     pub whole: Vec<f64>,
-    /// The conservation table of each row, layer by layer.
+    /// The conservation table of each row, layer by layer; of several copies their mean.
     pub counts: Vec<f32>,
 }
 
@@ -105,14 +105,17 @@ impl<'a, 's> Explainer<'a, 's> {
                 let call = self.call(&changed, start.clone())?;
                 match &mut total {
                     None => total = Some(call),
-                    Some(total) => total.map.iter_mut().zip(&call.map).for_each(|(t, v)| *t += v),
+                    Some(total) => {
+                        total.map.iter_mut().zip(&call.map).for_each(|(t, v)| *t += v);
+                        total.counts.iter_mut().zip(&call.counts).for_each(|(t, v)| *t += v);
+                    }
                 }
                 io.check_cancelled()?;
             }
             let Some(mut total) = total else { continue };
             if let Some(logits) = plain {
                 let share = 1.0 / samples.count() as f32;
-                total.map.iter_mut().for_each(|t| *t *= share);
+                total.map.iter_mut().chain(&mut total.counts).for_each(|t| *t *= share);
                 // The path leads to the input, so its map has the input's shape: `Params::check` sees to it.
                 if matches!(samples, Samples::Path { .. }) {
                     total.map.iter_mut().zip(chunk).for_each(|(t, x)| *t *= x);

@@ -12,6 +12,7 @@ pub mod mask;
 mod masking;
 mod models;
 mod params;
+mod pixels;
 mod precision;
 pub mod randomise;
 pub mod regions;

@@ -65,7 +65,8 @@ pub struct Params {
     /// For `gradient_x_input` and `integrated_gradients` the explained value takes the place of the start.
     #[serde(default)]
     pub completeness: bool,
-    /// Also write the table `conservation`: what each layer passes on, and what its bias and stabiliser take.
+    /// Also write the table `conservation`: what each layer passes on, and what its bias and stabiliser take. Where
+    /// copies of an input are averaged, it is the mean over the copies.
     #[serde(default)]
     pub conservation: bool,
 }

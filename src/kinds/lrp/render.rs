@@ -1,16 +1,14 @@
-//! `lrp.render`: maps beside their images.
+//! `lrp.render`: maps beside their images, or over them.
 
 use std::collections::BTreeMap;
-use std::io::Cursor;
 
 use chart::tiles::{Grid, Row};
-use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
 use schemars::JsonSchema;
-use science::maps::Layout;
 use serde::{Deserialize, Serialize};
 
 use super::images::{Channels, Images, Planes, check_maps, columns, layout, matched};
 use super::models::{bound_cells, label};
+use super::pixels::{heat, overlaid, picture};
 use crate::stage::{
     Complaint, Facts, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads,
 };
@@ -34,6 +32,9 @@ pub struct Params {
     /// Width of a tile in the picture's units.
     #[serde(default = "tile")]
     pub tile: u32,
+    /// Draw each map over its image in grey, the more opaque the larger the relevance; needs `data`.
+    #[serde(default)]
+    pub overlay: bool,
     /// Written above the picture.
     #[serde(default)]
     pub title: String,
@@ -57,10 +58,12 @@ impl Kind for Render {
     type Params = Params;
     const NAME: &'static str = "lrp.render";
     const REVISION: u32 = 1;
-    const ABOUT: &'static str = "Heat maps beside their images.\n\n\
+    const ABOUT: &'static str = "Heat maps beside their images, or over them.\n\n\
         One row an image, one column for each table of maps, named by its matrix cell. Maps are summed over channels \
         and scaled by their largest magnitude: red is positive, blue negative, white zero. Where `data` is bound, the \
-        images stand in the first column, from their smallest value (black) to their largest (white).";
+        images stand in the first column, from their smallest value (black) to their largest (white). With `overlay: true` \
+        each map lies over its image in grey instead of over white: nothing of a pixel shows where relevance is largest, \
+        all of it where there is none.";
     const EXAMPLE: &'static str = "\
 heat:
   uses: lrp.render
@@ -98,6 +101,10 @@ heat:
         }
         for maps in context.inputs.get("maps").into_iter().flatten() {
             maps.facts.table().map_or(Ok(()), check_maps)?;
+        }
+        if params.overlay && !context.inputs.contains_key("data") {
+            return Err(Complaint::param("overlay", "there are no images to draw the maps over")
+                .hint("bind the port `data` to them, or leave `overlay` out"));
         }
         if let Some(table) = context.input("data").table() {
             columns(table, params.input.as_deref(), None)?;
@@ -137,8 +144,16 @@ heat:
             }
             columns.push(if cells.len() == 1 { "relevance".to_owned() } else { label(cell) });
             let shown: Vec<String> = rows.iter().map(|row| row.title.clone()).collect();
-            for (row, place) in rows.iter_mut().zip(matched(&shown, &maps.ids, "maps")?) {
-                row.tiles.push(heat(&maps.planes[place], layout)?);
+            let under = match &data {
+                Some(images) if params.overlay => Some((images, matched(&shown, &images.ids, "images")?)),
+                _ => None,
+            };
+            for (number, place) in matched(&shown, &maps.ids, "maps")?.into_iter().enumerate() {
+                let plane = &maps.planes[place];
+                rows[number].tiles.push(match &under {
+                    Some((images, places)) => overlaid(plane, images.of(places[number]), layout)?,
+                    None => heat(plane, layout)?,
+                });
             }
         }
         let grid = Grid { title: params.title.clone(), columns, rows, width: f64::from(params.tile), ratio };
@@ -149,59 +164,15 @@ heat:
     }
 }
 
-/// A map as PNG: white at zero, red to its largest magnitude, blue to the same below zero.
-fn heat(plane: &[f32], layout: Layout) -> Result<Vec<u8>, Failure> {
-    let largest = plane.iter().fold(0.0_f32, |m, v| m.max(v.abs()));
-    let color = |v: &f32| {
-        let share = if largest > 0.0 { v / largest } else { 0.0 };
-        let faded = |full: f32| (255.0 + (full - 255.0) * share.abs()).round() as u8;
-        let full = if share > 0.0 { [178.0, 24.0, 43.0] } else { [33.0, 102.0, 172.0] };
-        full.map(faded)
-    };
-    png(plane.iter().flat_map(color).collect(), layout, ExtendedColorType::Rgb8)
-}
-
-/// An image as PNG: three channels as colours, others as the grey of their mean.
-fn picture(image: &[f32], layout: Layout) -> Result<Vec<u8>, Failure> {
-    let finite = || image.iter().copied().filter(|v| v.is_finite());
-    let (low, high) = (finite().fold(f32::INFINITY, f32::min), finite().fold(f32::NEG_INFINITY, f32::max));
-    let level = |v: f32| if high > low { ((v - low) / (high - low) * 255.0).round() as u8 } else { 127 };
-    let value = |channel: usize, pixel: usize| image.get(layout.at(channel, pixel)).copied().unwrap_or(low);
-    if layout.channels == 3 {
-        let pixels = (0..layout.pixels()).flat_map(|p| [0, 1, 2].map(|c| level(value(c, p))));
-        return png(pixels.collect(), layout, ExtendedColorType::Rgb8);
-    }
-    let grey = |p: usize| (0..layout.channels).map(|c| value(c, p)).sum::<f32>() / layout.channels as f32;
-    png((0..layout.pixels()).map(|p| level(grey(p))).collect(), layout, ExtendedColorType::L8)
-}
-
-fn png(pixels: Vec<u8>, layout: Layout, color: ExtendedColorType) -> Result<Vec<u8>, Failure> {
-    let mut bytes = Cursor::new(Vec::new());
-    let wrong = |text: String| Failure::new(format!("a tile cannot be drawn: {text}"));
-    let size = |n: usize| u32::try_from(n).map_err(|e| wrong(e.to_string()));
-    PngEncoder::new(&mut bytes)
-        .write_image(&pixels, size(layout.width)?, size(layout.height)?, color)
-        .map_err(|e| wrong(e.to_string()))?;
-    Ok(bytes.into_inner())
-}
-
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
     use serde_json::json;
 
     use super::*;
     use crate::kinds::testing::run_tables;
     use crate::table::{Frame, Tensor};
-
-    #[test]
-    fn red_is_positive_and_white_is_zero() {
-        let layout = Layout::of(&[1, 3], false).unwrap();
-        let bytes = heat(&[2.0, 0.0, -1.0], layout).unwrap();
-        let pixels = image::load_from_memory(&bytes).unwrap().to_rgb8();
-        assert_eq!(pixels.get_pixel(0, 0).0, [178, 24, 43]);
-        assert_eq!(pixels.get_pixel(1, 0).0, [255, 255, 255]);
-        assert_eq!(pixels.get_pixel(2, 0).0, [144, 179, 214]);
-    }
 
     #[test]
     fn a_grid_has_a_row_for_each_image_and_a_column_for_each_model() {
@@ -226,5 +197,38 @@ mod tests {
         let error =
             run_tables(&Render, json!({"ids": ["c"]}), &[("maps", maps, &[])]).map(|_| ()).unwrap_err();
         assert!(error.contains("no row with the id c"), "{error}");
+    }
+
+    /// The images of an SVG, decoded.
+    fn tiles(svg: &[u8]) -> Vec<image::RgbImage> {
+        let svg = String::from_utf8(svg.to_vec()).unwrap();
+        let data = svg.split("data:image/png;base64,").skip(1).map(|rest| rest.split('"').next().unwrap());
+        let decoded = data.map(|text| STANDARD.decode(text).unwrap());
+        decoded.map(|png| image::load_from_memory(&png).unwrap().to_rgb8()).collect()
+    }
+
+    #[test]
+    fn an_overlay_lies_over_the_image_of_the_same_id() {
+        let (mut maps, mut data) = (Frame::new(), Frame::new());
+        maps.push_strings("id", &["a", "b"]).unwrap();
+        let values = vec![0.0, 1.0, 0.0, 0.0, -0.5, 1.0];
+        maps.push_tensor_f32("relevance", Tensor { row_shape: vec![1, 1, 3], values }).unwrap();
+        data.push_strings("id", &["b", "a"]).unwrap();
+        let values = vec![0.0, 1.0, 0.5, 1.0, 1.0, 0.0];
+        data.push_tensor_f32("input", Tensor { row_shape: vec![1, 1, 3], values }).unwrap();
+        let inputs = [("maps", maps.clone(), &[][..]), ("data", data, &[][..])];
+        let run = run_tables(&Render, json!({"overlay": true}), &inputs).unwrap();
+        let tiles = tiles(&run.bytes("figure"));
+        let pixels = |tile: usize| [0, 1, 2].map(|x| tiles[tile].get_pixel(x, 0).0);
+        // Image and overlay of `a`, then of `b`: red where relevance is largest, the image where there is none,
+        // half blue over white.
+        assert_eq!(tiles.len(), 4);
+        assert_eq!(pixels(0), [[255; 3], [255; 3], [0; 3]]);
+        assert_eq!(pixels(1), [[255; 3], [178, 24, 43], [0; 3]]);
+        assert_eq!(pixels(2), [[0; 3], [255; 3], [128; 3]]);
+        assert_eq!(pixels(3), [[0; 3], [144, 179, 214], [178, 24, 43]]);
+        let without = run_tables(&Render, json!({"overlay": true}), &[("maps", maps, &[])]);
+        let error = without.map(|_| ()).unwrap_err();
+        assert!(error.contains("no images to draw the maps over") && error.contains("`data`"), "{error}");
     }
 }

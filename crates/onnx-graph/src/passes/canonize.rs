@@ -1,11 +1,12 @@
 //! The canonical form for relevance: layers that are linear together become one layer.
 //!
-//! `BatchNormalization` after a linear layer is merged into its weights, exactly: W · s and
-//! (b − mean) · s + bias with s = scale / √(variance + ε), in float64. `MatMul` and `Add` of constants
-//! become `Gemm`.
+//! What scales and shifts the channels of a linear layer (`BatchNormalization`, or its parts as TensorFlow's
+//! exporter writes them) is merged into its weights, exactly, in float64: W · gain and b · gain + shift. `MatMul` and
+//! `Add` of constants become `Gemm`. Scale and shift that stand alone become one `BatchNormalization`, which they are.
 
 use std::collections::HashMap;
 
+use super::affine::{Affine, affine, scale_and_shift};
 use crate::error::Result;
 use crate::model::{Model, attribute, int_attribute};
 use crate::proto::{GraphProto, NodeProto, TensorProto};
@@ -19,13 +20,21 @@ use crate::tensor::{floats, read_floats};
 pub fn canonize(model: &Model) -> Result<Model> {
     let mut model = model.clone();
     let infos = infer(model.graph()?)?;
-    let rank = |name: &str| infos.get(name).and_then(|i| i.dims.as_ref()).map(Vec::len);
+    let dims = |name: &str| infos.get(name).and_then(|i| i.dims.clone());
+    let rank = |name: &str| dims(name).map(|d| d.len());
     if let Some(graph) = &mut model.0.graph {
         let mut at = 0;
         while at < graph.node.len() {
             // A merged layer takes the place of its last node and may merge again with the next one.
-            if !merge_product(graph, at, &rank) && !merge_norm(graph, at) {
+            if !merge_product(graph, at, &rank) && !merge_affine(graph, at, &rank) {
                 at += 1;
+            }
+        }
+        for at in (0..graph.node.len()).rev() {
+            if let Some((source, norm, constants)) = scale_and_shift(graph, at, &dims) {
+                graph.initializer.extend(constants);
+                graph.node[at] = norm;
+                graph.node.remove(source);
             }
         }
         let mut used: std::collections::HashSet<String> =
@@ -36,7 +45,7 @@ pub fn canonize(model: &Model) -> Result<Model> {
     Ok(model)
 }
 
-fn op(node: &NodeProto) -> &str {
+pub(super) fn op(node: &NodeProto) -> &str {
     node.op_type.as_deref().unwrap_or("")
 }
 
@@ -45,13 +54,13 @@ fn constant<'g>(graph: &'g GraphProto, name: &str) -> Option<&'g TensorProto> {
 }
 
 /// Float values and shape of a constant.
-fn values(graph: &GraphProto, name: &str) -> Option<(Vec<f32>, Vec<i64>)> {
+pub(super) fn values(graph: &GraphProto, name: &str) -> Option<(Vec<f32>, Vec<i64>)> {
     let tensor = constant(graph, name)?;
     Some((read_floats(tensor).ok()?, tensor.dims.clone()))
 }
 
 /// The node before `at` that makes `value`, if nothing else reads it.
-fn only_source(graph: &GraphProto, at: usize, value: &str) -> Option<usize> {
+pub(super) fn only_source(graph: &GraphProto, at: usize, value: &str) -> Option<usize> {
     let readers = graph.node.iter().flat_map(|n| &n.input).filter(|i| *i == value).count();
     let output = graph.output.iter().any(|v| v.name.as_deref() == Some(value));
     let source = graph.node[..at].iter().position(|n| n.output.first().is_some_and(|y| y == value))?;
@@ -85,24 +94,9 @@ fn merge_product(graph: &mut GraphProto, at: usize, rank: &dyn Fn(&str) -> Optio
     true
 }
 
-/// Scale and shift of each channel of a `BatchNormalization` with constant statistics.
-fn affine(graph: &GraphProto, node: &NodeProto) -> Option<(Vec<f64>, Vec<f64>)> {
-    let epsilon = f64::from(attribute(node, "epsilon").and_then(|a| a.f).unwrap_or(1e-5));
-    let part = |i: usize| Some(values(graph, node.input.get(i)?)?.0);
-    let (scale, bias, mean, variance) = (part(1)?, part(2)?, part(3)?, part(4)?);
-    let same = [bias.len(), mean.len(), variance.len()].iter().all(|n| *n == scale.len());
-    if !same || int_attribute(node, "training_mode", 0) != 0 {
-        return None;
-    }
-    let gain = |c: usize| f64::from(scale[c]) / (f64::from(variance[c]) + epsilon).sqrt();
-    let gains: Vec<f64> = (0..scale.len()).map(gain).collect();
-    let shifts = (0..scale.len()).map(|c| f64::from(bias[c]) - f64::from(mean[c]) * gains[c]).collect();
-    Some((gains, shifts))
-}
-
-/// `BatchNormalization` of a linear layer that nothing else reads. True if node `at` was merged.
-fn merge_norm(graph: &mut GraphProto, at: usize) -> bool {
-    merged_norm(graph, at)
+/// Gain and shift of a linear layer that nothing else reads. True if node `at` was merged.
+fn merge_affine(graph: &mut GraphProto, at: usize, rank: &dyn Fn(&str) -> Option<usize>) -> bool {
+    merged_affine(graph, at, rank)
         .map(|(source, layer, constants)| {
             graph.initializer.extend(constants);
             graph.node[at] = layer;
@@ -111,12 +105,14 @@ fn merge_norm(graph: &mut GraphProto, at: usize) -> bool {
         .is_some()
 }
 
-fn merged_norm(graph: &GraphProto, at: usize) -> Option<(usize, NodeProto, Vec<TensorProto>)> {
-    let norm = &graph.node[at];
-    if op(norm) != "BatchNormalization" {
-        return None;
-    }
-    let source = only_source(graph, at, norm.input.first()?)?;
+fn merged_affine(
+    graph: &GraphProto,
+    at: usize,
+    rank: &dyn Fn(&str) -> Option<usize>,
+) -> Option<(usize, NodeProto, Vec<TensorProto>)> {
+    let node = &graph.node[at];
+    let Affine { x, gains, shifts } = affine(graph, node, rank)?;
+    let source = only_source(graph, at, x)?;
     let layer = &graph.node[source];
     // Along which axis of the weights the output channels lie, and how far apart they are.
     let (weight, dims) = values(graph, layer.input.get(1)?)?;
@@ -125,27 +121,32 @@ fn merged_norm(graph: &GraphProto, at: usize) -> Option<(usize, NodeProto, Vec<T
     let by_rows = match op(layer) {
         "Conv" => true,
         "Gemm" if float("alpha") && float("beta") => int_attribute(layer, "transB", 0) != 0,
+        "MatMul" if dims.len() == 2 && rank(layer.input.first()?) == Some(2) => false,
         _ => return None,
     };
     let channels = usize::try_from(*if by_rows { dims.first()? } else { dims.last()? }).ok()?;
-    let (gains, shifts) = affine(graph, norm)?;
     let bias = match layer.input.get(2).filter(|name| !name.is_empty()) {
         Some(name) => values(graph, name)?.0,
         None => vec![0.0; channels],
     };
-    if gains.len() != channels || bias.len() != channels {
+    let each_has_one = |values: &[f64]| values.len() == 1 || values.len() == channels;
+    if !each_has_one(&gains) || !each_has_one(&shifts) || bias.len() != channels {
         return None;
     }
+    let gain = |c: usize| gains[c % gains.len()];
+    let shift = |c: usize| shifts[c % shifts.len()];
     let each = weight.len() / channels.max(1);
     let channel = |i: usize| if by_rows { i / each.max(1) } else { i % channels };
     let scaled: Vec<f32> =
-        weight.iter().enumerate().map(|(i, w)| (f64::from(*w) * gains[channel(i)]) as f32).collect();
+        weight.iter().enumerate().map(|(i, w)| (f64::from(*w) * gain(channel(i))) as f32).collect();
     let shifted: Vec<f32> =
-        bias.iter().enumerate().map(|(c, b)| (f64::from(*b) * gains[c] + shifts[c]) as f32).collect();
-    let y = norm.output.first()?;
+        bias.iter().enumerate().map(|(c, b)| (f64::from(*b) * gain(c) + shift(c)) as f32).collect();
+    let y = node.output.first()?;
     let (w, b) = (free(graph, format!("{y}.weight")), free(graph, format!("{y}.bias")));
     let constants = vec![floats(&w, &dims, &scaled), floats(&b, &[channels as i64], &shifted)];
+    let op_type = if op(layer) == "MatMul" { "Gemm" } else { op(layer) };
     let layer = NodeProto {
+        op_type: Some(op_type.to_owned()),
         input: vec![layer.input.first()?.clone(), w, b],
         output: vec![y.clone()],
         ..layer.clone()
@@ -155,7 +156,7 @@ fn merged_norm(graph: &GraphProto, at: usize) -> Option<(usize, NodeProto, Vec<T
 
 /// The name, made longer until no constant has it: a normalisation that is called as its output is may have a
 /// `weight` itself.
-fn free(graph: &GraphProto, mut name: String) -> String {
+pub(super) fn free(graph: &GraphProto, mut name: String) -> String {
     while constant(graph, &name).is_some() {
         name.push_str(".merged");
     }

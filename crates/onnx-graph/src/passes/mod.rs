@@ -1,5 +1,6 @@
 //! Passes: rewritings of whole graphs that keep what they compute.
 
+mod affine;
 mod batch_last;
 mod canonize;
 mod fold;

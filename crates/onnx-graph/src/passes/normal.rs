@@ -1,5 +1,6 @@
 //! The normal form of a model: this crate's operator set, constants folded, dead nodes gone.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::fold::{Constants, tensor};
@@ -9,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::model::{Model, OPSET};
 use crate::proto::{GraphProto, NodeProto, OperatorSetIdProto, TensorProto};
 use crate::shape::{Dim, Inferred, Info};
-use crate::tensor::{DataType, ints};
+use crate::tensor::{DataType, ints, numbers};
 
 /// Rewrites a model as exporters write it (operator sets 7 to 24; shapes computed in the graph; weights
 /// behind `Transpose` or `Identity`; `Dropout`) into one that the rest of this crate works on. What it
@@ -36,7 +37,7 @@ pub fn normal(model: &Model) -> Result<Model> {
     }
     let mut b = Builder::new("n_");
     for node in &graph.node {
-        raise(node, version, &walk.known.infos, &mut b)?;
+        raise(&walk.at_rest(node), version, &walk.known.infos, &mut b)?;
         for tensor in std::mem::take(&mut b.constants) {
             walk.constant(tensor);
         }
@@ -81,6 +82,18 @@ impl Walk {
         self.known.constant(&tensor);
         let name = tensor.name.clone().unwrap_or_default();
         self.constants.insert(&name, tensor);
+    }
+
+    /// A `Dropout` whose training mode is a constant `false` becomes one without that input.
+    fn at_rest<'n>(&self, node: &'n NodeProto) -> Cow<'n, NodeProto> {
+        let mode = node.input.get(2).and_then(|name| self.constants.tensors.get(name));
+        let off = mode.and_then(|t| numbers(t).ok()).is_some_and(|v| v.iter().all(|v| *v == 0.0));
+        if node.op_type.as_deref() != Some("Dropout") || !off {
+            return Cow::Borrowed(node);
+        }
+        let mut node = node.clone();
+        node.input.truncate(2);
+        Cow::Owned(node)
     }
 
     fn place(&mut self, mut node: NodeProto) {

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::model::{attribute, int_attribute, ints_attribute, node_label};
 use crate::proto::NodeProto;
 use crate::shape::{Dim, Infos};
-use crate::tensor::floats;
+use crate::tensor::{flag, floats};
 
 /// The oldest operator set that is understood, and the newest: from 22 on, the supported ops gained element
 /// types only.
@@ -48,13 +48,19 @@ pub(super) fn raise(node: &NodeProto, version: i64, infos: &Infos, b: &mut Build
                 attribute_to_input(&mut node, name, i + 1, b);
             }
         }
-        "Dropout" if node.input.get(2).is_none_or(String::is_empty) && node.output.len() < 2 => {
-            node = NodeProto { op_type: Some("Identity".to_owned()), attribute: Vec::new(), ..node };
-            node.input.truncate(1);
-        }
+        "Dropout" if node.input.get(2).is_none_or(String::is_empty) => return dropout(&node, version, b),
         "BatchNormalization" if version < 14 => {
             node.output.truncate(1);
             node.attribute.retain(|a| a.name.as_deref() != Some("spatial"));
+        }
+        // The other value gives its type only, and must not stand between a constant and its use.
+        "CastLike" => {
+            let like = node.input.get(1).and_then(|name| infos.get(name)).map_or(0, |info| info.ty.code());
+            if like != 0 {
+                node.op_type = Some("Cast".to_owned());
+                node.input.truncate(1);
+                node.attribute.push(Attr::Int(i64::from(like)).named("to"));
+            }
         }
         "GroupNormalization" if version < 21 => group_norm(&mut node, infos, b)?,
         // Until set 10 pixels were taken as points at their corners.
@@ -111,6 +117,28 @@ fn group_norm(node: &mut NodeProto, infos: &Infos, b: &mut Builder) -> Result<()
         let apart = b.node("Reshape", &[&node.input[i], &column], []);
         let repeated = b.node("Expand", &[&apart, &wide], []);
         node.input[i] = b.node("Reshape", &[&repeated, &flat], []);
+    }
+    Ok(())
+}
+
+/// At rest `Dropout` passes its input on, and its mask, which hardly anything reads, keeps all.
+fn dropout(node: &NodeProto, version: i64, b: &mut Builder) -> Result<()> {
+    let (Some(x), Some(y)) = (node.input.first(), node.output.first()) else {
+        return Err(Error::new(format!("{}: it has no input or no output", node_label(node))));
+    };
+    let passed = NodeProto {
+        op_type: Some("Identity".to_owned()),
+        input: vec![x.clone()],
+        output: vec![y.clone()],
+        ..node.clone()
+    };
+    b.nodes.push(NodeProto { attribute: Vec::new(), ..passed });
+    if let Some(mask) = node.output.get(1).filter(|name| !name.is_empty()) {
+        let kept = b.fresh("kept");
+        // Until set 9 a mask had the type of the input.
+        b.constants.push(if version < 10 { floats(&kept, &[], &[1.0]) } else { flag(&kept, true) });
+        let shape = b.node("Shape", &[x], []);
+        b.named_node("Expand", &[&kept, &shape], &[mask], []);
     }
     Ok(())
 }

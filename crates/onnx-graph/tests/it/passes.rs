@@ -7,8 +7,9 @@ use onnx_graph::model::Model;
 use onnx_graph::passes::normal;
 use onnx_graph::proto::GraphProto;
 use onnx_graph::reference::{Value, evaluate};
+use onnx_graph::sensitivity::{Seed, sensitivity};
 use onnx_graph::shape::{Dim, Info, infer};
-use onnx_graph::tensor::DataType;
+use onnx_graph::tensor::{DataType, flag};
 
 use crate::numeric::close;
 use crate::op_case::spaced;
@@ -106,6 +107,64 @@ fn shapes_computed_in_the_graph_become_constants() {
     assert_eq!(made.ops(), [("Reshape".to_owned(), 1)]);
     assert_eq!(infer(made.graph().unwrap()).unwrap()["y"].dims.as_ref().unwrap()[1], Dim::Size(12));
     assert_eq!(run(&made).dims, [2, 12]);
+}
+
+/// From set 12 on `Dropout` says whether it trains; what does not train passes its input on.
+#[test]
+fn dropout_goes_where_it_does_not_train() {
+    let with = |mode: bool| {
+        old(13, |b| {
+            b.constants.push(flag("mode", mode));
+            let ratio = b.float(0.5);
+            let y = b.node("Dropout", &["x", &ratio, "mode"], []);
+            b.named_node("Relu", &[&y], &["y"], []);
+        })
+    };
+    let made = normal(&with(false)).unwrap();
+    assert!(made.ops().iter().all(|(op, _)| op != "Dropout"), "{:?}", made.ops());
+    assert!(made.graph().unwrap().initializer.is_empty());
+    let gradient = |mode| sensitivity(&with(mode), "y", &Seed::Channel(0), &["x"]);
+    let graph = gradient(false).unwrap();
+    let x = spaced(&[2, 3, 4], 1);
+    let slopes = evaluate(graph.graph().unwrap(), &[("x", x.clone())]).unwrap();
+    let wanted = |(i, v): (usize, &f64)| f64::from(u8::from(*v > 0.0 && i % 12 < 4));
+    assert_eq!(slopes["gradient.x"].data, x.data.iter().enumerate().map(wanted).collect::<Vec<f64>>());
+    let error = gradient(true).unwrap_err().0;
+    assert!(error.contains("export the model in eval mode"), "{error}");
+}
+
+/// torch's newer exporter, not optimised, casts constants like the value that they meet.
+#[test]
+fn a_constant_cast_like_a_value_is_a_constant() {
+    let made = normal(&old(18, |b| {
+        let six = b.ints(&[6]);
+        let like = b.node("CastLike", &[&six, "x"], []);
+        b.named_node("Mul", &["x", &like], &["y"], []);
+    }))
+    .unwrap();
+    assert_eq!(made.ops(), [("Mul".to_owned(), 1)]);
+    let x = spaced(&[2, 3, 4], 1);
+    assert_eq!(run(&made).data, x.data.iter().map(|v| v * 6.0).collect::<Vec<f64>>());
+}
+
+/// Sets 7 to 11: a ratio as attribute, and a mask, of the input's type until set 9.
+#[test]
+fn an_old_dropout_goes_with_its_mask() {
+    for version in [7, 10] {
+        let made = normal(&old(version, |b| {
+            b.named_node("Dropout", &["x"], &["y", "mask"], [("ratio", Attr::Float(0.25))]);
+        }))
+        .unwrap();
+        assert_eq!(made.ops(), [("Identity".to_owned(), 1)], "{version}");
+        assert!(made.graph().unwrap().node[0].attribute.is_empty());
+        let mut read = old(version, |b| {
+            b.named_node("Dropout", &["x"], &["dropped", "mask"], [("ratio", Attr::Float(0.25))]);
+            let mask = b.node("Cast", &["mask"], [("to", Attr::Int(1))]);
+            b.named_node("Mul", &["dropped", &mask], &["y"], []);
+        });
+        read.0.ir_version = Some(6);
+        assert_eq!(run(&normal(&read).unwrap()), spaced(&[2, 3, 4], 1));
+    }
 }
 
 #[test]

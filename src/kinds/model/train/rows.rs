@@ -56,6 +56,10 @@ impl Rows {
 pub fn row_shape(model: &Model, tensor: &Tensor<f32>) -> Result<Vec<i64>, Failure> {
     let signature = facts::of(model);
     let own: Vec<i64> = tensor.row_shape.iter().map(|d| *d as i64).collect();
+    if own.contains(&0) {
+        return Err(Failure::new(format!("rows of shape {own:?} hold no values"))
+            .hint("look at the column that feeds the model: lists of numbers must not be empty"));
+    }
     let Some(input) = signature.inputs.first() else { return Ok(own) };
     let size = |d: &Dim| if let Dim::Size(s) = d { Some(*s as i64) } else { None };
     let Some(wanted) = input.shape.iter().skip(1).map(size).collect::<Option<Vec<i64>>>() else {
@@ -203,4 +207,29 @@ fn classify(logits: &[f32], width: usize, labels: &[i64]) -> Score {
     }
     let rows = labels.len().max(1) as f64;
     (loss / rows, right as f64 / rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use onnx_graph::build::Builder;
+    use onnx_graph::proto::GraphProto;
+    use onnx_graph::shape::{Dim, Info};
+    use onnx_graph::tensor::DataType;
+
+    use super::*;
+
+    /// Lists of numbers may be empty, and a model that does not say how wide its input is takes any.
+    #[test]
+    fn rows_without_values_are_refused() {
+        let mut b = Builder::new("");
+        b.named_node("Relu", &["x"], &["y"], []);
+        let dims = ["N", "width"].map(|name| Dim::Name(name.to_owned())).to_vec();
+        let info = |name: &str| Info::new(DataType::Float, dims.clone()).value(name);
+        let (input, output) = (vec![info("x")], vec![info("y")]);
+        let model = Model::new(GraphProto { node: b.nodes, input, output, ..GraphProto::default() });
+        let shape = |row: usize| row_shape(&model, &Tensor { row_shape: vec![row], values: vec![0.0; row] });
+        assert_eq!(shape(3).map_err(|f| f.message), Ok(vec![3]));
+        let error = shape(0).map_err(|f| f.message).unwrap_err();
+        assert!(error.contains("rows of shape [0] hold no values"), "{error}");
+    }
 }
