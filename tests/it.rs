@@ -62,6 +62,8 @@ mod it {
     #[cfg(feature = "models")]
     mod pipelines;
     #[cfg(feature = "models")]
+    mod plane;
+    #[cfg(feature = "models")]
     mod providers;
     mod several;
     mod store;

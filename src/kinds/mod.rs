@@ -87,6 +87,8 @@ pub static KINDS: &[&dyn Stage] = &[
     &dynamics::hessian::Hessian,
     #[cfg(feature = "tables")]
     &dynamics::phase::Phase,
+    #[cfg(feature = "models")]
+    &dynamics::plane::Plane,
     #[cfg(feature = "tables")]
     &dynamics::regression::Regression,
     #[cfg(feature = "tables")]
