@@ -2,6 +2,8 @@
 
 mod it {
     mod bad_workflows;
+    #[cfg(feature = "tables")]
+    mod bands;
     #[cfg(feature = "models")]
     mod brain;
     #[cfg(feature = "models")]

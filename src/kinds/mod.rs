@@ -92,6 +92,8 @@ pub static KINDS: &[&dyn Stage] = &[
     #[cfg(feature = "tables")]
     &dynamics::regression::Regression,
     #[cfg(feature = "tables")]
+    &dynamics::stationary::Stationary,
+    #[cfg(feature = "tables")]
     &figure::Figure,
     #[cfg(feature = "tables")]
     &ingest::arrays::Arrays,

@@ -23,4 +23,5 @@ mod plane_tables;
 pub mod regression;
 #[cfg(feature = "models")]
 mod spectrum_tables;
+pub mod stationary;
 mod study;
