@@ -123,10 +123,19 @@ fn theory_stands_beside_the_loss() {
         assert!((a.hypot(b) - radius).abs() < 1e-9, "row {row}");
     }
     assert_eq!(ellipses.rows(), 4 * 97);
+    assert!(ellipses.strings("assumed_sampler").unwrap().iter().all(|s| s == "replacement"));
     let bytes = |p: &Project| std::fs::read(p.path("results/study/plane/grid.parquet")).unwrap();
     let again = self::project(&WORKFLOW.replace("  plane:\n", "  plane:\n    threads: 2\n"));
     again.ok(&["run"]);
     assert_eq!(bytes(&project), bytes(&again));
+}
+
+#[test]
+fn a_long_survey_ends_at_its_timeout() {
+    let slow =
+        WORKFLOW.replace("points: 9", "points: 501").replace("  plane:\n", "  plane:\n    timeout: 1s\n");
+    let ran = project(&slow).sulcus(&["run"]);
+    assert!(ran.code == 1 && ran.stderr.contains("stopped after its timeout of 1 s"), "{}", ran.stderr);
 }
 
 #[test]

@@ -196,7 +196,7 @@ impl Kind for Plane {
         noise says of the stationary state of such chains, as in `dynamics.phase`: `modified_loss` is −ln of the density \
         of positions, ½ Σ a² / Var a, whose levels ½ and 2 are the ellipses of one and two standard deviations; \
         `velocities` is the same over velocities. The noise counts as that of the rows at `data`, and as independent \
-        along the two directions.";
+        along the two directions; `assumed_sampler` says how theory takes batches to be drawn.";
     const EXAMPLE: &'static str = "\
 plane:
   uses: dynamics.plane

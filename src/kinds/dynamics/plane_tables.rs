@@ -23,7 +23,13 @@ pub struct Survey<'a> {
     eigenvalues: [f64; 2],
     /// Half-widths.
     reach: [f64; 2],
-    plane: Option<Plane>,
+    theory: Option<Theory>,
+}
+
+/// The stationary state of chains, and the sampler that it assumes.
+struct Theory {
+    plane: Plane,
+    sampler: &'static str,
 }
 
 impl<'a> Survey<'a> {
@@ -50,7 +56,7 @@ impl<'a> Survey<'a> {
             return Err(Failure::new("a direction or its eigenvalue is no number")
                 .hint("bind `pairs` of `dynamics.hessian`"));
         }
-        let plane = match params.settings() {
+        let theory = match params.settings() {
             None => None,
             Some((sgd, sampler)) => {
                 sgd.check(rows).map_err(wrong)?;
@@ -58,13 +64,14 @@ impl<'a> Survey<'a> {
                 let modes = Modes::of(directions, &sgd, factor)?;
                 let hint = "name other `modes`, or leave out `sgd` and give `reach`";
                 let both = at.map(|k| (modes.rows[k].2, modes.rows[k].3));
-                Some(Plane::new(both).map_err(|e| wrong(e).hint(hint))?)
+                let plane = Plane::new(both).map_err(|e| wrong(e).hint(hint))?;
+                Some(Theory { plane, sampler: sampler.drawn().assumed().name() })
             }
         };
-        let wide = plane.map(|p| p.positions.deviations().map(|d| DEVIATIONS * d));
+        let wide = theory.as_ref().map(|t| t.plane.positions.deviations().map(|d| DEVIATIONS * d));
         // Of the two one is given: the parameters were checked.
         let reach = params.half_widths().or(wide).unwrap_or([f64::NAN; 2]);
-        Ok(Survey { params, vectors, eigenvalues, reach, plane })
+        Ok(Survey { params, vectors, eigenvalues, reach, theory })
     }
 
     /// Places along one side: evenly from −reach to reach, and exactly opposite each other.
@@ -118,8 +125,8 @@ impl<'a> Survey<'a> {
         frame.push_f64s("loss", losses)?;
         frame.push_f64s("decayed_loss", decayed)?;
         frame.push_f64s("quadratic", places.iter().map(bent).collect())?;
-        if let Some(plane) = &self.plane {
-            modified(&mut frame, &plane.positions, &places)?;
+        if let Some(theory) = &self.theory {
+            theory.modified(&mut frame, &theory.plane.positions, &places)?;
         }
         Ok((frame, landscape.provider()))
     }
@@ -147,12 +154,13 @@ impl<'a> Survey<'a> {
     /// # Errors
     /// If a table cannot be made.
     pub fn theory(&self) -> Result<Vec<(&'static str, Frame)>, Failure> {
-        let Some(plane) = &self.plane else { return Ok(Vec::new()) };
+        let Some(theory) = &self.theory else { return Ok(Vec::new()) };
+        let plane = &theory.plane;
         let (a, u) = (plane.positions.deviations(), plane.velocities.deviations());
         let places = self.places([self.reach[0] / a[0] * u[0], self.reach[1] / a[1] * u[1]]);
         let mut velocities = places_of(&places)?;
-        modified(&mut velocities, &plane.velocities, &places)?;
-        Ok(vec![("velocities", velocities), ("ellipses", ellipses(plane)?)])
+        theory.modified(&mut velocities, &plane.velocities, &places)?;
+        Ok(vec![("velocities", velocities), ("ellipses", theory.ellipses()?)])
     }
 }
 
@@ -163,28 +171,32 @@ fn places_of(places: &[[f64; 2]]) -> Result<Frame, Failure> {
     Ok(frame)
 }
 
-fn modified(frame: &mut Frame, spread: &Spread, places: &[[f64; 2]]) -> Result<(), Failure> {
-    frame.push_f64s("modified_loss", places.iter().map(|p| spread.modified_loss(*p)).collect())
-}
+impl Theory {
+    fn modified(&self, frame: &mut Frame, spread: &Spread, places: &[[f64; 2]]) -> Result<(), Failure> {
+        frame.push_f64s("modified_loss", places.iter().map(|p| spread.modified_loss(*p)).collect())?;
+        frame.push_strings("assumed_sampler", &vec![self.sampler; places.len()])
+    }
 
-fn ellipses(plane: &Plane) -> Result<Frame, Failure> {
-    let (mut of, mut kinds, mut points, mut places) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for (what, spread) in [("position", &plane.positions), ("velocity", &plane.velocities)] {
-        for (kind, radius) in [("1 sigma", 1.0), ("2 sigma", 2.0)] {
-            let around = spread.ellipse(radius, POINTS);
-            for (point, place) in around.iter().chain(around.first()).enumerate() {
-                of.push(what);
-                kinds.push(kind);
-                points.push(point as i64);
-                places.push(*place);
+    fn ellipses(&self) -> Result<Frame, Failure> {
+        let (mut of, mut kinds, mut points, mut places) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for (what, spread) in [("position", &self.plane.positions), ("velocity", &self.plane.velocities)] {
+            for (kind, radius) in [("1 sigma", 1.0), ("2 sigma", 2.0)] {
+                let around = spread.ellipse(radius, POINTS);
+                for (point, place) in around.iter().chain(around.first()).enumerate() {
+                    of.push(what);
+                    kinds.push(kind);
+                    points.push(point as i64);
+                    places.push(*place);
+                }
             }
         }
+        let mut frame = Frame::new();
+        frame.push_strings("of", &of)?;
+        frame.push_strings("kind", &kinds)?;
+        frame.push_i64s("point", points)?;
+        frame.push_f64s("first", places.iter().map(|p| p[0]).collect())?;
+        frame.push_f64s("second", places.iter().map(|p| p[1]).collect())?;
+        frame.push_strings("assumed_sampler", &vec![self.sampler; places.len()])?;
+        Ok(frame)
     }
-    let mut frame = Frame::new();
-    frame.push_strings("of", &of)?;
-    frame.push_strings("kind", &kinds)?;
-    frame.push_i64s("point", points)?;
-    frame.push_f64s("first", places.iter().map(|p| p[0]).collect())?;
-    frame.push_f64s("second", places.iter().map(|p| p[1]).collect())?;
-    Ok(frame)
 }
