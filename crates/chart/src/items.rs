@@ -229,7 +229,10 @@ impl Marks {
             let mut numbers: Vec<f64> = self.items.iter_mut().filter_map(at).collect();
             numbers.sort_by(f64::total_cmp);
             numbers.dedup();
-            let half = numbers.windows(2).map(|w| (w[1] - w[0]) / 2.0).fold(f64::MAX, f64::min);
+            // What differs by rounding alone is one place.
+            let least = numbers.last().zip(numbers.first()).map_or(0.0, |(b, a)| (b - a) * 1e-9);
+            let gaps = numbers.windows(2).map(|w| w[1] - w[0]).filter(|gap| *gap > least);
+            let half = gaps.fold(f64::MAX, f64::min) / 2.0;
             // Of a single number, and of gaps that overflow, none is known.
             if half > f64::MAX / 4.0 {
                 continue;

@@ -59,6 +59,11 @@ fn specs() -> Vec<Value> {
         json!({ "mark": "bar", "encoding": { "x": t, "y": { "field": "b", "aggregate": "max" }, "color": t, "xOffset": t } }),
         json!({ "mark": "area", "encoding": { "x": q("a"), "y": q("b"), "color": t } }),
         json!({ "mark": "rect", "encoding": { "x": { "field": "a", "bin": true }, "y": { "field": "b", "bin": { "maxbins": 5 } }, "color": { "aggregate": "count" } } }),
+        json!({ "layer": [
+            { "mark": "rect", "encoding": { "x": q("a"), "y": q("b"), "color": q("e") } },
+            { "mark": { "type": "line", "color": "#0a0B0c" },
+              "encoding": { "x": q("b"), "y": q("a"), "order": { "field": "e" }, "detail": t } },
+        ] }),
         json!({ "mark": "tick", "encoding": { "x": q("a"), "y": t } }),
         json!({ "mark": "boxplot", "encoding": { "x": q("b"), "y": t } }),
         json!({ "encoding": { "x": q("a"), "y": { "field": "b", "scale": { "type": "log" } } },
@@ -167,7 +172,8 @@ fn a_path_lies_over_tiles_of_numbers() {
     let path = |values: [f64; 5]| [nan; 9].into_iter().chain(values).collect::<Vec<f64>>();
     let data = Data {
         columns: vec![
-            number("x", &grid(|k| (k % 3) as f64)),
+            // Once 2 is a little more than 2, as sums of tenths are.
+            number("x", &grid(|k| (k % 3) as f64 + if k == 5 { 1e-12 } else { 0.0 })),
             number("y", &grid(|k| (k / 3) as f64)),
             number("z", &grid(|k| k as f64)),
             number("px", &path([0.0, 2.0, 2.0, 0.0, 0.0])),
