@@ -2,6 +2,8 @@
 
 mod it {
     mod bad_workflows;
+    #[cfg(feature = "tables")]
+    mod bands;
     #[cfg(feature = "models")]
     mod brain;
     #[cfg(feature = "models")]
@@ -65,6 +67,8 @@ mod it {
     mod own_kinds;
     #[cfg(feature = "models")]
     mod pipelines;
+    #[cfg(feature = "models")]
+    mod plane;
     #[cfg(feature = "models")]
     mod providers;
     mod several;

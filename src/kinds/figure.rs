@@ -54,10 +54,11 @@ impl<'de> Deserialize<'de> for Params {
 impl Kind for Figure {
     type Params = Params;
     const NAME: &'static str = "figure";
-    const REVISION: u32 = 1;
+    const REVISION: u32 = 2;
     const ABOUT: &'static str = "A chart of a table as SVG or PNG.\n\n\
         A chart is named (`chart: line`, with `x`, `y`, `color`, …) or written in a subset of Vega-Lite \
-        (`mark`, `encoding`, `layer`). The cells of a gathered matrix are drawn together, their axes are \
+        (`mark`, `encoding`, `layer`). Tiles between two columns of numbers fill an even grid, and other marks can lie over \
+        them; a row that lacks a layer's columns is not drawn by that layer. The cells of a gathered matrix are drawn together, their axes are \
         columns. Only the columns that the chart names are read.";
     const EXAMPLE: &'static str = "\
 curves:

@@ -87,8 +87,12 @@ pub static KINDS: &[&dyn Stage] = &[
     &dynamics::hessian::Hessian,
     #[cfg(feature = "tables")]
     &dynamics::phase::Phase,
+    #[cfg(feature = "models")]
+    &dynamics::plane::Plane,
     #[cfg(feature = "tables")]
     &dynamics::regression::Regression,
+    #[cfg(feature = "tables")]
+    &dynamics::stationary::Stationary,
     #[cfg(feature = "tables")]
     &figure::Figure,
     #[cfg(feature = "tables")]

@@ -282,6 +282,11 @@ stages:
     matrix: { mode: [batch, running] }
     in: { model: begun.model, data: data }
     with: { largest: 2, tolerance: 1.0e-3, batch_norm: "${matrix.mode}" }
+  plane:
+    uses: dynamics.plane
+    matrix: { mode: [batch, running] }
+    in: { model: begun.model, data: data, directions: "curvature[mode=batch].pairs" }
+    with: { target: label, modes: [0, 1], reach: 0.003, points: 3, batch_norm: "${matrix.mode}" }
   descent:
     uses: model.train
     in: { model: begun.model, data: data, directions: "curvature[mode=batch].pairs" }
@@ -302,6 +307,15 @@ fn descent_of_a_normalised_network_slows_as_its_hessian_by_batches_says() {
     let squared = number(&by_batch, "gradient_norm").powi(2);
     assert!((squared / number(&path, "gradient_squared") - 1.0).abs() < 1e-4);
     assert!((number(&running, "loss") / number(&path, "loss") - 1.0).abs() > 1e-3);
+    // The plane through the weights is bent as the Hessian of the same mode says, and of no other.
+    let rho = table("curvature/mode=batch/pairs").f64s("eigenvalue").unwrap()[0];
+    let bend = |mode: &str, summary: &sulcus::table::Frame| {
+        let loss = table(&format!("plane/mode={mode}/grid")).f64s("loss").unwrap();
+        assert!((loss[4] / number(summary, "loss") - 1.0).abs() < 1e-5, "{mode}");
+        (loss[3] + loss[5] - 2.0 * loss[4]) / 9e-6 / rho
+    };
+    let bends = [bend("batch", &by_batch), bend("running", &running)];
+    assert!((bends[0] - 1.0).abs() < 0.02 && (bends[1] - 1.0).abs() > 0.2, "{bends:?}");
     // Along an eigenvector each step of descent is 1 − η ρ times the last.
     let position = path.tensor_f64("position").unwrap().values;
     let values = |mode: &str| table(&format!("curvature/mode={mode}/pairs")).f64s("eigenvalue").unwrap();

@@ -79,6 +79,12 @@ pub struct Layer {
     pub y: Option<Channel>,
     /// Colour, and what divides lines.
     pub color: Option<Channel>,
+    /// Column that divides lines beside the colour.
+    pub detail: Option<String>,
+    /// Column of numbers in whose order a line goes, instead of that of x.
+    pub order: Option<String>,
+    /// Red, green, blue of all marks, instead of colours that stand for something.
+    pub paint: Option<(u8, u8, u8)>,
     /// Column of half-widths of error bars or bands around y.
     pub error: Option<String>,
     /// How colours share bars and areas.
@@ -220,7 +226,7 @@ impl Figure {
         };
         let channels = self.layers.iter().flat_map(|l| {
             let fields = [&l.x, &l.y, &l.color].into_iter().flatten().filter_map(|c| c.field.as_deref());
-            fields.chain(l.error.as_deref())
+            fields.chain([&l.error, &l.detail, &l.order].into_iter().filter_map(|c| c.as_deref()))
         });
         facets.into_iter().chain(channels)
     }
@@ -252,6 +258,14 @@ impl Layer {
         if channels.filter(|c| c.aggregate.is_some()).count() > 1 {
             return wrong(
                 "only one of `x`, `y` and `color` can be aggregated; the others say what the groups are",
+            );
+        }
+        if self.shape != Shape::Line && (self.detail.is_some() || self.order.is_some()) {
+            return wrong("`detail` and `order` belong to lines");
+        }
+        if self.paint.is_some() && self.color.is_some() {
+            return wrong(
+                "`mark.color` and `color` do not go together: marks have one colour or stand for values",
             );
         }
         for (name, channel) in [("x", &self.x), ("y", &self.y), ("color", &self.color)] {

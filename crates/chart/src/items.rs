@@ -99,6 +99,10 @@ pub struct Item {
     pub y: Option<Place>,
     /// What decides its colour.
     pub color: Option<Key>,
+    /// What divides lines beside the colour.
+    pub detail: Option<Key>,
+    /// Where on its line it lies, if not by x.
+    pub order: Option<f64>,
     /// In which panel it lies.
     pub panel: usize,
     /// Half-width of its error bar, if it has one.
@@ -114,9 +118,18 @@ pub struct Marks {
     pub items: Vec<Item>,
     /// True if values run from left to right, and not from bottom to top.
     pub sideways: bool,
-    /// Rows left out because a value is missing.
-    pub missing: usize,
+    /// Of each row, whether it was left out because a value is missing.
+    pub left_out: Vec<bool>,
 }
+
+/// How many rows no layer draws. Where layers read columns of their own, a row says by what it lacks to which it belongs.
+pub fn missing(layers: &[Marks]) -> usize {
+    let rows = layers.first().map_or(0, |l| l.left_out.len());
+    (0..rows).filter(|row| layers.iter().all(|l| l.left_out.get(*row).copied().unwrap_or(true))).count()
+}
+
+/// The first item, the values and the rows of each group.
+type Groups = BTreeMap<Group, (Item, Vec<f64>, Vec<usize>)>;
 
 /// What makes rows fall into one group: panel, and the places and colour that are not aggregated.
 type Group = (usize, Option<Key>, Option<Key>, Option<Key>);
@@ -134,28 +147,42 @@ impl Marks {
         let y = reader(&layer.y, data, tiles)?;
         let sideways = sideways(layer, &x, &y)?;
         let color = layer.color.as_ref().map(|c| Shades::new(c, data)).transpose()?;
-        let errors = layer.error.as_deref().map(|name| numbers(data, name)).transpose()?;
-        let mut marks = Marks { items: Vec::new(), sideways, missing: 0 };
-        let mut groups: BTreeMap<Group, (Item, Vec<f64>)> = BTreeMap::new();
+        let errors =
+            layer.error.as_deref().map(|name| numbers(data, name, "half-widths are numbers")).transpose()?;
+        let order =
+            layer.order.as_deref().map(|name| numbers(data, name, "an order is of numbers")).transpose()?;
+        let detail = layer.detail.as_deref().map(|name| data.column(name)).transpose()?;
+        let left_out = vec![false; panels.of_row.len()];
+        let mut marks = Marks { items: Vec::new(), sideways, left_out };
+        let mut groups: Groups = BTreeMap::new();
         let aggregate = [&layer.x, &layer.y, &layer.color].into_iter().flatten().find_map(|c| c.aggregate);
         let grouped = aggregate.is_some() || layer.shape == Shape::Box;
         for (row, panel) in panels.of_row.iter().enumerate() {
             let place = |r: &Option<Reader>| r.as_ref().map(|r| r.place(row).ok_or(())).transpose();
             let shade = color.as_ref().map(|c| c.key(row).ok_or(())).transpose();
-            let (Some(panel), Ok(x), Ok(y), Ok(color)) = (*panel, place(&x), place(&y), shade) else {
-                marks.missing += 1;
+            let detail = detail.map(|column| key(column, row).ok_or(())).transpose();
+            let order = order.map(|o| o.get(row).copied().filter(|v| v.is_finite()).ok_or(())).transpose();
+            let (Some(panel), Ok(x), Ok(y), Ok(color), Ok(detail), Ok(order)) =
+                (*panel, place(&x), place(&y), shade, detail, order)
+            else {
+                marks.left_out[row] = true;
                 continue;
             };
             let error = errors.and_then(|e| e.get(row)).copied().filter(|e| e.is_finite() && *e >= 0.0);
-            let item = Item { x, y, color, panel, error, values: Vec::new() };
+            let item = Item { x, y, color, detail, order, panel, error, values: Vec::new() };
             if grouped {
                 let (group, value) = divided(layer, sideways, &item);
-                groups.entry(group).or_insert((item, Vec::new())).1.push(value);
+                let (_, values, rows) = groups.entry(group).or_insert((item, Vec::new(), Vec::new()));
+                values.push(value);
+                rows.push(row);
             } else {
                 marks.items.push(item);
             }
         }
         marks.gather(groups, layer, aggregate);
+        if tiles {
+            marks.lay();
+        }
         if layer.share == Share::Stack {
             marks.stack();
         }
@@ -166,16 +193,15 @@ impl Marks {
     }
 
     /// One item for each group.
-    fn gather(&mut self, groups: BTreeMap<Group, (Item, Vec<f64>)>, layer: &Layer, how: Option<Aggregate>) {
+    fn gather(&mut self, groups: Groups, layer: &Layer, how: Option<Aggregate>) {
         let aggregated = |c: &Option<Channel>| c.as_ref().is_some_and(|c| c.aggregate.is_some());
         let log = |c: &Option<Channel>| c.as_ref().is_some_and(|c| c.log);
-        for (_, (mut item, mut values)) in groups {
+        for (_, (mut item, mut values, rows)) in groups {
             let Some(how) = how else {
                 item.values = values;
                 self.items.push(item);
                 continue;
             };
-            let rows = values.len();
             let (slot, log) = if aggregated(&layer.x) {
                 (Some(&mut item.x), log(&layer.x))
             } else {
@@ -185,11 +211,37 @@ impl Marks {
                 (Some(v), Some(slot)) => *slot = Some(Place::At(v)),
                 (Some(v), None) => item.color = Some(Key::of(v)),
                 (None, _) => {
-                    self.missing += rows;
+                    rows.iter().for_each(|row| self.left_out[*row] = true);
                     continue;
                 }
             }
             self.items.push(item);
+        }
+    }
+
+    /// Tiles at numbers reach half-way to the next number.
+    fn lay(&mut self) {
+        for place in [(|i| &mut i.x) as fn(&mut Item) -> &mut Option<Place>, |i| &mut i.y] {
+            let at = |item: &mut Item| match place(item) {
+                Some(Place::At(v)) => Some(*v),
+                _ => None,
+            };
+            let mut numbers: Vec<f64> = self.items.iter_mut().filter_map(at).collect();
+            numbers.sort_by(f64::total_cmp);
+            numbers.dedup();
+            // What differs by rounding alone is one place.
+            let least = numbers.last().zip(numbers.first()).map_or(0.0, |(b, a)| (b - a) * 1e-9);
+            let gaps = numbers.windows(2).map(|w| w[1] - w[0]).filter(|gap| *gap > least);
+            let half = gaps.fold(f64::MAX, f64::min) / 2.0;
+            // Of a single number, and of gaps that overflow, none is known.
+            if half > f64::MAX / 4.0 {
+                continue;
+            }
+            for item in &mut self.items {
+                if let Some(v) = at(item) {
+                    *place(item) = Some(Place::Span(v - half, v + half));
+                }
+            }
         }
     }
 
@@ -272,10 +324,10 @@ fn divided(layer: &Layer, sideways: bool, item: &Item) -> (Group, f64) {
 }
 
 /// The numbers of a column.
-fn numbers<'a>(data: &'a Data, name: &str) -> Result<&'a [f64], Error> {
+fn numbers<'a>(data: &'a Data, name: &str, why: &str) -> Result<&'a [f64], Error> {
     match data.column(name)? {
         Column::Number(values) => Ok(values),
-        Column::Text(_) => Err(Error(format!("column `{name}` holds text, and half-widths are numbers"))),
+        Column::Text(_) => Err(Error(format!("column `{name}` holds text, and {why}"))),
     }
 }
 

@@ -119,8 +119,18 @@ impl Named {
             NamedChart::Bar | NamedChart::Box => Share::Group,
             _ => Share::Overlay,
         };
-        let layer =
-            Layer { shape, x: Some(x), y: Some(y), color, error: self.error.clone(), share, points: false };
+        let layer = Layer {
+            shape,
+            x: Some(x),
+            y: Some(y),
+            color,
+            detail: None,
+            order: None,
+            paint: None,
+            error: self.error.clone(),
+            share,
+            points: false,
+        };
         Figure {
             title: self.title.clone(),
             width: self.width,

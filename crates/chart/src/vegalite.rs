@@ -102,6 +102,18 @@ pub struct Mark {
     /// Dots on lines
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub point: bool,
+    /// One colour for all, as #rrggbb
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub color: Option<String>,
+}
+
+/// Red, green and blue of `#rrggbb`.
+fn rgb(color: &str) -> Option<(u8, u8, u8)> {
+    let digits =
+        color.strip_prefix('#').filter(|d| d.len() == 6 && d.bytes().all(|b| b.is_ascii_hexdigit()))?;
+    let value = u32::from_str_radix(digits, 16).ok()?;
+    let [_, r, g, b] = value.to_be_bytes();
+    Some((r, g, b))
 }
 
 impl TryFrom<Value> for Mark {
@@ -115,12 +127,22 @@ impl TryFrom<Value> for Mark {
             name: MarkName,
             #[serde(default)]
             point: bool,
+            #[serde(default)]
+            color: Option<String>,
         }
         let read = match value {
-            Value::String(_) => MarkName::deserialize(value).map(|name| Mark { name, point: false }),
-            other => Object::deserialize(other).map(|o| Mark { name: o.name, point: o.point }),
+            Value::String(_) => {
+                MarkName::deserialize(value).map(|name| Mark { name, point: false, color: None })
+            }
+            other => {
+                Object::deserialize(other).map(|o| Mark { name: o.name, point: o.point, color: o.color })
+            }
         };
-        read.map_err(|e| format!("mark: {e}"))
+        let mark = read.map_err(|e| format!("mark: {e}"))?;
+        match mark.color.as_deref().filter(|c| rgb(c).is_none()) {
+            Some(color) => Err(format!("mark: `color` is `{color}`, and is written as #rrggbb")),
+            None => Ok(mark),
+        }
     }
 }
 
@@ -132,7 +154,11 @@ impl JsonSchema for Mark {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let name = generator.subschema_for::<MarkName>();
         let object = json!({ "type": "object",
-            "properties": { "type": name, "point": { "type": "boolean", "description": "Dots on lines" } },
+            "properties": {
+                "type": name,
+                "point": { "type": "boolean", "description": "Dots on lines" },
+                "color": { "type": "string", "pattern": "^#[0-9a-fA-F]{6}$", "description": "One colour for all" },
+            },
             "required": ["type"], "additionalProperties": false });
         json_schema!({ "description": "How rows are drawn", "anyOf": [name, object] })
     }
@@ -173,6 +199,12 @@ pub struct Encoding {
     /// Colour, and what divides lines
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub color: Option<Channel>,
+    /// Divides lines beside the colour
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<Channel>,
+    /// Lines go through rows in the order of this field, instead of that of x
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<Channel>,
     /// Bars side by side; of the same field as `color`
     #[serde(rename = "xOffset", default, skip_serializing_if = "Option::is_none")]
     pub x_offset: Option<Channel>,
@@ -322,6 +354,9 @@ impl VegaLite {
         let shared = &self.encoding;
         let layers = match (&self.mark, self.layer.as_slice()) {
             (Some(mark), []) => vec![layer(mark, shared, &Encoding::default())?],
+            (None, [_, ..]) if shared.detail.is_some() || shared.order.is_some() => {
+                return Err(Error("`detail` and `order` belong inside the layer of a line".to_owned()));
+            }
             (None, layers) => {
                 layers.iter().map(|l| layer(&l.mark, &l.encoding, shared)).collect::<Result<_, _>>()?
             }
@@ -378,5 +413,17 @@ fn layer(mark: &Mark, own: &Encoding, shared: &Encoding) -> Result<figure::Layer
         None => Share::Overlay,
     };
     let (x, y) = (channel(&own.x, &shared.x), channel(&own.y, &shared.y));
-    Ok(figure::Layer { shape, x, y, color, error: None, share, points: mark.point })
+    let field = |name, own: &Option<Channel>| own.as_ref().map(|c| c.divides(name)).transpose();
+    Ok(figure::Layer {
+        shape,
+        x,
+        y,
+        color,
+        detail: field("detail", &own.detail)?,
+        order: field("order", &own.order)?,
+        paint: mark.color.as_deref().and_then(rgb),
+        error: None,
+        share,
+        points: mark.point,
+    })
 }

@@ -59,6 +59,11 @@ fn specs() -> Vec<Value> {
         json!({ "mark": "bar", "encoding": { "x": t, "y": { "field": "b", "aggregate": "max" }, "color": t, "xOffset": t } }),
         json!({ "mark": "area", "encoding": { "x": q("a"), "y": q("b"), "color": t } }),
         json!({ "mark": "rect", "encoding": { "x": { "field": "a", "bin": true }, "y": { "field": "b", "bin": { "maxbins": 5 } }, "color": { "aggregate": "count" } } }),
+        json!({ "layer": [
+            { "mark": "rect", "encoding": { "x": q("a"), "y": q("b"), "color": q("e") } },
+            { "mark": { "type": "line", "color": "#0a0B0c" },
+              "encoding": { "x": q("b"), "y": q("a"), "order": { "field": "e" }, "detail": t } },
+        ] }),
         json!({ "mark": "tick", "encoding": { "x": q("a"), "y": t } }),
         json!({ "mark": "boxplot", "encoding": { "x": q("b"), "y": t } }),
         json!({ "encoding": { "x": q("a"), "y": { "field": "b", "scale": { "type": "log" } } },
@@ -160,6 +165,58 @@ fn missing_values_are_counted() {
 }
 
 #[test]
+fn a_path_lies_over_tiles_of_numbers() {
+    // A grid of 3 × 3, and a square that is walked around once; each row belongs to one layer.
+    let nan = f64::NAN;
+    let grid = |of: fn(usize) -> f64| (0..9).map(of).chain([nan; 5]).collect::<Vec<f64>>();
+    let path = |values: [f64; 5]| [nan; 9].into_iter().chain(values).collect::<Vec<f64>>();
+    let data = Data {
+        columns: vec![
+            // Once 2 is a little more than 2, as sums of tenths are.
+            number("x", &grid(|k| (k % 3) as f64 + if k == 5 { 1e-12 } else { 0.0 })),
+            number("y", &grid(|k| (k / 3) as f64)),
+            number("z", &grid(|k| k as f64)),
+            number("px", &path([0.0, 2.0, 2.0, 0.0, 0.0])),
+            number("py", &path([0.0, 0.0, 2.0, 2.0, 0.0])),
+            number("at", &path([0.0, 1.0, 2.0, 3.0, 4.0])),
+            number("part", &path([0.0, 0.0, 0.0, 1.0, 1.0])),
+        ],
+    };
+    let q = |field: &str| json!({ "field": field, "type": "quantitative" });
+    let f = |field: &str| json!({ "field": field });
+    let line = |more: Value| {
+        let mut encoding = json!({ "x": q("px"), "y": q("py"), "order": f("at") });
+        encoding.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!({ "mark": { "type": "line", "color": "#ffffff" }, "encoding": encoding })
+    };
+    let tiles = json!({ "mark": "rect", "encoding": { "x": q("x"), "y": q("y"), "color": q("z") } });
+    let drawn = svg(&chart(json!({ "layer": [tiles, line(json!({}))] })), &data).unwrap();
+    assert!(!drawn.contains("left out"), "every row belongs to a layer");
+    let walks = |svg: &str| -> Vec<usize> {
+        let lines = svg.split("<polyline").skip(1).map(|p| p.split("/>").next().unwrap());
+        let white = lines.filter(|p| p.contains("stroke=\"#FFFFFF\""));
+        let points =
+            |p: &str| p.split("points=\"").nth(1).unwrap().split('"').next().unwrap().trim().to_owned();
+        white.map(|p| points(p).split(' ').count()).collect()
+    };
+    assert_eq!(walks(&drawn), [5]);
+    let parted =
+        svg(&chart(json!({ "layer": [tiles, line(json!({ "detail": f("part") }))] })), &data).unwrap();
+    assert_eq!(walks(&parted), [3, 2]);
+    // Nine tiles that touch: each reaches to where the next begins.
+    let number = |text: &str, name: &str| -> f64 {
+        text.split(&format!(" {name}=\"")).nth(1).unwrap().split('"').next().unwrap().parse().unwrap()
+    };
+    let rects = drawn.split("<rect").skip(1).map(|r| (number(r, "x"), number(r, "width")));
+    let mut tiles: Vec<(f64, f64)> = rects.filter(|(x, width)| *x > 0.0 && *width > 500.0).collect();
+    assert_eq!(tiles.len(), 9);
+    tiles.sort_by(|a, b| a.0.total_cmp(&b.0));
+    for pair in tiles.chunks(3).collect::<Vec<_>>().windows(2) {
+        assert!((pair[0][0].0 + pair[0][0].1 - pair[1][0].0).abs() <= 4.0, "{tiles:?}");
+    }
+}
+
+#[test]
 fn hostile_text_stays_text() {
     let name = "<script>alert('x')</script>&\"\u{0}\u{202e}]]>";
     let data = Data { columns: vec![number(name, &[1.0, 2.0]), text("t", &[name, "\u{fffe}é漢"])] };
@@ -197,6 +254,24 @@ fn what_is_not_supported_is_refused_by_name() {
     says(json!({ "chart": "histogram", "x": "t" }), &["`t` holds text"]);
     says(json!({ "chart": "line", "x": "a", "y": "b", "width": 1e9 }), &["`width`"]);
     says(json!({ "y": "b" }), &["`chart`", "`mark`"]);
+    says(json!({ "mark": { "type": "line", "color": "red" }, "encoding": xy }), &["`red`", "#rrggbb"]);
+    says(json!({ "mark": { "type": "line", "color": "#12345é" }, "encoding": xy }), &["#rrggbb"]);
+    let with = |name: &str, channel: Value| {
+        let mut all = xy.clone();
+        all.as_object_mut().unwrap().insert(name.to_owned(), channel);
+        all
+    };
+    let dotted = with("color", json!({ "field": "t" }));
+    says(json!({ "mark": { "type": "point", "color": "#000000" }, "encoding": dotted }), &["`mark.color`"]);
+    says(
+        json!({ "mark": "point", "encoding": with("order", json!({ "field": "a" })) }),
+        &["`order`", "lines"],
+    );
+    says(json!({ "mark": "line", "encoding": with("order", json!({ "field": "t" })) }), &["`t` holds text"]);
+    says(
+        json!({ "mark": "line", "encoding": with("detail", json!({ "datum": 1 })) }),
+        &["`detail`", "`field`"],
+    );
 }
 
 /// Numbers as results bring them, and worse.

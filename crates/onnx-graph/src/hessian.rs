@@ -1,4 +1,4 @@
-//! Products of a loss's curvature with a vector, as one graph.
+//! Products of a loss's curvature with a vector, as one graph; its gradient, or the loss alone.
 //!
 //! The gradient graph is differentiated once more, in reverse, from the vector: Σ vᵢ ∂gᵢ/∂θ = H v
 //! (Pearlmutter 1994). This needs nothing of an op but the gradient that it has, and costs as many
@@ -49,7 +49,7 @@ pub fn products(
     curvature: Curvature,
     fed: bool,
 ) -> Result<Products> {
-    build(model, loss, parameters, Some(curvature), fed)
+    build(model, loss, parameters, Wanted::Products(curvature), fed)
 }
 
 /// As [`products`] of constants, without vectors and products: the loss and its gradient alone.
@@ -57,16 +57,26 @@ pub fn products(
 /// # Errors
 /// As [`products`].
 pub fn gradients(model: &Model, loss: Loss, parameters: &[String]) -> Result<Products> {
-    build(model, loss, parameters, None, false)
+    build(model, loss, parameters, Wanted::Gradients, false)
 }
 
-fn build(
-    model: &Model,
-    loss: Loss,
-    parameters: &[String],
-    curvature: Option<Curvature>,
-    fed: bool,
-) -> Result<Products> {
+/// The mean loss alone, with every parameter fed: one graph for any number of weights.
+///
+/// # Errors
+/// As [`products`].
+pub fn losses(model: &Model, loss: Loss, parameters: &[String]) -> Result<Products> {
+    build(model, loss, parameters, Wanted::Loss, true)
+}
+
+/// What a graph gives beside the loss.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    Loss,
+    Gradients,
+    Products(Curvature),
+}
+
+fn build(model: &Model, loss: Loss, parameters: &[String], wanted: Wanted, fed: bool) -> Result<Products> {
     let model = normal(model)?;
     let mut graph = model.graph()?.clone();
     let shapes = shapes(&graph, parameters)?;
@@ -92,7 +102,7 @@ fn build(
     graph.input = vec![data.value(input), target.value("target")];
     for (name, dims) in &shapes {
         let info = Info::new(DataType::Float, dims.iter().map(|d| Dim::Size(*d)).collect());
-        if curvature.is_some() {
+        if matches!(wanted, Wanted::Products(_)) {
             graph.input.push(info.value(&format!("vector.{name}")));
         }
         if fed {
@@ -100,10 +110,11 @@ fn build(
             graph.input.push(info.value(name));
         }
     }
-    let made = match curvature {
-        Some(Curvature::Hessian) => hessian(&mut graph, &scalar, &shapes)?,
-        Some(Curvature::GaussNewton) => gauss_newton(&mut graph, &scalar, &output, &shapes)?,
-        None => slope(&mut graph, &scalar, &shapes)?,
+    let made = match wanted {
+        Wanted::Products(Curvature::Hessian) => hessian(&mut graph, &scalar, &shapes)?,
+        Wanted::Products(Curvature::GaussNewton) => gauss_newton(&mut graph, &scalar, &output, &shapes)?,
+        Wanted::Gradients => slope(&mut graph, &scalar, &shapes)?,
+        Wanted::Loss => Made { gradients: Vec::new(), products: None },
     };
     finish(graph, input, &scalar, &shapes, &made, fed)
 }

@@ -30,12 +30,13 @@ pub struct Curvature {
     batches: Vec<Batch>,
 }
 
-fn wrong(error: onnx_graph::error::Error) -> Failure {
+pub(super) fn wrong(error: onnx_graph::error::Error) -> Failure {
     Failure::new(error.to_string())
 }
 
 impl Setting<'_> {
-    fn parameters(&self) -> Result<Vec<String>, Failure> {
+    /// Names of the parameters, in the order in which `model.train` trains them.
+    pub(super) fn parameters(&self) -> Result<Vec<String>, Failure> {
         let names = trainable(self.model.graph().map_err(wrong)?);
         if names.is_empty() {
             return Err(Failure::new(
@@ -81,7 +82,7 @@ impl Curvature {
     /// # Errors
     /// If the graph fails.
     pub fn times(&mut self, vector: &[f64]) -> Result<Vec<f64>, Failure> {
-        let vectors = self.vectors(vector)?;
+        let vectors = fed("vector", &self.parameters, vector)?;
         let wanted = outputs("product", &self.parameters);
         let mut sum = vec![0.0; vector.len()];
         for batch in &self.batches {
@@ -111,37 +112,42 @@ impl Curvature {
         }
         Ok(())
     }
-
-    fn vectors(&self, flat: &[f64]) -> Result<Vec<(String, Held)>, Failure> {
-        let mut rest = flat;
-        let mut vectors = Vec::with_capacity(self.parameters.len());
-        for (name, dims) in &self.parameters {
-            let (own, behind) = rest.split_at(count(dims).min(rest.len()));
-            rest = behind;
-            let values = own.iter().map(|v| *v as f32).collect();
-            vectors.push((format!("vector.{name}"), Held::new((dims.clone(), Values::F32(values)))?));
-        }
-        Ok(vectors)
-    }
 }
 
-fn count(dims: &[i64]) -> usize {
+pub(super) fn count(dims: &[i64]) -> usize {
     dims.iter().product::<i64>().max(1) as usize
+}
+
+/// A flat vector [P] cut into the inputs `<of>.<name>` of the parameters, in float32.
+pub(super) fn fed(
+    of: &str,
+    parameters: &[(String, Vec<i64>)],
+    flat: &[f64],
+) -> Result<Vec<(String, Held)>, Failure> {
+    let mut rest = flat;
+    let mut all = Vec::with_capacity(parameters.len());
+    for (name, dims) in parameters {
+        let (own, behind) = rest.split_at(count(dims).min(rest.len()));
+        rest = behind;
+        let values = own.iter().map(|v| *v as f32).collect();
+        all.push((format!("{of}.{name}"), Held::new((dims.clone(), Values::F32(values)))?));
+    }
+    Ok(all)
 }
 
 fn outputs(of: &str, parameters: &[(String, Vec<i64>)]) -> Vec<String> {
     parameters.iter().map(|(name, _)| format!("{of}.{name}")).collect()
 }
 
-/// The values of all outputs `wanted`, one behind the other.
-fn run(
+/// The values of all outputs `wanted`, one behind the other, for a batch and what is fed beside it.
+pub(super) fn run(
     session: &mut Session,
     batch: &Batch,
-    vectors: &[(String, Held)],
+    beside: &[(String, Held)],
     wanted: &[String],
 ) -> Result<Vec<f64>, Failure> {
     let mut inputs = vec![("data", &batch.data), ("target", &batch.target)];
-    inputs.extend(vectors.iter().map(|(name, held)| (name.as_str(), held)));
+    inputs.extend(beside.iter().map(|(name, held)| (name.as_str(), held)));
     let names: Vec<&str> = wanted.iter().map(String::as_str).collect();
     let mut flat = Vec::new();
     for (held, name) in session.run_held(&inputs, &names)?.iter().zip(&names) {

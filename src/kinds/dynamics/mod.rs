@@ -10,11 +10,18 @@ mod given;
 #[cfg(feature = "models")]
 pub mod hessian;
 #[cfg(feature = "models")]
+mod landscape;
+#[cfg(feature = "models")]
 mod normalisation;
 mod orbits;
 pub mod phase;
 mod phase_tables;
+#[cfg(feature = "models")]
+pub mod plane;
+#[cfg(feature = "models")]
+mod plane_tables;
 pub mod regression;
 #[cfg(feature = "models")]
 mod spectrum_tables;
+pub mod stationary;
 mod study;

@@ -73,7 +73,7 @@ fn needs(port: &str, table: &TableFacts, columns: &[&str], hint: &str) -> Result
 impl Kind for Phase {
     type Params = Params;
     const NAME: &'static str = "dynamics.phase";
-    const REVISION: u32 = 2;
+    const REVISION: u32 = 3;
     const ABOUT: &'static str = "Chains of `model.train` in the phase plane of eigendirections, against theory.\n\n\
         Along an eigenvector of the Hessian with eigenvalue ρ, h = ρ + λ and noise c (the measured variance of one-sample \
         gradients), positions and velocities of SGD are predicted in discrete time with nothing calibrated: κ η f c / (2 (1 \
@@ -105,7 +105,10 @@ phase:
             outputs: vec![
                 input("modes", "of each direction: variances, angle, area rate, measured and by theory"),
                 input("local", "one row: mean squared step, measured and by theory"),
-                input("paths", "records of the first chain, and ellipses of one and two standard deviations"),
+                input(
+                    "paths",
+                    "records of the first chain around its mean (`centre`), and ellipses of one and two standard deviations",
+                ),
             ],
             ..Ports::default()
         }
@@ -232,6 +235,26 @@ mod tests {
         let wanted = 0.01 / 8.0 * (2.0 / (1.0 - 0.1 / 3.0) + 1.0) / 0.75;
         let found = run.table("local").f64s("step_squared_theory").unwrap()[0];
         assert!((found / wanted - 1.0).abs() < 1e-12, "{found} against {wanted}");
+    }
+
+    #[test]
+    fn paths_lie_around_a_centre_that_leads_back_to_the_records() {
+        let paths = phase(&USUAL, 0.1, 8).unwrap().table("paths");
+        let [positions, centres] = ["position", "centre"].map(|name| paths.f64s(name).unwrap());
+        let (modes, kinds) = (paths.i64s("mode").unwrap(), paths.strings("kind").unwrap());
+        for mode in [0, 1] {
+            let of = |k: &usize| modes[*k] == mode as i64;
+            let rows: Vec<usize> = (0..paths.rows()).filter(of).collect();
+            let (chain, ellipses) = rows.split_at(40);
+            assert!(chain.iter().all(|k| kinds[*k] == "chain") && ellipses.len() == 2 * 96);
+            let sum: f64 = chain.iter().map(|k| positions[*k]).sum();
+            assert!(sum.abs() < 1e-9 && centres[chain[0]] != 0.0, "{sum}");
+            for (step, k) in chain.iter().enumerate() {
+                let recorded = ((2 * step + mode) as f64 * 2.4).sin();
+                assert!((positions[*k] + centres[*k] - recorded).abs() < 1e-6, "{step}");
+            }
+            assert!(rows.iter().all(|k| centres[*k] == centres[chain[0]]));
+        }
     }
 
     #[test]

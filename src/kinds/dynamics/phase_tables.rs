@@ -102,10 +102,12 @@ impl Phase<'_> {
         Ok(frame)
     }
 
-    /// The last records of the first chain around its means, and ellipses of theory.
+    /// The last records of the first chain around its means, and ellipses of theory. `centre` is the mean position, from
+    /// where the chain began.
     pub fn paths(&self) -> Result<Frame, Failure> {
         let (mut modes, mut kinds, mut steps) = (Vec::new(), Vec::new(), Vec::new());
         let (mut positions, mut velocities) = (Vec::new(), Vec::new());
+        let mut centres = Vec::new();
         let first = self.orbits.chains.first().map(Vec::as_slice).unwrap_or_default();
         for (orbit, (rank, _, mode, noise)) in first.iter().zip(&self.modes.rows) {
             let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
@@ -121,6 +123,7 @@ impl Phase<'_> {
             }
             // Without noise the ellipse is a point.
             if !mode.is_stable() || *noise == 0.0 {
+                centres.resize(modes.len(), a);
                 continue;
             }
             // The root of the covariance [[a, c], [c, u]] turns a circle into the ellipse.
@@ -137,12 +140,14 @@ impl Phase<'_> {
                     velocities.push(radius * (across * cos + rest * sin));
                 }
             }
+            centres.resize(modes.len(), a);
         }
         let mut frame = Frame::new();
         frame.push_i64s("mode", modes)?;
         frame.push_strings("kind", &kinds)?;
         frame.push_i64s("step", steps)?;
         frame.push_f64s("position", positions)?;
+        frame.push_f64s("centre", centres)?;
         frame.push_f64s("velocity", velocities)?;
         Ok(frame)
     }

@@ -249,12 +249,20 @@ impl Params {
         times.dedup();
         times
     }
+
+    /// The middle of time and the steps between the records behind it, if they are even and enough for an angle.
+    pub(super) fn even(&self) -> Option<(u64, u64)> {
+        let half = self.steps / 2;
+        let rest = self.steps - half;
+        let even = self.samples >= 8 && rest >= self.samples && rest.is_multiple_of(self.samples);
+        even.then(|| (half, rest / self.samples))
+    }
 }
 
 impl Kind for Regression {
     type Params = Params;
     const NAME: &'static str = "dynamics.regression";
-    const REVISION: u32 = 4;
+    const REVISION: u32 = 5;
     const ABOUT: &'static str = "Ensembles of SGD on linear regression beside the exact theory.\n\n\
         L(θ) = 1/(2N) Σ (x·θ − y)² + λ/2 |θ|²; the update is torch's SGD. Each chain draws its own batches. The theory \
         is exact in discrete time with the true noise of batches, which depends on the state; beside it stands the \
@@ -262,7 +270,10 @@ impl Kind for Regression {
         epoch are not independent, and for them it is that of fresh subsets.\n\nWith `noise: additive` the noise is that \
         at the minimum everywhere, in the theory too, and a chain leaps from record to record however many steps lie between.\n\nPositions are measured from the \
         minimum along eigenvectors of the Hessian, velocities are (θ_k − θ_(k−1)) / η. Everything is float64; the \
-        result does not depend on `threads`.";
+        result does not depend on `threads`.\n\n\
+        Beside the exact mean of each recorded mode stands its 95 % band, mean ± 1.96 standard deviations, from rest where \
+        the chains begin; `band_noise` says with which noise. `angle_measured` is that of the linear map from one record to \
+        the next, where the records of the second half (`samples`) are even.";
     const EXAMPLE: &'static str = "\
 diffusion:
   uses: dynamics.regression
@@ -286,12 +297,12 @@ diffusion:
                 Port::new(
                     "displacement",
                     PortType::Table,
-                    "at each time: mean over chains, standard error, exact and continuous theory, exact means of modes",
+                    "at each time: mean over chains, standard error, exact and continuous theory, means of modes and 95 % bands",
                 ),
                 Port::new(
                     "modes",
                     PortType::Table,
-                    "of each mode: eigenvalue, κ, angle, frequencies, variances by theory and as measured, turning",
+                    "of each mode: eigenvalue, κ, angle by theory and as measured, frequencies, variances by theory and as measured, turning",
                 ),
             ],
             ..Ports::default()

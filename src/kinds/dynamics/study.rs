@@ -1,18 +1,38 @@
 //! The tables of `dynamics.regression`: what an ensemble did beside what theory says.
 
+use std::f64::consts::PI;
+
 use science::dynamics::continuous::Langevin;
 use science::dynamics::discrete::{Moments, Theory};
 use science::dynamics::modes::Mode;
+use science::dynamics::phase::{Orbit, measure};
 use science::dynamics::regression::Regression as Problem;
 use science::dynamics::simulate::Record;
 
 use super::regression::{Noise, Params};
+use crate::kinds::wrong;
 use crate::stage::Failure;
 use crate::table::Frame;
 
 /// Exact theory of displacement from rest takes N d² operations a step: above this many the closed form for
 /// additive noise stands in.
 const MOST_OPERATIONS: f64 = 2e10;
+
+/// Half the width of a Gaussian's 95 % band, in standard deviations.
+const BAND: f64 = 1.96;
+
+/// Names of the noise that theory takes.
+const ADDITIVE: &str = "additive";
+const STATE: &str = "state-dependent";
+
+/// Theory from the origin of displacement on, time by time.
+struct Exact {
+    displacement: Vec<f64>,
+    noise: &'static str,
+    /// Covariance (of a; of a and u; of u) of each mode.
+    spreads: Vec<Vec<[f64; 3]>>,
+    spread_noise: &'static str,
+}
 
 /// The theory and what was simulated.
 pub struct Study<'a> {
@@ -46,7 +66,7 @@ impl Study<'_> {
         let means: Vec<(f64, f64)> = (0..times.len())
             .map(|i| mean(&self.chains.iter().map(|c| c[i + skip].displacement).collect::<Vec<f64>>()))
             .collect();
-        let (exact, noise) = self.exact(times, start);
+        let Exact { displacement: exact, noise, spreads, spread_noise } = self.exact(times, start);
         let sgd = self.params.sgd();
         let model = Langevin::new(self.theory.modes(), &sgd, self.theory.factor());
         let variances =
@@ -74,37 +94,58 @@ impl Study<'_> {
             let of = |pick: fn(&(f64, f64)) -> f64| means.iter().map(|m| pick(&m[*rank])).collect();
             frame.push_f64s(&format!("mean_position_{rank}"), of(|m| m.0))?;
             frame.push_f64s(&format!("mean_velocity_{rank}"), of(|m| m.1))?;
+            // Where 95 of 100 chains lie, for a Gaussian.
+            let band = |sign: f64, pick: fn(&(f64, f64)) -> f64, variance: usize| -> Vec<f64> {
+                let each = means.iter().zip(&spreads);
+                let edge = |(m, s): (&Vec<(f64, f64)>, &Vec<[f64; 3]>)| {
+                    pick(&m[*rank]) + sign * BAND * s[*rank][variance].max(0.0).sqrt()
+                };
+                each.map(edge).collect()
+            };
+            frame.push_f64s(&format!("low_position_{rank}"), band(-1.0, |m| m.0, 0))?;
+            frame.push_f64s(&format!("high_position_{rank}"), band(1.0, |m| m.0, 0))?;
+            frame.push_f64s(&format!("low_velocity_{rank}"), band(-1.0, |m| m.1, 2))?;
+            frame.push_f64s(&format!("high_velocity_{rank}"), band(1.0, |m| m.1, 2))?;
         }
+        frame.push_strings("band_noise", &vec![spread_noise; times.len()])?;
         let assumed = self.params.sampler.drawn().assumed().name();
         frame.push_strings("assumed_sampler", &vec![assumed; times.len()])?;
         Ok(frame)
     }
 
-    /// Mean square displacement by theory, and which noise it takes.
-    fn exact(&self, times: &[u64], start: &[f64]) -> (Vec<f64>, &'static str) {
+    /// Mean square displacement and the spread of modes around their means by theory.
+    fn exact(&self, times: &[u64], start: &[f64]) -> Exact {
         let additive = self.params.noise == Noise::Additive;
+        let leap = || {
+            times.iter().map(|t| self.theory.spread_from_rest(self.params.burn_in + t)).collect::<Vec<_>>()
+        };
         if self.params.burn_in > 0 {
-            return (
-                times.iter().map(|t| self.theory.displacement(self.moments, *t)).collect(),
-                if additive { "additive" } else { "state-dependent" },
-            );
+            return Exact {
+                displacement: times.iter().map(|t| self.theory.displacement(self.moments, *t)).collect(),
+                noise: if additive { ADDITIVE } else { STATE },
+                spreads: leap(),
+                spread_noise: ADDITIVE,
+            };
         }
         let (n, d) = (self.problem.rows() as f64, self.problem.features() as f64);
         let mut state = self.theory.at_rest(start);
         let origin = state.mean.0.clone();
         if additive || n * d * d * self.params.steps as f64 > MOST_OPERATIONS {
             let at = |t: &u64| self.theory.displacement_additive(&origin, *t);
-            return (times.iter().map(at).collect(), "additive");
+            let displacement = times.iter().map(at).collect();
+            return Exact { displacement, noise: ADDITIVE, spreads: leap(), spread_noise: ADDITIVE };
         }
         let (mut step, mut exact) = (0, Vec::with_capacity(times.len()));
+        let mut spreads = Vec::with_capacity(times.len());
         for t in times {
             while step < *t {
                 self.theory.advance(&mut state);
                 step += 1;
             }
             exact.push(Theory::displacement_of(&state, &origin));
+            spreads.push(state.spread());
         }
-        (exact, "state-dependent")
+        Exact { displacement: exact, noise: STATE, spreads, spread_noise: STATE }
     }
 
     pub fn modes(&self, times: &[u64]) -> Result<Frame, Failure> {
@@ -123,6 +164,7 @@ impl Study<'_> {
         frame.push_f64s("kappa", of(&|_, m| m.kappa()))?;
         // No number where the mode does not oscillate.
         frame.push_f64s("angle", of(&|_, m| m.angle().unwrap_or(f64::NAN)))?;
+        frame.push_f64s("angle_measured", self.angles()?)?;
         frame.push_f64s("damping", of(&|_, m| m.damping()))?;
         frame.push_f64s("frequency", of(&|_, m| m.frequency()))?;
         frame.push_f64s("position_variance_exact", of(&|l, _| self.moments.aa[(l, l)]))?;
@@ -141,6 +183,30 @@ impl Study<'_> {
         let assumed = self.params.sampler.drawn().assumed().name();
         frame.push_strings("assumed_sampler", &vec![assumed; modes.len()])?;
         Ok(frame)
+    }
+
+    /// Radians a step of the linear map from one even record to the next, over all chains; no number for modes that were
+    /// not recorded or do not turn, and where records are uneven or too sparse to tell.
+    fn angles(&self) -> Result<Vec<f64>, Failure> {
+        let mut all = vec![f64::NAN; self.problem.features()];
+        let Some((half, spacing)) = self.params.even() else { return Ok(all) };
+        let even = |r: &&Record| {
+            let step = r.step.saturating_sub(self.params.burn_in);
+            step > half && (step - half).is_multiple_of(spacing)
+        };
+        for (k, rank) in self.ranks.iter().enumerate() {
+            // More than half a turn between two records looks like less.
+            let seen = self.theory.modes()[*rank].angle().is_none_or(|a| a * (spacing as f64) < PI);
+            let orbit = |records: &Vec<Record>| Orbit {
+                positions: records.iter().filter(even).map(|r| r.positions[k]).collect(),
+                velocities: records.iter().filter(even).map(|r| r.velocities[k]).collect(),
+            };
+            if seen {
+                let orbits: Vec<Orbit> = self.chains.iter().map(orbit).collect();
+                all[*rank] = measure(&orbits, spacing).map_err(wrong)?.angle.unwrap_or(f64::NAN);
+            }
+        }
+        Ok(all)
     }
 
     /// Mean squares over chains and the second half of time; no number for modes that were not recorded.

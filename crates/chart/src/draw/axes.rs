@@ -7,6 +7,7 @@ use super::{Scene, View};
 use crate::Error;
 use crate::canvas::{Canvas, GREY, LIGHT, Text, pen, text, width_of};
 use crate::figure::{Channel, Layer};
+use crate::items;
 use crate::scale::Axis;
 
 /// Thin lines at round numbers, below everything else.
@@ -84,7 +85,7 @@ pub fn titles(canvas: &mut Canvas, scene: &Scene, page: &Page) -> Result<(), Err
         }
         titles.join(", ")
     };
-    let note = if scene.marks.iter().any(|m| m.missing > 0) { 12.0 } else { 0.0 };
+    let note = if items::missing(&scene.marks) > 0 { 12.0 } else { 0.0 };
     let at = (page.middle(), page.height - 13.0 - note);
     canvas.text(&all(|l| &l.x), at, text(12.0), (page.width / 7.0) as usize)?;
     let at = (14.0, (page.top + page.bottom) / 2.0);

@@ -24,7 +24,7 @@ pub fn draw(
             None => continue,
         };
         let (a, b) = breadth(view, layer, sideways, slot, item);
-        let color = view.colors.of(item.color.as_ref());
+        let color = view.color(item.color.as_ref());
         if sideways {
             canvas.rect((view.px(from), a), (view.px(to), b), pen(color))?;
         } else {

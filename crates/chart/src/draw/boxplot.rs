@@ -34,7 +34,7 @@ pub fn draw(
         let at = |across: f64, v: f64| {
             if sideways { (view.px(view.x.at(v)), across) } else { (across, view.py(view.y.at(v))) }
         };
-        let color = view.colors.of(item.color.as_ref());
+        let color = view.color(item.color.as_ref());
         let line = pen(color).width(1.3);
         canvas.line(at(centre, least), at(centre, low), line)?;
         canvas.line(at(centre, high), at(centre, most), line)?;

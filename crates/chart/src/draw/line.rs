@@ -8,17 +8,17 @@ use crate::canvas::{Canvas, pen};
 use crate::figure::Layer;
 use crate::items::{Item, Key, Place};
 
-/// The items of each colour, in the order of x.
-fn series<'a>(view: &View, items: &[&'a Item]) -> BTreeMap<Option<&'a Key>, Vec<&'a Item>> {
-    let mut series: BTreeMap<Option<&Key>, Vec<&Item>> = BTreeMap::new();
+/// The items of each colour and detail, in the order of x or in their own.
+fn series<'a>(view: &View, items: &[&'a Item]) -> Vec<(Option<&'a Key>, Vec<&'a Item>)> {
+    let mut series: BTreeMap<(Option<&Key>, Option<&Key>), Vec<&Item>> = BTreeMap::new();
     for item in items {
-        series.entry(item.color.as_ref()).or_default().push(item);
+        series.entry((item.color.as_ref(), item.detail.as_ref())).or_default().push(item);
     }
     for items in series.values_mut() {
-        let x = |i: &Item| i.x.as_ref().map_or(0.0, |p| view.x.middle(p));
-        items.sort_by(|a, b| x(a).total_cmp(&x(b)));
+        let place = |i: &Item| i.order.or(i.x.as_ref().map(|p| view.x.middle(p))).unwrap_or(0.0);
+        items.sort_by(|a, b| place(a).total_cmp(&place(b)));
     }
-    series
+    series.into_iter().map(|((color, _), items)| (color, items)).collect()
 }
 
 /// Draws lines; a line of one point is a dot.
@@ -34,11 +34,11 @@ pub fn draw(canvas: &mut Canvas, view: &View, layer: &Layer, items: &[&Item]) ->
         let band: Vec<(f64, f64)> =
             edge(1.0).chain(edge(-1.0).collect::<Vec<_>>().into_iter().rev()).collect();
         if band.len() > 2 {
-            canvas.polygon(&band, pen(view.colors.of(*key)).alpha(0.18))?;
+            canvas.polygon(&band, pen(view.color(*key)).alpha(0.18))?;
         }
     }
     for (key, items) in &series {
-        let color = view.colors.of(*key);
+        let color = view.color(*key);
         let points: Vec<(f64, f64)> = items.iter().map(|i| view.point(i)).collect();
         if points.len() > 1 {
             canvas.path(&points, pen(color).width(1.8))?;
@@ -58,7 +58,7 @@ pub fn draw(canvas: &mut Canvas, view: &View, layer: &Layer, items: &[&Item]) ->
 /// Fills from the base, or from the area below, to each line.
 pub fn area(canvas: &mut Canvas, view: &View, layer: &Layer, items: &[&Item]) -> Result<(), Error> {
     for (key, items) in series(view, items) {
-        let color = view.colors.of(key);
+        let color = view.color(key);
         let upper: Vec<(f64, f64)> =
             items.iter().map(|i| (view.point(i).0, view.py(height(view, i, true)))).collect();
         let lower = items.iter().map(|i| (view.point(i).0, view.py(height(view, i, false))));

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::canvas::{self, Canvas, GREY, INK, pen, text};
 use crate::figure::{Channel, Figure, Layer, Role, Shape};
-use crate::items::{Item, Key, Marks, Place};
+use crate::items::{self, Item, Key, Marks, Place};
 use crate::panels::Panels;
 use crate::scale::{Axis, Colors};
 use crate::{Data, Error};
@@ -33,10 +33,13 @@ pub struct Scene<'a> {
 }
 
 /// One panel on the page.
+#[derive(Clone, Copy)]
 pub struct View<'a> {
     x: &'a Axis,
     y: &'a Axis,
     colors: &'a Colors,
+    /// The one colour of the layer that is drawn.
+    paint: Option<canvas::Rgb>,
     left: f64,
     top: f64,
     width: f64,
@@ -44,6 +47,11 @@ pub struct View<'a> {
 }
 
 impl View<'_> {
+    /// The colour of what has this key.
+    fn color(&self, key: Option<&Key>) -> canvas::Rgb {
+        self.paint.unwrap_or_else(|| self.colors.of(key))
+    }
+
     /// Pixels for a share of the x axis.
     fn px(&self, share: f64) -> f64 {
         self.left + share * self.width
@@ -98,12 +106,15 @@ fn axis(figure: &Figure, marks: &[Marks], is_x: bool) -> Result<Axis, Error> {
     let channel = |layer: &Layer| if is_x { layer.x.clone() } else { layer.y.clone() };
     let log = figure.layers.iter().filter_map(channel).any(|c| c.log);
     let (mut keys, mut numbers) = (BTreeSet::new(), Vec::new());
-    let (mut zero, mut exact) = (false, is_x);
+    let (mut zero, mut exact, mut tiled) = (false, is_x, false);
     for (layer, marks) in figure.layers.iter().zip(marks) {
         let values = marks.sideways == is_x;
         zero |= values && matches!(layer.shape, Shape::Bar | Shape::Area);
         exact &= matches!(layer.shape, Shape::Line | Shape::Area | Shape::Rule)
             || !values && marks.items.iter().any(|i| matches!(i.x, Some(Place::Span(..))));
+        // Tiles fill the panel.
+        tiled |=
+            layer.shape == Shape::Rect && marks.items.iter().any(|i| matches!(i.y, Some(Place::Span(..))));
         for item in &marks.items {
             match if is_x { &item.x } else { &item.y } {
                 _ if layer.shape == Shape::Box && values => numbers.extend(&item.values),
@@ -121,7 +132,7 @@ fn axis(figure: &Figure, marks: &[Marks], is_x: bool) -> Result<Axis, Error> {
     }
     if keys.is_empty() {
         let drawn = numbers.into_iter().filter(|v| v.is_finite() && !(log && *v <= 0.0));
-        return Ok(Axis::continuous(drawn, log, zero, exact));
+        return Ok(Axis::continuous(drawn, log, zero, exact || tiled));
     }
     if numbers.is_empty() {
         return Ok(Axis::Band(keys.into_iter().collect()));
@@ -160,10 +171,11 @@ fn draw(scene: &Scene, page: &Page, canvas: &mut Canvas) -> Result<(), Error> {
         canvas.text(title, (page.middle(), 12.0), style, (page.width / 8.0) as usize)?;
     }
     for panel in 0..scene.panels.titles.len() {
-        let view = page.view(scene, panel);
+        let mut view = page.view(scene, panel);
         axes::grid(canvas, &view)?;
         for (layer, marks) in scene.figure.layers.iter().zip(&scene.marks) {
             let items: Vec<&Item> = marks.items.iter().filter(|i| i.panel == panel).collect();
+            view.paint = layer.paint;
             match layer.shape {
                 Shape::Point => point::draw(canvas, &view, &items)?,
                 Shape::Line => line::draw(canvas, &view, layer, &items)?,
@@ -184,7 +196,7 @@ fn draw(scene: &Scene, page: &Page, canvas: &mut Canvas) -> Result<(), Error> {
     }
     axes::titles(canvas, scene, page)?;
     legend::draw(canvas, scene, page)?;
-    let missing: usize = scene.marks.iter().map(|m| m.missing).max().unwrap_or(0);
+    let missing = items::missing(&scene.marks);
     if missing > 0 {
         let rows = if missing == 1 { "row" } else { "rows" };
         let note = format!("{missing} {rows} with missing values left out");

@@ -2,6 +2,7 @@
 
 use super::{Scene, View, legend};
 use crate::canvas::width_of;
+use crate::items;
 use crate::scale::Axis;
 
 /// Height of tick labels in pixels.
@@ -58,7 +59,7 @@ impl Page {
         let wide: f64 = scene.x.marks().iter().map(|(_, text)| width_of(text, LABEL) + 10.0).sum();
         let upright = matches!(scene.x, Axis::Band(_)) && wide > panel + GAP;
         let below = if upright { labels(&scene.x) + 10.0 } else { 20.0 };
-        let note = if scene.marks.iter().any(|m| m.missing > 0) { 12.0 } else { 0.0 };
+        let note = if items::missing(&scene.marks) > 0 { 12.0 } else { 0.0 };
         let bottom = height - below - 26.0 - note;
         Page { width, height, left, top, right, bottom, across, panels, upright, head }
     }
@@ -80,6 +81,7 @@ impl Page {
             x: &scene.x,
             y: &scene.y,
             colors: &scene.colors,
+            paint: None,
             left: self.left + column * (width + gap),
             top: self.top + row * (height + 8.0 + self.head),
             width,

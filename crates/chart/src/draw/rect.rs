@@ -21,7 +21,11 @@ pub fn draw(canvas: &mut Canvas, view: &View, items: &[&Item]) -> Result<(), Err
         if a.1 == b.1 {
             (a.1, b.1) = (a.1 - 3.0, b.1 + 3.0);
         }
-        let color = view.colors.of(item.color.as_ref());
+        // A little overlap, so that no white shows between tiles that touch.
+        if matches!((&item.x, &item.y), (Some(Place::Span(..)), Some(Place::Span(..)))) {
+            (b.0, a.1) = (b.0 + 0.3, a.1 + 0.3);
+        }
+        let color = view.color(item.color.as_ref());
         canvas.rect(a, b, pen(color))?;
         let fits = (b.0 - a.0).abs() > widest + 4.0 && (b.1 - a.1).abs() > 13.0;
         if let (true, Colors::Ramp(_), Some(number)) = (fits, view.colors, number(item)) {

@@ -11,9 +11,9 @@ use crate::scale::Colors;
 /// Rules are dark unless coloured: they stand for limits, not for data.
 fn color(view: &View, item: &Item) -> Rgb {
     if item.color.is_none() || matches!(view.colors, Colors::One) {
-        INK
+        view.paint.unwrap_or(INK)
     } else {
-        view.colors.of(item.color.as_ref())
+        view.color(item.color.as_ref())
     }
 }
 
@@ -43,7 +43,7 @@ pub fn tick(
     items: &[&Item],
 ) -> Result<(), Error> {
     for item in items {
-        let pen = pen(view.colors.of(item.color.as_ref())).width(1.2);
+        let pen = pen(view.color(item.color.as_ref())).width(1.2);
         let slot = if sideways { &item.y } else { &item.x };
         let (x, y) = view.point(item);
         let (a, b) = match slot {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use onnx_graph::architectures::{ARCHITECTURES, Spec, build};
 use onnx_graph::build::{Attr, Builder};
-use onnx_graph::hessian::{Curvature, Products, products};
+use onnx_graph::hessian::{Curvature, Products, losses, products};
 use onnx_graph::loss::Loss;
 use onnx_graph::model::Model;
 use onnx_graph::proto::GraphProto;
@@ -150,6 +150,34 @@ fn constants_and_inputs_give_the_same_products() {
         assert_eq!(a[&format!("product.{name}")], b[&format!("product.{name}")]);
     }
     assert_eq!(a["loss"], b["loss"]);
+}
+
+#[test]
+fn the_loss_alone_is_that_of_the_products_at_any_weights() {
+    for architecture in ARCHITECTURES {
+        let model = build(architecture.name, &small(architecture.name, "Tanh"), 3).unwrap();
+        for loss in [Loss::CrossEntropy, Loss::MeanSquaredError] {
+            let names = parameters(&model);
+            let whole = products(&model, loss, &names, Curvature::Hessian, true).unwrap();
+            let alone = losses(&model, loss, &names).unwrap();
+            assert_eq!(alone.parameters, whole.parameters);
+            assert_eq!(alone.model.outputs().len(), 1);
+            let mut feed = feed(&model, &whole, loss, 4);
+            let mut seen = Vec::new();
+            for _ in 0..2 {
+                let mut bare = feed.clone();
+                bare.retain(|name, _| !name.starts_with("vector."));
+                let (a, b) = (run(&whole, &feed)["loss"].data[0], run(&alone, &bare)["loss"].data[0]);
+                close(a, b, 1e-12, &format!("{} {loss:?}", architecture.name));
+                seen.push(b);
+                for (name, _) in &whole.parameters {
+                    let value = feed.get_mut(&format!("parameter.{name}")).unwrap();
+                    value.data.iter_mut().for_each(|x| *x = 0.5 * *x + 0.01);
+                }
+            }
+            assert!((seen[0] - seen[1]).abs() > 1e-6, "{} {loss:?}: {seen:?}", architecture.name);
+        }
+    }
 }
 
 #[test]

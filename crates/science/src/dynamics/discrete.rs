@@ -55,6 +55,17 @@ pub struct State {
     pub moments: Moments,
 }
 
+impl State {
+    /// Covariance (of a; of a and u; of u) of each mode: E[z zᵀ] − E[z] E[z]ᵀ.
+    pub fn spread(&self) -> Vec<[f64; 3]> {
+        let (a, u) = &self.mean;
+        let m = &self.moments;
+        let of =
+            |l: usize| [m.aa[(l, l)] - a[l] * a[l], m.au[(l, l)] - a[l] * u[l], m.uu[(l, l)] - u[l] * u[l]];
+        (0..a.len()).map(of).collect()
+    }
+}
+
 /// The exact theory of one setting.
 pub struct Theory<'a> {
     problem: &'a Regression,
@@ -225,6 +236,14 @@ impl<'a> Theory<'a> {
             (way[0][0] * a, way[1][0] * a)
         };
         self.steps.iter().zip(start).map(along).collect()
+    }
+
+    /// Covariance (of a; of a and u; of u) of each mode `steps` after rest, wherever it began, with the noise of the
+    /// minimum, C₀, everywhere. It costs d log t.
+    pub fn spread_from_rest(&self, steps: u64) -> Vec<[f64; 3]> {
+        let each = self.modes.iter().enumerate();
+        each.map(|(l, mode)| Jump::new(mode, self.factor * self.noise[(l, l)], steps).moments((0.0, 0.0)).1)
+            .collect()
     }
 
     /// E|θ_t − θ₀|² from rest at `start` (eigenbasis, from the minimum) with the noise of the minimum, C₀, everywhere:

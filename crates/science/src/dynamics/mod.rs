@@ -12,6 +12,7 @@ pub mod discrete;
 pub mod fit;
 pub mod modes;
 pub mod phase;
+pub mod plane;
 pub mod regression;
 pub mod sampler;
 pub mod simulate;

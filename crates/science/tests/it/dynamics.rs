@@ -275,6 +275,33 @@ fn golden_replay_of_given_batches() {
 }
 
 #[test]
+fn the_spread_from_rest_grows_from_one_kick_to_the_stationary_state() {
+    for case in all() {
+        let theory = Theory::new(&case.problem, &case.sgd, Sampler::Replacement).unwrap();
+        let d = case.problem.features();
+        let (eta, noise) = (case.sgd.learning_rate, case.problem.noise_at_minimum());
+        let kick = |l: usize| theory.factor() * noise[(l, l)];
+        let first: Vec<f64> = (0..d).flat_map(|l| [eta * eta, eta, 1.0].map(|g| g * kick(l))).collect();
+        let flat = |spread: Vec<[f64; 3]>| spread.into_iter().flatten().collect::<Vec<f64>>();
+        close(&flat(theory.spread_from_rest(1)), &first, 1e-12, &case.name);
+        let settled = theory.stationary_additive().unwrap();
+        let of = |l: usize| [settled.aa[(l, l)], settled.au[(l, l)], settled.uu[(l, l)]];
+        let wanted: Vec<f64> = (0..d).flat_map(of).collect();
+        close(&flat(theory.spread_from_rest(memory(&case) * 12)), &wanted, 1e-9, &case.name);
+        // Step by step from the minimum, the noise that depends on the state begins as the same kick.
+        let mut state = theory.at_rest(&case.problem.minimum());
+        theory.advance(&mut state);
+        close(&flat(state.spread()), &first, 1e-10, &case.name);
+        // From elsewhere it is larger, and the mean is no part of it.
+        let mut state = theory.at_rest(&vec![0.0; d]);
+        close(&flat(state.spread()), &vec![0.0; 3 * d], 1e-12, &case.name);
+        theory.advance(&mut state);
+        let away: f64 = state.spread().iter().map(|s| s[2]).sum();
+        assert!(away > (0..d).map(kick).sum(), "{}: {away}", case.name);
+    }
+}
+
+#[test]
 fn additive_displacement_has_the_drift_of_the_mean() {
     for case in all() {
         // All rows in each batch: no noise, so that both forms are the way of the mean alone.
