@@ -219,10 +219,17 @@ impl Params {
             Some(fold) => by_label(&responses.i64s(fold)?),
             None => contiguous(&all, self.folds),
         };
-        let clusters = match &self.cluster {
+        let clusters: Vec<Vec<usize>> = match &self.cluster {
             Some(cluster) => common::groups(&responses.strings(cluster)?).into_values().collect(),
             None => all.iter().map(|row| vec![*row]).collect(),
         };
+        if self.cluster.is_some() && clusters.len() < LEAST_REFITS as usize {
+            let text = format!(
+                "{} clusters are too few for an interval, which takes {LEAST_REFITS}",
+                clusters.len()
+            );
+            return Err(Failure::new(text).hint("leave out `cluster`, if rows do not depend on each other"));
+        }
         let facts = features.facts();
         let width = |name: &String| {
             facts.column(name).and_then(|c| c.shape.as_ref()).map_or(1, |s| s.iter().product())

@@ -34,9 +34,8 @@ impl Params {
         }
         let count = data.clusters.len().min(self.refits as usize);
         if count < LEAST_REFITS as usize {
-            let what = if self.cluster.is_some() { "clusters" } else { "stimuli" };
             return Err(Error::new(format!(
-                "{count} {what} are too few for an interval by refits, which takes {LEAST_REFITS}: `refits: 0` asks for \
+                "{count} stimuli are too few for an interval by refits, which takes {LEAST_REFITS}: `refits: 0` asks for \
                  one by draws"
             )));
         }

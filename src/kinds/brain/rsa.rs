@@ -73,7 +73,7 @@ pub struct Params {
     /// called by its matrix axes.
     #[serde(default)]
     pub model: Option<String>,
-    /// Bootstrap draws of each factor, and most pairs of stimuli that are left out.
+    /// Bootstrap draws of each factor, and most pairs of stimuli that are left out; each stimulus is left out besides.
     #[serde(default = "draws")]
     pub draws: u32,
     /// Permutations of the stimulus labels for `p_labels`; 0: no such test.
@@ -211,8 +211,8 @@ Compares the RDMs of models with those of subjects: scores with intervals, noise
 
 `scores` has one row a model and measure. `value` is the mean similarity over subjects; `low` and `high` \
 its interval over new subjects and new stimuli, from three bootstraps (both factors, subjects, stimuli) \
-whose variances are combined as in Schütt et al. (2023), less what drawing stimuli counts twice because a \
-dissimilarity is of two (the interactions of Efron and Stein 1981, from stimuli and pairs of them left out), by \
+whose variances are combined as in Schütt et al. (2023), less what drawing stimuli counts too often because \
+a dissimilarity is of two (the interactions of Efron and Stein 1981, from stimuli and pairs of them left out), by \
 Student's t with Satterthwaite's degrees of freedom. `ceiling_low` and `ceiling_high` bound what the best model \
 could reach; they are NaN for a single subject, whose interval is over stimuli alone, and for `bures`, for \
 which no mean of RDMs is the best. `p` tests against \

@@ -218,15 +218,18 @@ plane:
             ],
             outputs: vec![table(
                 "grid",
-                "first, second, loss, decayed_loss, quadratic; with `sgd` also modified_loss",
+                "first, second, loss, decayed_loss, quadratic; with `sgd` also modified_loss and assumed_sampler",
             )],
             ..Ports::default()
         };
         if params.is_none_or(|p| p.sgd.is_some()) {
-            ports.outputs.push(table("velocities", "with `sgd`: first, second, modified_loss of velocities"));
+            ports.outputs.push(table(
+                "velocities",
+                "with `sgd`: first, second, modified_loss of velocities, assumed_sampler",
+            ));
             ports.outputs.push(table(
                 "ellipses",
-                "with `sgd`: of position and velocity, one and two standard deviations: of, kind, point, first, second",
+                "with `sgd`: of position and velocity, one and two standard deviations: of, kind, point, first, second, assumed_sampler",
             ));
         }
         ports

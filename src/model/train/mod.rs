@@ -187,6 +187,7 @@ pub fn train(
         pauses: request.pauses,
         stops: request.stops,
         times: spaced.then_some(record.times),
+        held: RECORDED_A_CALL / training.recorded.iter().map(|r| r.held).sum::<usize>().max(1),
     };
     let group = request.group.max(1);
     let mut order = Order::new(request.sampler, rows / group, request.batch_size / group, request.seed);
@@ -293,9 +294,7 @@ fn together(groups: Vec<i64>, group: usize) -> Vec<i64> {
 /// Steps of one call: by the work of a step alone, so that a run is cut in the same places everywhere.
 fn steps_a_call(training: &Training, rows: usize) -> usize {
     let work = training.work.saturating_mul(3 * rows as u64).max(1);
-    let steps = (WORK_A_CALL / work).clamp(1, STEPS_A_CALL) as usize;
-    let held: usize = training.recorded.iter().map(|r| r.held).sum();
-    steps.min(RECORDED_A_CALL / held.max(1)).max(1)
+    (WORK_A_CALL / work).clamp(1, STEPS_A_CALL) as usize
 }
 
 /// The graph's outputs: those of the states, then numbers of each step, then what is recorded.
@@ -333,6 +332,8 @@ struct Calls {
     pauses: [usize; 2],
     stops: Vec<usize>,
     times: Option<Vec<usize>>,
+    /// Recorded steps of one call at most.
+    held: usize,
 }
 
 /// One call: so many steps, and the recorded ones among them (with the call's last) if there are others
@@ -345,6 +346,13 @@ struct Call {
 impl Calls {
     fn next(&mut self, step: usize) -> Option<Call> {
         let mut end = self.steps.min(step + self.most);
+        let held = self.held.max(1);
+        end = end.min(match &self.times {
+            Some(times) => {
+                times.get(times.partition_point(|t| *t <= step) + held - 1).copied().unwrap_or(end)
+            }
+            None => step + held,
+        });
         for pause in self.pauses.into_iter().filter(|p| *p > 0) {
             end = end.min((step / pause + 1).saturating_mul(pause));
         }

@@ -15,6 +15,8 @@ pub(super) struct Affine<'g> {
     pub(super) gains: Vec<f64>,
     /// One for each channel, or one for all.
     pub(super) shifts: Vec<f64>,
+    /// Whether it says so of channels, and not of a value as a whole; so it can be with one channel.
+    by_channel: bool,
 }
 
 /// The gains and shifts of a node, if it has nothing else to it.
@@ -42,7 +44,7 @@ fn normalisation<'g>(graph: &GraphProto, node: &'g NodeProto) -> Option<Affine<'
     let gain = |c: usize| f64::from(scale[c]) / (f64::from(variance[c]) + epsilon).sqrt();
     let gains: Vec<f64> = (0..scale.len()).map(gain).collect();
     let shifts = (0..scale.len()).map(|c| f64::from(bias[c]) - f64::from(mean[c]) * gains[c]).collect();
-    Some(Affine { x: node.input.first()?, gains, shifts })
+    Some(Affine { x: node.input.first()?, gains, shifts, by_channel: true })
 }
 
 /// Arithmetic with one constant that differs between channels, axis 1, at most.
@@ -71,7 +73,7 @@ fn arithmetic<'g>(
         _ => return None,
     };
     let numbers = gains.iter().all(|v| v.is_finite()) && !gains.is_empty() && !shifts.is_empty();
-    numbers.then_some(Affine { x, gains, shifts })
+    numbers.then_some(Affine { x, gains, shifts, by_channel: before <= 1 })
 }
 
 /// A shift that ends at node `at` and the scale before it, which no linear layer takes, as the `BatchNormalization`
@@ -98,10 +100,11 @@ pub(super) fn scale_and_shift(
         Dim::Size(channels) => usize::try_from(*channels).ok()?,
         _ => return None,
     };
-    // One constant at least names each channel, and none makes one channel into several.
+    // One constant at least names each channel, also where there is one, and none makes one channel into several.
     let (gains, shifts) = (first.gains.len(), second.shifts.len());
     let fits = |count: usize| count == 1 || count == channels;
-    if !fits(gains) || !fits(shifts) || gains.max(shifts) != channels {
+    let by_channel = first.by_channel || second.by_channel;
+    if !fits(gains) || !fits(shifts) || gains.max(shifts) != channels || !by_channel {
         return None;
     }
     let of = |values: &[f64], c: usize| values[c % values.len()];

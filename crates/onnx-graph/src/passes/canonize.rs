@@ -13,16 +13,19 @@ use crate::proto::{GraphProto, NodeProto, TensorProto};
 use crate::shape::infer;
 use crate::tensor::{floats, read_floats};
 
-/// Merges what is linear together. The model must be in normal form.
+/// Merges what is linear together, but for tensors of the names `keep`. The model must be in normal form.
 ///
 /// # Errors
 /// If the model's shapes do not fit.
-pub fn canonize(model: &Model) -> Result<Model> {
+pub fn canonize(model: &Model, keep: &[&str]) -> Result<Model> {
     let mut model = model.clone();
     let infos = infer(model.graph()?)?;
+    let outputs = model.0.graph.as_ref().map(|g| g.output.clone()).unwrap_or_default();
     let dims = |name: &str| infos.get(name).and_then(|i| i.dims.clone());
     let rank = |name: &str| dims(name).map(|d| d.len());
     if let Some(graph) = &mut model.0.graph {
+        // An output is never merged away.
+        graph.output.extend(keep.iter().filter_map(|name| Some(infos.get(*name)?.value(name))));
         let mut at = 0;
         while at < graph.node.len() {
             // A merged layer takes the place of its last node and may merge again with the next one.
@@ -41,6 +44,7 @@ pub fn canonize(model: &Model) -> Result<Model> {
             graph.node.iter().flat_map(|n| n.input.clone()).collect();
         used.extend(graph.output.iter().filter_map(|v| v.name.clone()));
         graph.initializer.retain(|t| used.contains(t.name.as_deref().unwrap_or("")));
+        graph.output = outputs;
     }
     Ok(model)
 }
@@ -111,7 +115,7 @@ fn merged_affine(
     rank: &dyn Fn(&str) -> Option<usize>,
 ) -> Option<(usize, NodeProto, Vec<TensorProto>)> {
     let node = &graph.node[at];
-    let Affine { x, gains, shifts } = affine(graph, node, rank)?;
+    let Affine { x, gains, shifts, .. } = affine(graph, node, rank)?;
     let source = only_source(graph, at, x)?;
     let layer = &graph.node[source];
     // Along which axis of the weights the output channels lie, and how far apart they are.

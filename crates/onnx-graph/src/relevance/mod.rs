@@ -134,7 +134,8 @@ pub const CONSERVATION: &str = "conservation";
 /// A node without a rule, by name; weights that are not constant; a tensor that is not there.
 pub fn attribution(model: &Model, composite: &Composite, options: &Options) -> Result<Attribution> {
     let model = normal(model)?;
-    let mut model = if composite.canonize { canonize(&model)? } else { model };
+    let named: Vec<&str> = [&options.tensor, &options.at].into_iter().flatten().map(String::as_str).collect();
+    let mut model = if composite.canonize { canonize(&model, &named)? } else { model };
     if let Some(graph) = model.0.graph.as_mut().filter(|_| composite.canonize) {
         fuse(graph);
     }

@@ -35,7 +35,7 @@ fn constant(b: &mut Builder, dims: &[i64], values: &[f32]) -> String {
 
 /// The ops that are left, after a check that the answer is the same.
 fn left(model: &Model, row: &[usize]) -> Vec<String> {
-    let made = canonize(model).unwrap();
+    let made = canonize(model, &[]).unwrap();
     let dims: Vec<usize> = std::iter::once(2).chain(row.iter().copied()).collect();
     let run = |model: &Model| {
         evaluate(model.graph().unwrap(), &[("x", spaced(&dims, 1))]).unwrap().remove("y").unwrap().data
@@ -94,6 +94,29 @@ fn scale_and_shift_that_stand_alone_are_one_normalisation() {
         });
         assert_eq!(left(&made, &row), ["Relu", "BatchNormalization"]);
     }
+    // Numbers scale an image of one channel as they do one of three: as a whole.
+    for channels in [1, 3] {
+        let row = [channels, 2, 2];
+        let made = model(&row, |b| {
+            let (scale, shift) = (constant(b, &[], &[2.0]), constant(b, &[1], &[-1.0]));
+            let y = b.node("Mul", &["x", &scale], []);
+            b.named_node("Add", &[&y, &shift], &["y"], []);
+        });
+        assert_eq!(left(&made, &row), ["Mul", "Add"]);
+    }
+}
+
+#[test]
+fn a_tensor_that_is_asked_for_stays() {
+    let made = model(&[2, 4, 4], |b| {
+        let w = constant(b, &[3, 2, 1, 1], &[0.5, -1.0, 2.0, 0.25, -0.75, 1.5]);
+        let c = constant(b, &[3, 1, 1], &[2.0, -0.5, 1.5]);
+        b.named_node("Conv", &["x", &w], &["inner"], [("kernel_shape", Attr::Ints(&[1, 1]))]);
+        b.named_node("Mul", &["inner", &c], &["y"], []);
+    });
+    let ops = |keep: &[&str]| canonize(&made, keep).unwrap().graph().unwrap().node.len();
+    assert_eq!([ops(&[]), ops(&["inner"]), ops(&["none such"])], [1, 2, 1]);
+    assert_eq!(canonize(&made, &["inner"]).unwrap().graph().unwrap().output.len(), 1);
 }
 
 /// What differs between places, divides, is read twice or stands behind an activation is no part of the layer.

@@ -146,7 +146,8 @@ fn each(
             let sum: f64 = drawn.iter().enumerate().map(|(j, s)| similarity[(model, j)] * times[*s]).sum();
             sum / draw.subjects.len() as f64
         };
-        Some((0..models.len()).map(mean).collect())
+        let scores: Vec<f64> = (0..models.len()).map(mean).collect();
+        scores.iter().all(|score| score.is_finite()).then_some(scores)
     };
     Ok(draws.par_iter().map(one).collect())
 }

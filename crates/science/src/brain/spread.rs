@@ -77,9 +77,10 @@ impl LeftOut {
 /// A bootstrap of both factors alone counts the measurement noise too often; Schütt et al. (2023) take
 /// c·s + d·t − c·d·(b − s − t), with b, s and t the variances of draws of both, of subjects and of stimuli and
 /// c, d = n ÷ (n − 1) of either factor; never less than c·s or d·t, never more than b. A score of RDMs is one of pairs of
-/// stimuli besides: drawing stimuli anew counts twice what belongs to a pair, for both of its members are drawn.
-/// `of_pairs` ([`LeftOut::of_pairs`]) is taken from d·t, at most half of it, for no more can come from pairs. It is 0 for
-/// a score that is a mean over stimuli.
+/// stimuli besides: drawing stimuli anew counts too often what belongs to a pair, for both of its members are drawn.
+/// `of_pairs` ([`LeftOut::of_pairs`]) is taken from d·t once, at most half of it. By that intervals of correlations of
+/// RDMs hold what they say (simulated by the example `intervals`); those of a plain mean over pairs, of which draws
+/// count such noise three times, stay too wide. It is 0 for a score that is a mean over stimuli.
 ///
 /// Degrees of freedom are Satterthwaite's: stimuli have one less than they are for their variance, subjects for what
 /// they add to it.

@@ -232,6 +232,9 @@ fn clusters_are_drawn_and_left_out_together() {
     assert!(text("run").contains("`run`"), "{}", text("run"));
     let mut y = responses(noisy);
     y.push_i64s("scene", (0..60).map(|i| i % 3).collect()).unwrap();
-    let few = run(&[("cluster", json!("scene"))], y, &[]).err().unwrap();
-    assert!(few.contains("3 clusters are too few") && few.contains("`refits: 0`"), "{few}");
+    for refits in [0, 20] {
+        let few =
+            run(&[("cluster", json!("scene")), ("refits", json!(refits))], y.clone(), &[]).err().unwrap();
+        assert!(few.contains("3 clusters are too few"), "{few}");
+    }
 }

@@ -77,6 +77,31 @@ fn a_single_subject_has_an_interval_over_stimuli_and_no_ceiling() {
     assert!(scores.f64s("low").unwrap().iter().all(|l| l.is_finite()));
 }
 
+/// Some draws of four conditions hold one alone: they have no score, and the others tell.
+#[test]
+fn draws_without_a_score_are_passed_over() {
+    for (measure, conditions) in
+        ["tau-a", "rho-a", "cosine"].into_iter().flat_map(|m| [(m, 3), (m, 4), (m, 5)])
+    {
+        let with = json!({"model": "model", "subject": "subject", "draws": 300, "measures": [measure]});
+        let inputs = [
+            ("models", rdms("model", &[("true", 0.0)], conditions), &[][..]),
+            ("subjects", people(conditions), &[][..]),
+        ];
+        match run_tables(&Rsa, with, &inputs) {
+            Ok(done) => {
+                let scores = done.table("scores");
+                let cell = |name: &str| scores.f64s(name).unwrap()[0];
+                assert!(
+                    cell("low") < cell("value") && cell("value") < cell("high"),
+                    "{measure} {conditions}"
+                );
+            }
+            Err(text) => assert!(conditions == 3 && text.contains("too few conditions"), "{measure} {text}"),
+        }
+    }
+}
+
 /// Squared Euclidean distances of six points in the plane, for each name stretched by its number.
 fn points(column: &str, names: &[(&str, f64)]) -> Frame {
     let at = |i: usize| [hash(i, 1), hash(i * i * i, 2)];
