@@ -1,5 +1,6 @@
 //! Passes: rewritings of whole graphs that keep what they compute.
 
+mod accumulate;
 mod affine;
 mod batch_last;
 mod canonize;
@@ -9,6 +10,7 @@ mod learn;
 mod normal;
 mod opset;
 
+pub(crate) use accumulate::accumulate;
 pub(crate) use batch_last::batch_last;
 pub use canonize::{before_softmax, canonize};
 pub(crate) use fuse::fuse;
