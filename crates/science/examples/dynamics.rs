@@ -1,6 +1,7 @@
 //! Times what `benches/dynamics.py` compares, on one thread: `dynamics simulate STEPS` prints seconds for chains of
 //! SGD on a regression of 100 features, `dynamics leap FEATURES` those of 64 chains of 10⁶ steps with additive noise at 62
-//! times, `dynamics moments FEATURES` those of the exact stationary moments.
+//! times, `dynamics moments FEATURES` those of the exact stationary moments, `dynamics rest STEPS` those of that many steps of
+//! exact theory from rest with 500 rows and 20 features.
 
 use std::time::Instant;
 
@@ -20,7 +21,10 @@ fn main() -> Result<()> {
         (Some("simulate"), Some(steps)) => with_threads(1, || simulated(steps as u64))?,
         (Some("leap"), Some(features)) => with_threads(1, || leapt(features))?,
         (Some("moments"), Some(features)) => with_threads(1, || moments(features))?,
-        _ => Err(Error::new("usage: dynamics simulate STEPS | leap FEATURES | moments FEATURES")),
+        (Some("rest"), Some(steps)) => with_threads(1, || rest(steps))?,
+        _ => {
+            Err(Error::new("usage: dynamics simulate STEPS | leap FEATURES | moments FEATURES | rest STEPS"))
+        }
     }
 }
 
@@ -73,5 +77,16 @@ fn moments(features: usize) -> Result<()> {
     let begun = Instant::now();
     let found = theory.stationary()?;
     println!("{} {}", begun.elapsed().as_secs_f64(), found.traces().0);
+    Ok(())
+}
+
+fn rest(steps: usize) -> Result<()> {
+    let (x, y) = generated(500, 20, 1.5, 0.5, 1);
+    let problem = Regression::new(x.as_ref(), &y, 0.0)?;
+    let theory = Theory::new(&problem, &settings(), Sampler::Replacement)?;
+    let mut state = theory.at_rest(&[0.0; 20]);
+    let begun = Instant::now();
+    (0..steps).for_each(|_| theory.advance(&mut state));
+    println!("{} {:e}", begun.elapsed().as_secs_f64(), state.moments.traces().0);
     Ok(())
 }

@@ -3,6 +3,7 @@
 //! Everything here runs on one thread and gives the same bits each time; callers parallelise over
 //! folds, targets or chains.
 
+use faer::MatMut;
 use faer::linalg::matmul::matmul;
 use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::linalg::solvers::{Llt, Solve};
@@ -56,6 +57,16 @@ const BLOCK: usize = 256;
 /// current rayon pool.
 pub fn product<T: Real>(a: MatRef<'_, T>, b: MatRef<'_, T>) -> Mat<T> {
     let mut c = Mat::zeros(a.nrows(), b.ncols());
+    multiply(c.as_mut(), a, b);
+    c
+}
+
+/// [`product`] into `c`, column after column: to do it again and again without new memory.
+pub fn product_into<T: Real>(c: &mut [T], a: MatRef<'_, T>, b: MatRef<'_, T>) {
+    multiply(MatMut::from_column_major_slice_mut(c, a.nrows(), b.ncols()), a, b);
+}
+
+fn multiply<T: Real>(c: MatMut<'_, T>, a: MatRef<'_, T>, b: MatRef<'_, T>) {
     let one = T::of(1.0);
     if b.ncols() >= a.nrows() {
         c.par_col_chunks_mut(BLOCK).enumerate().for_each(|(index, part)| {
@@ -68,7 +79,6 @@ pub fn product<T: Real>(a: MatRef<'_, T>, b: MatRef<'_, T>) -> Mat<T> {
             matmul(part, Accum::Replace, from, b, one, Par::Seq);
         });
     }
-    c
 }
 
 /// X Xᵀ (rows × rows), in blocks over the threads of the current rayon pool; half of the work of

@@ -117,16 +117,23 @@ impl<'a> Theory<'a> {
     fn noise(&self, mean: Option<&[f64]>, aa: &Mat<f64>) -> Mat<f64> {
         let p = self.problem;
         let (n, d) = (p.rows(), p.features());
-        let rotated = crate::linalg::product(p.x.as_ref(), aa.as_ref());
-        // avg[x xᵀ M x xᵀ] weighs each row by xᵀ M x; avg[x xᵀ] M H = H M H.
-        let mut weights: Vec<f64> =
-            (0..n).map(|i| (0..d).map(|j| rotated[(i, j)] * p.x[(i, j)]).sum()).collect();
+        let mut rotated = vec![0.0; n * d];
+        crate::linalg::product_into(&mut rotated, p.x.as_ref(), aa.as_ref());
+        // avg[x xᵀ M x xᵀ] weighs each row by xᵀ M x; avg[x xᵀ] M H = H M H. Column after column: element by element
+        // costs more than both products.
+        let mut weights = vec![0.0; n];
+        for (j, rotated) in rotated.chunks_exact(n).enumerate() {
+            let pairs = rotated.iter().zip(p.x.col_as_slice(j));
+            weights.iter_mut().zip(pairs).for_each(|(weight, (m, x))| *weight += m * x);
+        }
         if let Some(mean) = mean {
             // cross = avg[x (x·m) e xᵀ] + H m (λ μ)ᵀ, and its transpose.
-            for (i, weight) in weights.iter_mut().enumerate() {
-                let along: f64 = (0..d).map(|j| p.x[(i, j)] * mean[j]).sum();
-                *weight += 2.0 * along * p.residuals[i];
+            let mut along = vec![0.0; n];
+            for (j, mean) in mean.iter().enumerate() {
+                along.iter_mut().zip(p.x.col_as_slice(j)).for_each(|(along, x)| *along += x * mean);
             }
+            let each = along.iter().zip(&p.residuals);
+            weights.iter_mut().zip(each).for_each(|(weight, (along, e))| *weight += 2.0 * along * e);
         }
         let mut c = p.weighted(&weights);
         let (rho, lambda) = (p.eigenvalues(), p.weight_decay());

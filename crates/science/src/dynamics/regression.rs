@@ -102,8 +102,12 @@ impl Regression {
     /// Xᵀ diag(w) X / N in the eigenbasis.
     pub(crate) fn weighted(&self, weights: &[f64]) -> Mat<f64> {
         let n = self.rows() as f64;
-        let scaled = Mat::from_fn(self.rows(), self.features(), |i, j| self.x[(i, j)] * weights[i] / n);
-        crate::linalg::product(self.x.transpose(), scaled.as_ref())
+        let mut scaled = Vec::with_capacity(self.rows() * self.features());
+        for j in 0..self.features() {
+            scaled.extend(self.x.col_as_slice(j).iter().zip(weights).map(|(x, weight)| x * weight / n));
+        }
+        let scaled = MatRef::from_column_major_slice(&scaled, self.rows(), self.features());
+        crate::linalg::product(self.x.transpose(), scaled)
     }
 
     /// Coordinates of the data → modes: Vᵀ v.
