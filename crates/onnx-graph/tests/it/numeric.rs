@@ -4,6 +4,8 @@
 use std::collections::HashMap;
 
 use onnx_graph::reference::Value;
+use onnx_graph::shape::{Dim, Info};
+use onnx_graph::tensor::DataType;
 
 use crate::op_case::{Case, Derived, run, spaced};
 
@@ -15,6 +17,14 @@ impl Case {
         let values = run(&self.label, &derived.graph, &feed);
         self.check_first(&derived.gradients, &values, &y);
         self.check_second(&derived, &feed);
+    }
+
+    /// The sizes of the images `x0` are given by no name and no number: only channels are known.
+    pub fn with_open_sizes(mut self) -> Self {
+        let mut dims: Vec<Dim> = self.inputs[0].dims.iter().map(|_| Dim::Unknown).collect();
+        dims[1] = Dim::Size(self.inputs[0].dims[1] as i64);
+        self.graph.input[0] = Info::new(DataType::Float, dims).value("x0");
+        self
     }
 
     /// Fails unless every gradient is that of the central differences; for what has no second derivative.

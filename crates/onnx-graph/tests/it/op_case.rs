@@ -66,14 +66,6 @@ impl Case {
         self
     }
 
-    /// The sizes of the images `x0` are given by no name and no number: only channels are known.
-    pub fn with_open_sizes(mut self) -> Self {
-        let mut dims: Vec<Dim> = self.inputs[0].dims.iter().map(|_| Dim::Unknown).collect();
-        dims[1] = Dim::Size(self.inputs[0].dims[1] as i64);
-        self.graph.input[0] = Info::new(DataType::Float, dims).value("x0");
-        self
-    }
-
     /// The names of the inputs that are differentiated.
     fn names(&self) -> Vec<String> {
         (0..self.inputs.len()).map(|i| format!("x{i}")).collect()
