@@ -11,7 +11,7 @@ use ort::value::{DynValue, Tensor, TensorElementType, ValueType};
 use super::agreement::Check;
 use super::providers::Provider;
 use super::runtime::Runtime;
-use super::weights::Parts;
+use super::weights::{LARGEST_GRAPH, Parts, fits};
 use crate::stage::Failure;
 
 /// A graph made ready by the runtime.
@@ -78,15 +78,6 @@ fn alone(provider: &str) -> Option<MutexGuard<'static, ()>> {
 /// memory as the weights. At 500 MB it costs no time that could be measured.
 const PACKED_BYTES: usize = 256 << 20;
 
-/// The runtime parses no larger graph: protobuf counts its bytes in 31 bits.
-const LARGEST_GRAPH: usize = i32::MAX as usize;
-
-fn too_large(bytes: usize, hint: &str) -> Failure {
-    let gigabytes = bytes as f64 / 1e9;
-    Failure::new(format!("the graph has {gigabytes:.1} GB; ONNX Runtime takes up to 2.1 GB in one piece"))
-        .hint(hint)
-}
-
 impl Session {
     /// Prepares a model with the first of `providers` that works, to run on batch after batch. On another provider
     /// than the processor its first outputs are compared with the processor's.
@@ -132,12 +123,7 @@ impl Session {
         threads: usize,
     ) -> Result<Self, Failure> {
         if providers.iter().any(|name| name != "cpu") {
-            if model.size() > LARGEST_GRAPH {
-                return Err(too_large(
-                    model.size(),
-                    "say `provider: cpu`: only the processor takes weights beside the graph",
-                ));
-            }
+            fits(model.size())?;
             return Self::new(runtime, &model.to_bytes(), providers, threads);
         }
         Self::first(runtime, &Parts::of(model)?, providers, threads, false)
@@ -185,10 +171,7 @@ impl Session {
         threads: usize,
         planned: bool,
     ) -> Result<Self, Failure> {
-        if model.graph.len() > LARGEST_GRAPH {
-            let hint = "store its large weights as float32: these are handed over beside the graph";
-            return Err(too_large(model.graph.len(), hint));
-        }
+        fits(model.graph.len())?;
         let wrong = failed("ONNX Runtime does not take the model");
         let text = |error: &dyn std::fmt::Display| Failure::new(format!("ONNX Runtime: {error}"));
         // Spinning threads of several sessions take the cores from each other: off.

@@ -7,9 +7,11 @@ use onnx_graph::model::Model;
 use onnx_graph::proto::{GraphProto, StringStringEntryProto, TensorProto};
 use onnx_graph::shape::{Dim, Info};
 use onnx_graph::tensor::{DataType, floats};
+use sulcus::model::Session;
 use sulcus::table::read_path;
 
 use super::lrp::golden;
+use super::models::runtime;
 use super::support::Project;
 
 const YAML: &str =
@@ -146,4 +148,31 @@ fn a_model_of_more_than_two_gigabytes_runs() {
     println!("executed in {:.1} s", began.elapsed().as_secs_f64());
     let table = read_path(&project.path("results/sulcus/answers/table.parquet"), None).unwrap();
     assert_eq!(table.tensor_f32("y").unwrap().values, [9.0, 0.0, 12.0, 0.0]);
+}
+
+/// Only float32 weights can lie beside the graph, and only on the processor. The zeros are never touched, so they take no
+/// memory.
+#[test]
+fn what_protobuf_cannot_hold_is_refused_before_it_is_copied() {
+    let zeros = |ty: DataType, count: usize, bytes: usize| TensorProto {
+        name: Some("w".to_owned()),
+        dims: vec![count as i64],
+        data_type: Some(ty.code()),
+        raw_data: Some(vec![0; count * bytes].into()),
+        ..TensorProto::default()
+    };
+    let model = |tensor| {
+        let mut b = Builder::new("m_");
+        b.named_node("Identity", &["w"], &["y"], []);
+        let output = vec![Info { ty: DataType::Float, dims: None }.value("y")];
+        Model::new(GraphProto { node: b.nodes, initializer: vec![tensor], output, ..GraphProto::default() })
+    };
+    let cases =
+        [(zeros(DataType::Int64, 275_000_000, 8), "cpu"), (zeros(DataType::Float, 550_000_000, 4), "webgpu")];
+    for (tensor, provider) in cases {
+        let refused =
+            Session::ready(runtime(), model(tensor), &[provider.to_owned()], 1).err().expect("refused");
+        assert!(refused.message.contains("the graph has 2.2 GB"), "{provider}: {}", refused.message);
+        assert!(refused.hint.is_some_and(|h| h.contains("`provider: cpu`")), "{provider}");
+    }
 }
