@@ -12,6 +12,8 @@ mod it {
     #[cfg(feature = "models")]
     mod chunks;
     mod commands;
+    #[cfg(feature = "models")]
+    mod control_flow;
     mod dag;
     mod data;
     #[cfg(feature = "models")]

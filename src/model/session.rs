@@ -11,7 +11,7 @@ use ort::value::{DynValue, Tensor, TensorElementType, ValueType};
 use super::agreement::Check;
 use super::providers::Provider;
 use super::runtime::Runtime;
-use super::weights::Parts;
+use super::weights::{LARGEST_GRAPH, Parts, fits};
 use crate::stage::Failure;
 
 /// A graph made ready by the runtime.
@@ -95,6 +95,22 @@ impl Session {
         Ok(Session { check, ..session })
     }
 
+    /// As [`Session::new`]; the weights of a model that is larger than the runtime parses stay beside the graph.
+    ///
+    /// # Errors
+    /// As [`Session::new`].
+    pub fn ready(
+        runtime: &'static Runtime,
+        model: Model,
+        providers: &[String],
+        threads: usize,
+    ) -> Result<Self, Failure> {
+        if model.size() > LARGEST_GRAPH {
+            return Self::of(runtime, model, providers, threads);
+        }
+        Self::new(runtime, &model.to_bytes(), providers, threads)
+    }
+
     /// As [`Session::new`]; where only the processor is asked for, the weights stay beside the graph, which takes
     /// half the time where there are many.
     ///
@@ -107,6 +123,7 @@ impl Session {
         threads: usize,
     ) -> Result<Self, Failure> {
         if providers.iter().any(|name| name != "cpu") {
+            fits(model.size())?;
             return Self::new(runtime, &model.to_bytes(), providers, threads);
         }
         Self::first(runtime, &Parts::of(model)?, providers, threads, false)
@@ -154,6 +171,7 @@ impl Session {
         threads: usize,
         planned: bool,
     ) -> Result<Self, Failure> {
+        fits(model.graph.len())?;
         let wrong = failed("ONNX Runtime does not take the model");
         let text = |error: &dyn std::fmt::Display| Failure::new(format!("ONNX Runtime: {error}"));
         // Spinning threads of several sessions take the cores from each other: off.

@@ -14,6 +14,20 @@ use crate::stage::Failure;
 /// What is smaller stays in the graph, where the runtime reads shapes and scalars from it.
 const LARGE: usize = 4096;
 
+/// The runtime parses no larger graph: protobuf counts its bytes in 31 bits.
+pub(super) const LARGEST_GRAPH: usize = i32::MAX as usize;
+
+/// Refuses a graph that the runtime could not parse.
+pub(super) fn fits(bytes: usize) -> Result<(), Failure> {
+    if bytes <= LARGEST_GRAPH {
+        return Ok(());
+    }
+    let gigabytes = bytes as f64 / 1e9;
+    let message = format!("the graph has {gigabytes:.1} GB; ONNX Runtime takes up to 2.1 GB in one piece");
+    Err(Failure::new(message)
+        .hint("on the processor (`provider: cpu`) large float32 weights are handed over beside the graph"))
+}
+
 /// A graph as the runtime takes it.
 pub(super) struct Parts<'a> {
     pub(super) graph: Cow<'a, [u8]>,
@@ -32,7 +46,7 @@ impl<'a> Parts<'a> {
     /// The large float32 constants of a model, and the model without them.
     ///
     /// # Errors
-    /// If a constant lacks its data.
+    /// If a constant lacks its data, or the graph is too large without them.
     pub(super) fn of(mut model: Model) -> Result<Self, Failure> {
         let (mut weights, mut size) = (Vec::new(), 0);
         for tensor in model.0.graph.iter_mut().flat_map(|graph| &mut graph.initializer) {
@@ -44,6 +58,8 @@ impl<'a> Parts<'a> {
                 elsewhere(tensor, bytes);
             }
         }
+        // Before it is copied.
+        fits(model.size())?;
         let graph = model.to_bytes();
         Ok(Parts { size: size + graph.len(), graph: Cow::Owned(graph), weights })
     }

@@ -94,7 +94,7 @@ fn feed(case: &Json, spec: &Spec) -> Fed {
     fed
 }
 
-fn first(training: &Training) -> Fed {
+pub fn first(training: &Training) -> Fed {
     let mut fed = Fed::new();
     for state in &training.states {
         fed.push((state.value.0.clone(), (state.dims.clone(), Values::F32(state.values.clone()))));

@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::build::{Attr, Builder};
 use crate::error::{Error, Result};
+use crate::inner::reads;
 use crate::known::Values;
 use crate::model::node_label;
 use crate::ops::{self, Gradient, Spread};
@@ -82,7 +83,7 @@ pub(crate) fn live(mut nodes: Vec<NodeProto>, wanted: &[String]) -> Vec<NodeProt
     let mut kept = Vec::with_capacity(nodes.len());
     while let Some(node) = nodes.pop() {
         if node.output.iter().any(|y| needed.contains(y)) {
-            needed.extend(node.input.iter().cloned());
+            needed.extend(reads(&node).map(str::to_owned));
             kept.push(node);
         }
     }
@@ -94,7 +95,7 @@ pub(crate) fn live(mut nodes: Vec<NodeProto>, wanted: &[String]) -> Vec<NodeProt
 pub(crate) fn depends(graph: &GraphProto, wrt: &[&str]) -> HashSet<String> {
     let mut found: HashSet<String> = wrt.iter().map(|v| (*v).to_owned()).collect();
     for node in &graph.node {
-        if node.input.iter().any(|x| found.contains(x)) {
+        if reads(node).any(|x| found.contains(x)) {
             found.extend(node.output.iter().cloned());
         }
     }

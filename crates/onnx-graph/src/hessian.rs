@@ -7,6 +7,7 @@
 use crate::build::{Attr, Builder};
 use crate::error::{Error, Result};
 use crate::grad::{Backward, backward, reached};
+use crate::inner;
 use crate::loss::Loss;
 use crate::model::Model;
 use crate::passes::normal;
@@ -77,7 +78,12 @@ enum Wanted {
 }
 
 fn build(model: &Model, loss: Loss, parameters: &[String], wanted: Wanted, fed: bool) -> Result<Products> {
-    let model = normal(model)?;
+    let mut model = normal(model)?;
+    if let Some(graph) = &mut model.0.graph {
+        // The model's own values of these names give way.
+        let taken = |name: &str| matches!(name, "data" | "target" | "loss");
+        inner::apart(graph, &taken).map_err(|e| Error::new(format!("the loss {e}")))?;
+    }
     let mut graph = model.graph()?.clone();
     let shapes = shapes(&graph, parameters)?;
     let ([(input, data)], Some((output, out))) = (&model.inputs()[..], model.outputs().into_iter().next())
@@ -286,7 +292,11 @@ fn rename_input(graph: &mut GraphProto, from: &str, to: &str) {
     for value in graph.input.iter_mut().filter(|v| v.name.as_deref() == Some(from)) {
         value.name = Some(to.to_owned());
     }
-    for name in graph.node.iter_mut().flat_map(|n| &mut n.input).filter(|n| *n == from) {
-        *name = to.to_owned();
+    for node in &mut graph.node {
+        inner::rename(node, &mut |name| {
+            if name == from {
+                to.clone_into(name);
+            }
+        });
     }
 }

@@ -37,7 +37,7 @@ const MOVES: &[&str] = &[
 ];
 
 /// Known values by name.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Known {
     values: HashMap<String, Value>,
     symbols: Vec<Dim>,

@@ -18,6 +18,7 @@ pub mod build;
 pub mod error;
 pub mod grad;
 pub mod hessian;
+mod inner;
 pub mod known;
 pub mod loss;
 pub mod model;

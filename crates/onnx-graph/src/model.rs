@@ -103,6 +103,11 @@ impl Model {
         Ok(files)
     }
 
+    /// How many bytes the file has.
+    pub fn size(&self) -> usize {
+        self.0.encoded_len()
+    }
+
     /// The file's bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
         self.0.encode_to_vec()

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::error::{Error, Result};
+use crate::inner;
 use crate::known::{Known, Values};
 use crate::model::node_label;
 use crate::ops::{self, Site};
@@ -97,7 +98,7 @@ pub fn infer(graph: &GraphProto) -> Result<Infos> {
 }
 
 /// Types, shapes, and the small values that are known before anything runs.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Inferred {
     pub(crate) infos: Infos,
     pub(crate) known: Known,
@@ -131,7 +132,10 @@ impl Inferred {
             found.map_or(Ok(()), |d| Err(Error::new(format!("an axis of {d:?} is impossible"))))
         };
         inputs.iter().try_for_each(possible)?;
-        let outputs = ops::find(node)?.infer(&Site { node, inputs: &inputs, values: &values })?;
+        let outputs = match inner::outputs(self, node) {
+            Some(outputs) => outputs,
+            None => ops::find(node)?.infer(&Site { node, inputs: &inputs, values: &values })?,
+        };
         outputs.iter().try_for_each(possible)?;
         let first = inputs.first().and_then(|x| x.dims.as_deref());
         let values = self.known.values(node, first, &outputs);
@@ -139,6 +143,53 @@ impl Inferred {
             self.known.insert(name, value);
         }
         Ok(outputs)
+    }
+
+    /// Adds what the constants and nodes of a graph make; its inputs are known.
+    ///
+    /// # Errors
+    /// As [`infer`].
+    pub(crate) fn walk(&mut self, graph: &GraphProto) -> Result<()> {
+        graph.initializer.iter().for_each(|tensor| self.constant(tensor));
+        let stated: HashMap<&str, &ValueInfoProto> = graph
+            .value_info
+            .iter()
+            .chain(&graph.output)
+            .filter_map(|v| Some((v.name.as_deref()?, v)))
+            .collect();
+        let mut unsupported = None;
+        for node in &graph.node {
+            let outputs = match (self.node(node), ops::find(node)) {
+                (Ok(outputs), _) => outputs,
+                (Err(_), Err(e)) => {
+                    self.inputs(node).map_err(|e| Error::new(format!("{}: {e}", node_label(node))))?;
+                    unsupported.get_or_insert(e);
+                    Vec::new()
+                }
+                (Err(e), Ok(_)) => {
+                    // The op that hid a shape is to be named, not the one that misses it.
+                    let hidden = self.inputs(node).is_ok_and(|i| i.iter().any(|info| info.dims.is_none()));
+                    let wrong = Error::new(format!("{}: {e}", node_label(node)));
+                    return Err(unsupported.filter(|_| hidden).unwrap_or(wrong));
+                }
+            };
+            let unknown = |name: &String| {
+                stated.get(name.as_str()).map_or(Info { ty: DataType::Other(0), dims: None }, |v| Info::of(v))
+            };
+            let mut outputs = outputs.into_iter();
+            for name in &node.output {
+                let info = outputs.next();
+                if !name.is_empty()
+                    && self.infos.insert(name.clone(), info.unwrap_or_else(|| unknown(name))).is_some()
+                {
+                    return Err(Error::new(format!(
+                        "{}: the value `{name}` is made twice",
+                        node_label(node)
+                    )));
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -151,38 +202,7 @@ pub(crate) fn inferred(graph: &GraphProto) -> Result<Inferred> {
     for value in &graph.input {
         all.infos.insert(value.name.clone().unwrap_or_default(), Info::of(value));
     }
-    graph.initializer.iter().for_each(|tensor| all.constant(tensor));
-    let stated: HashMap<&str, &ValueInfoProto> =
-        graph.value_info.iter().chain(&graph.output).filter_map(|v| Some((v.name.as_deref()?, v))).collect();
-    let mut unsupported = None;
-    for node in &graph.node {
-        let outputs = match (all.node(node), ops::find(node)) {
-            (Ok(outputs), _) => outputs,
-            (Err(_), Err(e)) => {
-                all.inputs(node).map_err(|e| Error::new(format!("{}: {e}", node_label(node))))?;
-                unsupported.get_or_insert(e);
-                Vec::new()
-            }
-            (Err(e), Ok(_)) => {
-                // The op that hid a shape is to be named, not the one that misses it.
-                let hidden = all.inputs(node).is_ok_and(|i| i.iter().any(|info| info.dims.is_none()));
-                let wrong = Error::new(format!("{}: {e}", node_label(node)));
-                return Err(unsupported.filter(|_| hidden).unwrap_or(wrong));
-            }
-        };
-        let unknown = |name: &String| {
-            stated.get(name.as_str()).map_or(Info { ty: DataType::Other(0), dims: None }, |v| Info::of(v))
-        };
-        let mut outputs = outputs.into_iter();
-        for name in &node.output {
-            let info = outputs.next();
-            if !name.is_empty()
-                && all.infos.insert(name.clone(), info.unwrap_or_else(|| unknown(name))).is_some()
-            {
-                return Err(Error::new(format!("{}: the value `{name}` is made twice", node_label(node))));
-            }
-        }
-    }
+    all.walk(graph)?;
     Ok(all)
 }
 

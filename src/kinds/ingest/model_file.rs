@@ -85,9 +85,10 @@ net:
                 format!("weights of `{}` lie in files that were not known before this run", file.name);
             return Err(Failure::new(message).hint("let the stage that writes the model write one file"));
         }
-        let bytes = model.to_bytes();
-        Session::new(runtime(io)?, &bytes, &io.providers, io.threads).map_err(|f| f.context(&file.name))?;
+        let name = file.name.clone();
+        // Written first: the session may then have the weights, which can be large, for itself.
         put_model(io, "model", &model)?;
+        Session::ready(runtime(io)?, model, &io.providers, io.threads).map_err(|f| f.context(&name))?;
         Ok(())
     }
 }

@@ -40,7 +40,7 @@ impl Scorer {
         let tensor = answer(&mut model, tensor)?;
         let rows = crate::table::Tensor { row_shape: row_shape.to_vec(), values: Vec::new() };
         let shape = crate::kinds::model::train::row_shape(&model, &rows)?;
-        let session = Session::new(runtime(io)?, &model.to_bytes(), &io.providers, io.threads)?;
+        let session = Session::ready(runtime(io)?, model, &io.providers, io.threads)?;
         let input = session.inputs().into_iter().next().map(|(name, ..)| name);
         let input = input.ok_or_else(|| Failure::new("the model has no input"))?;
         Ok(Scorer { session, input, shape, tensor })

@@ -156,7 +156,7 @@ answers:
         let rows = RowWise { io, data: bound, columns: &wanted };
         let shape = row_shape(&model, &rows.first()?.tensor_f32(&input)?)?;
         let runtime = runtime(io)?;
-        let mut session = Session::new(runtime, &model.to_bytes(), &io.providers, io.threads)?;
+        let mut session = Session::ready(runtime, model, &io.providers, io.threads)?;
         let path = io.create("table", "parquet");
         let mut table = Stream::new(&path, rows.rows()?);
         rows.each(

@@ -126,7 +126,7 @@ fn maker<'g>(graph: &'g GraphProto, value: &str) -> Result<&'g NodeProto> {
 fn constant(graph: &GraphProto, name: &str) -> Result<Option<usize>> {
     let float = |t: &TensorProto| t.data_type == Some(1) && t.name.as_deref() == Some(name);
     let Some(place) = graph.initializer.iter().position(float) else { return Ok(None) };
-    match graph.node.iter().flat_map(|n| &n.input).filter(|x| *x == name).count() {
+    match graph.node.iter().flat_map(crate::inner::reads).filter(|x| *x == name).count() {
         1 => Ok(Some(place)),
         _ => Err(Error::new(format!("the last layer's `{name}` is used elsewhere too"))),
     }

@@ -53,7 +53,10 @@ impl Op for ConvTranspose {
             ("group", Attr::Int(group)),
         ];
         let dx = g.b.node("Conv", &[g.dy, &w], how);
-        let dw = if group == 1 { by_swapping(g, &spread) } else { in_groups(g, &spread, group)? };
+        let dw = match axes(g, &spread)? {
+            Some(axes) if group > 1 => in_groups(g, &axes, group)?,
+            _ => by_swapping(g, &spread, group)?,
+        };
         let mut gradients = vec![Some(dx), Some(dw)];
         if g.has(2) {
             gradients.push(Some(g.sum_by_channel(g.dy, spread.kernel.len() + 2)));
@@ -62,17 +65,23 @@ impl Op for ConvTranspose {
     }
 }
 
-/// dw as a convolution: batch and channels swapped, stride and dilation exchanged.
-fn by_swapping(g: &mut Gradient, spread: &Spread) -> String {
+/// dw as a convolution: batch and channels swapped, stride and dilation exchanged. Groups stay groups, over stacked
+/// batches.
+fn by_swapping(g: &mut Gradient, spread: &Spread, group: i64) -> Result<String> {
     let rank = spread.kernel.len() + 2;
     let swapped = swap(rank);
-    let images = g.b.node("Transpose", &[g.dy], [("perm", Attr::Ints(&swapped))]);
+    let images = if group == 1 {
+        g.b.node("Transpose", &[g.dy], [("perm", Attr::Ints(&swapped))])
+    } else {
+        stacked(g, group)?
+    };
     let x = g.x(0);
     let xt = g.b.node("Transpose", &[&x], [("perm", Attr::Ints(&swapped))]);
     let how = [
         ("strides", Attr::Ints(&spread.dilations)),
         ("dilations", Attr::Ints(&spread.strides)),
         ("pads", Attr::Ints(&spread.pads)),
+        ("group", Attr::Int(group)),
     ];
     let dw = g.b.node("Conv", &[&images, &xt], how);
     // Output padding leaves more taps than the kernel has.
@@ -80,27 +89,45 @@ fn by_swapping(g: &mut Gradient, spread: &Spread) -> String {
     let starts = g.b.ints(&vec![0; spread.kernel.len()]);
     let (ends, axes) = (g.b.ints(&spread.kernel), g.b.ints(&spatial));
     let dw = g.b.node("Slice", &[&dw, &starts, &ends, &axes], []);
-    g.b.node("Transpose", &[&dw], [("perm", Attr::Ints(&swapped))])
+    Ok(g.b.node("Transpose", &[&dw], [("perm", Attr::Ints(&swapped))]))
+}
+
+/// dy [N, G·o, …] as [o, G·N, …].
+fn stacked(g: &mut Gradient, group: i64) -> Result<String> {
+    let w = g.dims(1)?;
+    let rank = w.len() as i64;
+    let o = w.get(1).and_then(Dim::size).ok_or_else(|| Error::new("the number of channels is not known"))?;
+    let spatial = g.b.node("Shape", &[g.dy], [("start", Attr::Int(2))]);
+    let (apart, together) = (g.b.ints(&[-1, group, o]), g.b.ints(&[o, -1]));
+    let apart = g.b.node("Concat", &[&apart, &spatial], [("axis", Attr::Int(0))]);
+    let together = g.b.node("Concat", &[&together, &spatial], [("axis", Attr::Int(0))]);
+    let images = g.b.node("Reshape", &[g.dy, &apart], []);
+    let order: Vec<i64> = [2, 1, 0].into_iter().chain(3..=rank).collect();
+    let images = g.b.node("Transpose", &[&images], [("perm", Attr::Ints(&order))]);
+    Ok(g.b.node("Reshape", &[&images, &together], []))
 }
 
 /// dw as a grouped convolution has it: as a convolution whose kernels are the batch, it could not be
 /// differentiated again where the batch's size is not known.
-fn in_groups(g: &mut Gradient, spread: &Spread, group: i64) -> Result<String> {
-    let x = g.dims(0)?.get(2..).unwrap_or_default().to_vec();
+fn in_groups(g: &mut Gradient, axes: &[Axis], group: i64) -> Result<String> {
+    let kernels = g.dims(1)?.to_vec();
+    weight_gradient(g, &Pair { x: g.dy, dy: &g.x(0) }, axes, &kernels, group)
+}
+
+/// The axes of the convolution that dx is, from dy to x, if the images' size is known.
+fn axes(g: &Gradient, spread: &Spread) -> Result<Option<Vec<Axis>>> {
+    let x = g.dims(0)?.get(2..).unwrap_or_default();
     let n = spread.kernel.len();
-    let axis = |i: usize| match (&x[i], &spread.out[i]) {
-        (Dim::Size(out), Dim::Size(size)) => Ok(Axis {
-            size: *size,
+    let axis = |i: usize| {
+        Some(Axis {
+            size: spread.out[i].size()?,
             kernel: spread.kernel[i],
             stride: spread.strides[i],
             dilation: spread.dilations[i],
             before: spread.pads[i],
             after: spread.pads[i + n],
-            out: *out,
-        }),
-        _ => Err(Error::new("the images' size is not known")),
+            out: x[i].size()?,
+        })
     };
-    let axes: Vec<Axis> = (0..n).map(axis).collect::<Result<_>>()?;
-    let kernels = g.dims(1)?.to_vec();
-    weight_gradient(g, &Pair { x: g.dy, dy: &g.x(0) }, &axes, &kernels, group)
+    Ok((0..n).map(axis).collect())
 }

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use super::affine::{Affine, affine, scale_and_shift};
 use crate::error::Result;
+use crate::inner::reads;
 use crate::model::{Model, attribute, int_attribute};
 use crate::proto::{GraphProto, NodeProto, TensorProto};
 use crate::shape::infer;
@@ -41,7 +42,7 @@ pub fn canonize(model: &Model, keep: &[&str]) -> Result<Model> {
             }
         }
         let mut used: std::collections::HashSet<String> =
-            graph.node.iter().flat_map(|n| n.input.clone()).collect();
+            graph.node.iter().flat_map(reads).map(str::to_owned).collect();
         used.extend(graph.output.iter().filter_map(|v| v.name.clone()));
         graph.initializer.retain(|t| used.contains(t.name.as_deref().unwrap_or("")));
         graph.output = outputs;
@@ -65,7 +66,7 @@ pub(super) fn values(graph: &GraphProto, name: &str) -> Option<(Vec<f32>, Vec<i6
 
 /// The node before `at` that makes `value`, if nothing else reads it.
 pub(super) fn only_source(graph: &GraphProto, at: usize, value: &str) -> Option<usize> {
-    let readers = graph.node.iter().flat_map(|n| &n.input).filter(|i| *i == value).count();
+    let readers = graph.node.iter().flat_map(reads).filter(|i| *i == value).count();
     let output = graph.output.iter().any(|v| v.name.as_deref() == Some(value));
     let source = graph.node[..at].iter().position(|n| n.output.first().is_some_and(|y| y == value))?;
     (readers == 1 && !output).then_some(source)

@@ -7,7 +7,9 @@ use super::fold::{Constants, tensor};
 use super::opset::{KNOWN, raise};
 use crate::build::Builder;
 use crate::error::{Error, Result};
+use crate::inner::{self, reads};
 use crate::model::{Model, OPSET};
+use crate::ops;
 use crate::proto::{GraphProto, NodeProto, OperatorSetIdProto, TensorProto};
 use crate::shape::{Dim, Inferred, Info};
 use crate::tensor::{DataType, ints, numbers};
@@ -37,16 +39,23 @@ pub fn normal(model: &Model) -> Result<Model> {
     }
     let mut b = Builder::new("n_");
     for node in &graph.node {
-        raise(&walk.at_rest(node), version, &walk.known.infos, &mut b)?;
+        let mut node = walk.at_rest(node);
+        if inner::has_bodies(&node) {
+            raise_inside(node.to_mut(), version, &walk.known, &mut b)?;
+        }
+        raise(&node, version, &walk.known.infos, &mut b)?;
         for tensor in std::mem::take(&mut b.constants) {
             walk.constant(tensor);
         }
         for node in std::mem::take(&mut b.nodes) {
-            walk.place(node);
+            walk.place(node, graph);
         }
     }
     let mut graph = GraphProto { input: inputs, node: walk.nodes, ..graph.clone() };
-    graph.value_info.clear();
+    // Of an op that is not understood, only the file says what it makes.
+    let opaque = graph.node.iter().filter(|n| ops::find(n).is_err()).flat_map(|n| &n.output);
+    let opaque: HashSet<&str> = opaque.map(String::as_str).collect();
+    graph.value_info.retain(|v| opaque.contains(v.name.as_deref().unwrap_or("")));
     live(&mut graph, walk.constants);
     let mut proto = model.0.clone();
     proto.graph = Some(graph);
@@ -96,7 +105,7 @@ impl Walk {
         Cow::Owned(node)
     }
 
-    fn place(&mut self, mut node: NodeProto) {
+    fn place(&mut self, mut node: NodeProto, stated: &GraphProto) {
         if self.constants.fold(&node) {
             for name in &node.output {
                 if let Some(tensor) = self.constants.tensors.get(name) {
@@ -107,8 +116,12 @@ impl Walk {
         }
         self.close_shape(&mut node);
         // What cannot be inferred here is reported by whoever needs it.
-        let unknown = || vec![Info { ty: DataType::Other(0), dims: None }; node.output.len()];
-        let infos = self.known.node(&node).unwrap_or_else(|_| unknown());
+        let stated = |name: &String| {
+            let mut values = stated.value_info.iter().chain(&stated.output);
+            let value = values.find(|v| v.name.as_ref() == Some(name));
+            value.map_or(Info { ty: DataType::Other(0), dims: None }, Info::of)
+        };
+        let infos = self.known.node(&node).unwrap_or_else(|_| node.output.iter().map(stated).collect());
         for (name, info) in node.output.iter().zip(infos) {
             self.known.infos.insert(name.clone(), info);
         }
@@ -165,13 +178,42 @@ impl Walk {
     }
 }
 
+/// Raises the graphs inside a node, which are of the model's operator set as it is.
+fn raise_inside(node: &mut NodeProto, version: i64, around: &Inferred, b: &mut Builder) -> Result<()> {
+    for body in inner::bodies_mut(node) {
+        let mut known = around.clone();
+        for value in &body.input {
+            known.infos.insert(value.name.clone().unwrap_or_default(), Info::of(value));
+        }
+        body.initializer.iter().for_each(|tensor| known.constant(tensor));
+        let mut nodes = Vec::with_capacity(body.node.len());
+        for mut node in std::mem::take(&mut body.node) {
+            raise_inside(&mut node, version, &known, b)?;
+            raise(&node, version, &known.infos, b)?;
+            for tensor in std::mem::take(&mut b.constants) {
+                known.constant(&tensor);
+                body.initializer.push(tensor);
+            }
+            for node in std::mem::take(&mut b.nodes) {
+                let made = known.node(&node).unwrap_or_default();
+                known.infos.extend(node.output.iter().cloned().zip(made));
+                nodes.push(node);
+            }
+        }
+        body.node = nodes;
+        // Stated shapes may be those of values that are gone.
+        body.value_info.clear();
+    }
+    Ok(())
+}
+
 /// Keeps the nodes and constants that the outputs need.
 fn live(graph: &mut GraphProto, constants: Constants) {
     let mut needed: HashSet<String> = graph.output.iter().filter_map(|v| v.name.clone()).collect();
     let mut kept = Vec::with_capacity(graph.node.len());
     while let Some(node) = graph.node.pop() {
         if node.output.iter().any(|y| needed.contains(y)) {
-            reads(&node, &mut needed);
+            needed.extend(reads(&node).map(str::to_owned));
             kept.push(node);
         }
     }
@@ -180,13 +222,4 @@ fn live(graph: &mut GraphProto, constants: Constants) {
     let mut tensors = constants.tensors;
     let order = constants.order.into_iter().filter(|name| needed.contains(name));
     graph.initializer = order.filter_map(|name| tensors.remove(&name)).collect();
-}
-
-/// The names that a node and the graphs inside it read.
-fn reads(node: &NodeProto, needed: &mut HashSet<String>) {
-    needed.extend(node.input.iter().filter(|i| !i.is_empty()).cloned());
-    for graph in node.attribute.iter().flat_map(|a| a.g.iter().chain(&a.graphs)) {
-        needed.extend(graph.output.iter().filter_map(|v| v.name.clone()));
-        graph.node.iter().for_each(|inner| reads(inner, needed));
-    }
 }

@@ -57,7 +57,7 @@ pub(super) fn product_of_add<'g>(
 ) -> Option<(&'g NodeProto, &'g str)> {
     let ("Add", [a, b]) = (node.op_type.as_deref()?, &node.input[..]) else { return None };
     let (product, bias) = if constant(b) { (a, b) } else { (b, a) };
-    let readers = graph.node.iter().flat_map(|n| &n.input).filter(|i| *i == product).count();
+    let readers = graph.node.iter().flat_map(crate::inner::reads).filter(|i| *i == product).count();
     let source = graph.node.iter().find(|n| n.output.first() == Some(product))?;
     let fits = source.op_type.as_deref() == Some("MatMul")
         && source.input.get(1).is_some_and(|w| constant(w))

@@ -183,8 +183,7 @@ pub fn attribution(model: &Model, composite: &Composite, options: &Options) -> R
     }
     nodes.extend(made.nodes);
     let nodes = crate::grad::live(nodes, &wanted);
-    let read: std::collections::HashSet<&str> =
-        nodes.iter().flat_map(|n| &n.input).map(String::as_str).collect();
+    let read: std::collections::HashSet<&str> = nodes.iter().flat_map(crate::inner::reads).collect();
     let mut initializer = graph.initializer.clone();
     initializer.extend(made.constants);
     initializer.retain(|t| read.contains(t.name.as_deref().unwrap_or("")));

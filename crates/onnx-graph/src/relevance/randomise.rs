@@ -17,7 +17,7 @@ pub fn weights(model: &Model) -> Result<Vec<String>> {
     let graph = model.graph()?;
     let tensors = graph.initializer.iter().filter(|t| t.data_type == Some(1) && t.dims.len() > 1);
     let mut left: HashSet<&str> = tensors.filter_map(|t| t.name.as_deref()).collect();
-    let read = graph.node.iter().flat_map(|n| &n.input).map(String::as_str);
+    let read = graph.node.iter().flat_map(crate::inner::reads);
     Ok(read.filter(|name| left.remove(name)).map(str::to_owned).collect())
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{Settings, State};
 use crate::error::{Error, Result};
+use crate::inner;
 use crate::model::Model;
 use crate::proto::{GraphProto, NodeProto, TensorProto};
 
@@ -102,11 +103,11 @@ pub fn with_inputs(model: &Model, states: &[State]) -> Result<Model> {
     graph.initializer.retain(|t| !fed.contains_key(name(t)));
     graph.input.retain(|v| !fed.contains_key(v.name.as_deref().unwrap_or("")));
     for node in &mut graph.node {
-        for x in &mut node.input {
+        inner::rename(node, &mut |x| {
             if let Some(state) = fed.get(x.as_str()) {
                 x.clone_from(&state.value.0);
             }
-        }
+        });
     }
     graph.input.extend(states.iter().map(|s| s.info().value(&s.value.0)));
     Ok(model)

@@ -9,6 +9,7 @@ use super::{Settings, State, parameters};
 use crate::build::{Attr, Builder};
 use crate::error::{Error, Result};
 use crate::grad::{Backward, backward, live};
+use crate::inner;
 use crate::loss::{Loss, emit, nearer, odd_ones, right};
 use crate::model::{Model, node_label};
 use crate::ops;
@@ -187,6 +188,7 @@ fn shapes(graph: &mut GraphProto, back: &mut Backward, seed: (&str, &Info)) -> R
         node: back.forward.iter().chain(&back.nodes).cloned().collect(),
         initializer: std::mem::take(&mut graph.initializer),
         input: graph.input.clone(),
+        value_info: graph.value_info.clone(),
         ..GraphProto::default()
     };
     whole.initializer.append(&mut back.constants);
@@ -225,20 +227,8 @@ fn update(b: &mut Builder, states: &[State], gradients: &[String], settings: &Se
 /// Gives the model's own values other names where the graph around it uses theirs.
 fn apart(graph: &mut GraphProto, names: &[String]) -> Result<()> {
     let taken = |name: &str| OUTER.contains(&name) || name == "iteration" || name == "go_on";
-    if let Some(name) = graph.initializer.iter().map(parameters::name).find(|n| taken(n)) {
-        return Err(Error::new(format!("training needs the name `{name}` for itself: rename the constant")));
-    }
     debug_assert!(names.iter().all(|n| !taken(n)));
-    let rename = |name: &mut String| {
-        if taken(name) {
-            *name = format!("model.{name}");
-        }
-    };
-    for node in &mut graph.node {
-        node.input.iter_mut().chain(&mut node.output).for_each(rename);
-    }
-    graph.input.iter_mut().chain(&mut graph.output).filter_map(|v| v.name.as_mut()).for_each(rename);
-    Ok(())
+    inner::apart(graph, &taken).map_err(|e| Error::new(format!("training {e}")))
 }
 
 fn only_input(model: &Model) -> Result<(String, Info)> {

@@ -7,6 +7,7 @@ use super::step::{Carried, OUTER, Step};
 use super::{Settings, Training};
 use crate::build::{Attr, Builder};
 use crate::error::Result;
+use crate::inner;
 use crate::model::Model;
 use crate::proto::{GraphProto, ValueInfoProto};
 use crate::shape::{Dim, Info};
@@ -138,13 +139,14 @@ fn add_loop(b: &mut Builder, inputs: &[String], outputs: &[String], body: GraphP
 
 /// Puts `prefix` before every name of a graph but those of `outer`: names of nested graphs must differ.
 fn prefix(graph: &mut GraphProto, prefix: &str, outer: &HashSet<&str>) {
-    let rename = |name: &mut String| {
+    let mut rename = |name: &mut String| {
         if !name.is_empty() && !outer.contains(name.as_str()) {
             name.insert_str(0, prefix);
         }
     };
     for node in &mut graph.node {
-        node.input.iter_mut().chain(&mut node.output).chain(&mut node.name).for_each(rename);
+        inner::rename(node, &mut rename);
+        node.name.iter_mut().for_each(&mut rename);
     }
     let values = graph.input.iter_mut().chain(&mut graph.output).filter_map(|v| v.name.as_mut());
     values.chain(graph.initializer.iter_mut().filter_map(|t| t.name.as_mut())).for_each(rename);

@@ -71,23 +71,33 @@ impl Case {
         (0..self.inputs.len()).map(|i| format!("x{i}")).collect()
     }
 
-    /// The graph with both derivatives. Its inputs are the case's, `dy` and the vectors `v0`, `v1`, ….
-    pub fn derived(&self) -> Derived {
+    /// The graph with the gradients, whose names follow. Its inputs are the case's and `dy`.
+    pub fn with_gradients(&self) -> (GraphProto, Vec<String>) {
         let fail = |e: onnx_graph::error::Error| -> ! { panic!("{}: {e}", self.label) };
         let mut graph = self.graph.clone();
         let infos = infer(&graph).unwrap_or_else(|e| fail(e));
         let names = self.names();
-        let mut wrt: Vec<&str> = names.iter().map(String::as_str).collect();
+        let wrt: Vec<&str> = names.iter().map(String::as_str).collect();
         graph.input.push(infos["y"].value("dy"));
         let first = backward(&graph, &[("y", "dy")], &wrt, Builder::new("g_")).unwrap_or_else(|e| fail(e));
         graph.node = first.forward;
         graph.node.extend(first.nodes);
         graph.initializer.extend(first.constants);
+        (graph, first.gradients)
+    }
+
+    /// The graph with both derivatives. Its inputs are the case's, `dy` and the vectors `v0`, `v1`, ….
+    pub fn derived(&self) -> Derived {
+        let fail = |e: onnx_graph::error::Error| -> ! { panic!("{}: {e}", self.label) };
+        let infos = infer(&self.graph).unwrap_or_else(|e| fail(e));
+        let names = self.names();
+        let mut wrt: Vec<&str> = names.iter().map(String::as_str).collect();
+        let (mut graph, gradients) = self.with_gradients();
 
         let vectors: Vec<String> = (0..names.len()).map(|i| format!("v{i}")).collect();
         graph.input.extend(vectors.iter().zip(&names).map(|(v, x)| infos[x].value(v)));
         let seeds: Vec<(&str, &str)> =
-            first.gradients.iter().map(String::as_str).zip(vectors.iter().map(String::as_str)).collect();
+            gradients.iter().map(String::as_str).zip(vectors.iter().map(String::as_str)).collect();
         wrt.push("dy");
         let (second, products) =
             reached(&graph, &seeds, &wrt, Builder::new("h_")).unwrap_or_else(|e| fail(e));
@@ -102,7 +112,7 @@ impl Case {
             graph.output.push(Info { ty: DataType::Float, dims: None }.value(&name));
             name
         };
-        let gradients = first.gradients.iter().zip(&names).map(|(g, x)| out(g, format!("gradient.{x}")));
+        let gradients = gradients.iter().zip(&names).map(|(g, x)| out(g, format!("gradient.{x}")));
         let gradients = gradients.collect();
         let products = products.iter().zip(&wrt).map(|(p, x)| Some(out(p.as_ref()?, format!("product.{x}"))));
         let products = products.collect();

@@ -140,7 +140,7 @@ impl Measure {
         let wrong = |e: onnx_graph::error::Error| Failure::new(e.to_string());
         let model = with_inputs(model, &training.states).map_err(wrong)?;
         let threads = threads(training.work, BATCH, asked);
-        let session = Session::new(runtime, &model.to_bytes(), providers, threads)?;
+        let session = Session::ready(runtime, model.clone(), providers, threads)?;
         let first =
             |list: Vec<(String, onnx_graph::shape::Info)>| list.into_iter().next().map(|(name, _)| name);
         let (Some(input), Some(output)) = (first(model.inputs()), first(model.outputs())) else {
