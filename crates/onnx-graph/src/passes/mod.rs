@@ -1,6 +1,5 @@
 //! Passes: rewritings of whole graphs that keep what they compute.
 
-mod accumulate;
 mod affine;
 mod batch_last;
 mod canonize;
@@ -10,7 +9,6 @@ mod learn;
 mod normal;
 mod opset;
 
-pub(crate) use accumulate::accumulate;
 pub(crate) use batch_last::batch_last;
 pub use canonize::{before_softmax, canonize};
 pub(crate) use fuse::fuse;

@@ -1,7 +1,5 @@
 //! One optimizer step: batch, forward, loss, backward, update, and what is measured of it.
 
-use std::collections::HashSet;
-
 use super::optimizer::{Updated, slot_name};
 use super::record::{Flat, Kept, Record};
 use super::running::Running;
@@ -13,7 +11,7 @@ use crate::inner;
 use crate::loss::{Loss, emit, nearer, odd_ones, right};
 use crate::model::{Model, node_label};
 use crate::ops;
-use crate::passes::{accumulate, batch_last};
+use crate::passes::batch_last;
 use crate::proto::{GraphProto, NodeProto, TensorProto};
 use crate::shape::{Dim, Info, Infos, infer};
 use crate::tensor::DataType;
@@ -151,13 +149,6 @@ impl Step {
         constants.extend(b.constants);
         constants.extend(back.constants);
         constants.extend(laid.constants);
-        let velocities: HashSet<String> =
-            states[..trained].iter().map(|s| slot_name("velocity", &s.parameter)).collect();
-        let mut outputs: HashSet<String> = carried.iter().map(|c| c.new.clone()).collect();
-        outputs.extend(numbers.iter().map(|(_, value)| value.clone()));
-        outputs.extend(records.iter().map(|kept| kept.value.clone()));
-        outputs.extend(go_on.clone());
-        accumulate(&mut nodes, &constants, &velocities, &outputs);
         let work = work(&graph, &infos);
         let target = target(settings.loss, &dims);
         Ok(Step {
