@@ -205,7 +205,7 @@ impl Kind for Rsa {
     type Params = Params;
 
     const NAME: &'static str = "brain.rsa";
-    const REVISION: u32 = 3;
+    const REVISION: u32 = 4;
     const ABOUT: &'static str = "\
 Compares the RDMs of models with those of subjects: scores with intervals, noise ceiling and tests.
 

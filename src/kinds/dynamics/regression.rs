@@ -188,6 +188,9 @@ impl Params {
 
     fn check(&self, rows: Option<usize>) -> Result<(), Complaint> {
         let param = |name: &str, what: &str| Err(Complaint::param(name, what.to_owned()));
+        if self.burn_in.saturating_add(self.steps) > i64::MAX as u64 {
+            return param("burn_in", "with `steps` it is more steps than can be counted");
+        }
         self.sgd().check(rows.unwrap_or(usize::MAX)).map_err(|e| {
             let name = if e.0.contains("momentum") {
                 "momentum"
@@ -231,8 +234,13 @@ impl Params {
                 Failure::new(format!("there is no mode {m} among {features}")).hint("choose other `modes`")
             })
         };
-        let mut ranks: Vec<usize> = self.modes.iter().map(rank).collect::<Result<_, _>>()?;
-        ranks.dedup();
+        let mut ranks = Vec::new();
+        for mode in &self.modes {
+            let rank = rank(mode)?;
+            if !ranks.contains(&rank) {
+                ranks.push(rank);
+            }
+        }
         Ok(ranks)
     }
 

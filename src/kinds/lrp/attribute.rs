@@ -26,7 +26,7 @@ pub struct Attribute;
 impl Kind for Attribute {
     type Params = Params;
     const NAME: &'static str = "lrp.attribute";
-    const REVISION: u32 = 4;
+    const REVISION: u32 = 5;
     const USES_RUNTIME: bool = true;
     const ROW_WISE: Option<&'static str> = Some("data");
     const ABOUT: &'static str = "Relevance maps: what each input value contributed to a model's answer, row by row.\n\n\

@@ -127,7 +127,7 @@ type Planes = (Vec<Vec<f32>>, science::maps::Layout);
 impl Kind for Randomise {
     type Params = Params;
     const NAME: &'static str = "lrp.randomise";
-    const REVISION: u32 = 2;
+    const REVISION: u32 = 3;
     const USES_RUNTIME: bool = true;
     const ABOUT: &'static str = "Do maps depend on what the model has learned? Maps of models with shuffled weights \
         against the model's own.\n\nWeights are shuffled layer by layer, from the output to the input: cascading \

@@ -137,7 +137,15 @@ pub fn attribution(model: &Model, composite: &Composite, options: &Options) -> R
     let named: Vec<&str> = [&options.tensor, &options.at].into_iter().flatten().map(String::as_str).collect();
     let mut model = if composite.canonize { canonize(&model, &named)? } else { model };
     if let Some(graph) = model.0.graph.as_mut().filter(|_| composite.canonize) {
+        let before = graph.node.clone();
         fuse(graph);
+        let made = |nodes: &[crate::proto::NodeProto], name: &str| {
+            nodes.iter().any(|n| n.output.iter().any(|y| y == name))
+        };
+        // A group holds no tensor that is asked for.
+        if named.iter().any(|name| made(&before, name) && !made(&graph.node, name)) {
+            graph.node = before;
+        }
     }
     let graph = model.graph()?;
     let asked = match &options.tensor {

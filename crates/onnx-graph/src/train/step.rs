@@ -66,6 +66,11 @@ impl Step {
         let names = parameters::moving(&graph, settings)?;
         let running = Running::switch_on(&mut graph, &names)?;
         let fed = fed(&data, settings);
+        // What the file states of ops that are not understood was stated of its own batch.
+        let batch = |info: &Info| info.dims.as_ref().and_then(|dims| dims.first().cloned());
+        if batch(&data) != batch(&fed) {
+            graph.value_info.retain(|v| !matches!(batch(&Info::of(v)), Some(Dim::Size(_))));
+        }
         graph.input = vec![fed.value(&input)];
         apart(&mut graph, &names)?;
         let input = graph.input.first().and_then(|v| v.name.clone()).unwrap_or(input);

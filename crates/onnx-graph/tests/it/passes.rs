@@ -3,13 +3,17 @@
 use std::path::PathBuf;
 
 use onnx_graph::build::{Attr, Builder};
+use onnx_graph::loss::Loss;
 use onnx_graph::model::Model;
 use onnx_graph::passes::normal;
 use onnx_graph::proto::GraphProto;
 use onnx_graph::reference::{Value, evaluate};
+use onnx_graph::relevance::composite::Composite;
+use onnx_graph::relevance::{Options, attribution};
 use onnx_graph::sensitivity::{Seed, sensitivity};
 use onnx_graph::shape::{Dim, Info, infer};
-use onnx_graph::tensor::{DataType, flag};
+use onnx_graph::tensor::{DataType, flag, floats};
+use onnx_graph::train::{Optimizer, Settings, Sgd, training};
 
 use crate::numeric::close;
 use crate::op_case::spaced;
@@ -171,4 +175,62 @@ fn an_old_dropout_goes_with_its_mask() {
 fn an_unknown_operator_set_is_refused() {
     let error = normal(&old(6, |b| b.named_node("Relu", &["x"], &["y"], []))).unwrap_err();
     assert!(error.0.contains("operator set 6"), "{error}");
+}
+
+/// What a file states of an op that is not understood here it states of its own batch.
+#[test]
+fn stated_shapes_of_another_batch_are_not_trained_with() {
+    let model = |rows: Dim| {
+        let mut b = Builder::new("");
+        b.constants.push(floats("w", &[3, 2], &[0.5, -1.0, 2.0, 0.25, -0.75, 1.5]));
+        b.named_node("Einsum", &["x"], &["h"], [("equation", Attr::Text("ij->ij"))]);
+        b.named_node("MatMul", &["h", "w"], &["y"], []);
+        let of = |columns| Info::new(DataType::Float, vec![rows.clone(), Dim::Size(columns)]);
+        Model::new(GraphProto {
+            node: b.nodes,
+            initializer: b.constants,
+            input: vec![of(3).value("x")],
+            value_info: vec![of(3).value("h")],
+            output: vec![of(2).value("y")],
+            ..GraphProto::default()
+        })
+    };
+    let build = |rows: i64, batch: usize| {
+        let model = normal(&model(Dim::Size(rows))).unwrap();
+        training(&model, &Settings::new(Loss::CrossEntropy, Optimizer::Sgd(Sgd::default()), batch))
+    };
+    build(4, 4).unwrap();
+    let refused = build(1, 4).err().unwrap().to_string();
+    assert!(refused.contains("Einsum"), "{refused}");
+}
+
+#[test]
+fn a_tensor_within_a_group_is_explained_if_asked_for() {
+    let mut b = Builder::new("");
+    for (name, value) in [("root", std::f32::consts::SQRT_2), ("one", 1.0), ("half", 0.5)] {
+        b.constants.push(floats(name, &[], &[value]));
+    }
+    b.named_node("Div", &["x", "root"], &["scaled"], []);
+    b.named_node("Erf", &["scaled"], &["erf"], []);
+    b.named_node("Add", &["erf", "one"], &["raised"], []);
+    b.named_node("Mul", &["x", "raised"], &["product"], []);
+    b.named_node("Mul", &["product", "half"], &["y"], []);
+    let of =
+        |name: &str| Info::new(DataType::Float, vec![Dim::Name("N".to_owned()), Dim::Size(3)]).value(name);
+    let model = Model::new(GraphProto {
+        node: b.nodes,
+        initializer: b.constants,
+        input: vec![of("x")],
+        output: vec![of("y")],
+        ..GraphProto::default()
+    });
+    let made = |tensor: &str| {
+        let options = Options { tensor: Some(tensor.to_owned()), ..Options::default() };
+        let made = attribution(&model, &Composite::named("epsilon").unwrap(), &options).unwrap();
+        let ops =
+            made.model.graph().unwrap().node.iter().filter_map(|n| n.op_type.clone()).collect::<Vec<_>>();
+        (made.explained, ops.contains(&"Gelu".to_owned()), ops.contains(&"Erf".to_owned()))
+    };
+    assert_eq!(made("y"), ("y".to_owned(), true, false));
+    assert_eq!(made("erf"), ("erf".to_owned(), false, true));
 }
