@@ -7,3 +7,4 @@ pub mod dynamics;
 pub mod error;
 pub mod linalg;
 pub mod maps;
+mod random;

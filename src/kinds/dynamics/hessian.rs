@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use onnx_graph::passes::normal;
 use schemars::JsonSchema;
 use science::dynamics::spectrum::{
     Apply, Dense, Density, Found, Noise, Probes, Wanted, dense, density, lanczos,
@@ -12,14 +11,12 @@ use serde::{Deserialize, Serialize};
 
 use super::batches::Samples;
 use super::curvature::{Curvature, Setting, Which, columns};
-use super::normalisation;
+use super::normalisation::BatchNorm;
+use super::objective::Objective;
 use super::spectrum_tables::{Report, Rows};
-use crate::kinds::artefacts::{put_table, runtime};
-use crate::kinds::model::facts;
+use crate::kinds::artefacts::put_table;
 use crate::kinds::model::train::Loss;
-use crate::stage::{
-    Complaint, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads, TableFacts,
-};
+use crate::stage::{Complaint, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads};
 
 /// Gradients that are projected at once.
 const GRADIENTS: usize = 64;
@@ -49,17 +46,6 @@ pub enum Method {
     Lanczos,
     /// The whole matrix, column by column: for nets with up to 6000 parameters.
     Dense,
-}
-
-/// What a batch normalisation normalises by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum BatchNorm {
-    /// Its running statistics: rows do not see each other.
-    #[default]
-    Running,
-    /// The statistics of each batch of `batch_size` rows.
-    Batch,
 }
 
 /// The density of the spectrum by stochastic Lanczos quadrature, and the trace.
@@ -150,11 +136,14 @@ fn tolerance() -> f64 {
 }
 
 impl Params {
-    fn columns(&self, table: &TableFacts) -> Result<(String, String), Complaint> {
-        Ok((
-            facts::input_column(table, self.input.as_deref(), "input")?,
-            facts::target_column(table, self.target.as_deref())?,
-        ))
+    fn objective(&self) -> Objective<'_> {
+        Objective {
+            input: self.input.as_deref(),
+            target: self.target.as_deref(),
+            loss: self.loss,
+            batch_norm: self.batch_norm,
+            rows: self.batch_size,
+        }
     }
 
     fn check(&self) -> Result<(), Complaint> {
@@ -228,43 +217,19 @@ curvature:
     }
 
     fn reads(params: &Params, context: &InferContext) -> BTreeMap<String, Reads> {
-        let columns = context.input("data").table().and_then(|t| params.columns(t).ok());
-        columns
-            .map(|(a, b)| BTreeMap::from([("data".to_owned(), Reads::columns([a, b]))]))
-            .unwrap_or_default()
+        params.objective().reads(context)
     }
 
     fn infer(params: &Params, context: &InferContext) -> Result<Outputs, Complaint> {
         params.check()?;
-        let input = facts::only_input(context.input("model"))?;
-        if let Some(table) = context.input("data").table() {
-            let (data, _) = params.columns(table)?;
-            if let Some(input) = input {
-                facts::check_shape(table, &data, input)?;
-            }
-        }
+        params.objective().check(context)?;
         Ok(Outputs::new())
     }
 
     fn run(params: &Params, io: &mut Io) -> Result<(), Failure> {
-        let wrong = |e: onnx_graph::error::Error| Failure::new(e.to_string());
-        let mut model = normal(&facts::read(io.input("model")?)?).map_err(wrong)?;
-        if params.batch_norm == BatchNorm::Batch {
-            normalisation::by_batch(&mut model);
-        }
-        let bound = io.input("data")?;
-        let schema = bound.facts.table().cloned().unwrap_or_default();
-        let (input, target) = params.columns(&schema).map_err(|c| Failure::new(c.message))?;
-        let samples = Samples::read(bound, (&input, &target), params.loss, &model)?;
-        let setting = Setting {
-            model: &model,
-            loss: params.loss.graph(0.0),
-            runtime: runtime(io)?,
-            providers: &io.providers,
-            threads: io.threads,
-            rows: params.batch_size.min(samples.rows()),
-        };
-        let analysis = Analysis { params, io, samples: &samples, setting: &setting };
+        let opened = params.objective().open(io)?;
+        let (samples, setting) = (&opened.samples, opened.setting(io)?);
+        let analysis = Analysis { params, io, samples, setting: &setting };
         let threads = io.threads;
         let (report, provider) =
             with_threads(threads, || analysis.report()).map_err(crate::kinds::wrong)??;

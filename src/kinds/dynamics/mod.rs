@@ -13,6 +13,8 @@ pub mod hessian;
 mod landscape;
 #[cfg(feature = "models")]
 mod normalisation;
+#[cfg(feature = "models")]
+mod objective;
 mod orbits;
 pub mod phase;
 mod phase_tables;

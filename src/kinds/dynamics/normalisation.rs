@@ -2,6 +2,19 @@
 
 use onnx_graph::model::Model;
 use onnx_graph::proto::AttributeProto;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What a batch normalisation normalises by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BatchNorm {
+    /// Its running statistics: rows do not see each other.
+    #[default]
+    Running,
+    /// The statistics of each batch of `batch_size` rows.
+    Batch,
+}
 
 /// Makes every batch normalisation of a model use the statistics of its batch.
 pub fn by_batch(model: &mut Model) {

@@ -2,23 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use onnx_graph::passes::normal;
 use schemars::JsonSchema;
 use science::dynamics::Sgd;
 use serde::{Deserialize, Serialize};
 
-use super::batches::Samples;
-use super::curvature::Setting;
-use super::hessian::BatchNorm;
-use super::normalisation;
+use super::normalisation::BatchNorm;
+use super::objective::Objective;
 use super::plane_tables::Survey;
 use super::regression::Sampler;
-use crate::kinds::artefacts::{put_table, runtime};
-use crate::kinds::model::facts;
+use crate::kinds::artefacts::put_table;
 use crate::kinds::model::train::Loss;
-use crate::stage::{
-    Complaint, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads, TableFacts,
-};
+use crate::stage::{Complaint, Failure, InferContext, Io, Kind, Outputs, Port, PortType, Ports, Reads};
 use crate::table::read;
 
 /// Points of a side at most: their square is the number of passes over the data.
@@ -98,11 +92,14 @@ fn rows() -> usize {
 }
 
 impl Params {
-    fn columns(&self, table: &TableFacts) -> Result<(String, String), Complaint> {
-        Ok((
-            facts::input_column(table, self.input.as_deref(), "input")?,
-            facts::target_column(table, self.target.as_deref())?,
-        ))
+    fn objective(&self) -> Objective<'_> {
+        Objective {
+            input: self.input.as_deref(),
+            target: self.target.as_deref(),
+            loss: self.loss,
+            batch_norm: self.batch_norm,
+            rows: self.batch_size,
+        }
     }
 
     /// Columns of the table of directions.
@@ -236,23 +233,14 @@ plane:
     }
 
     fn reads(params: &Params, context: &InferContext) -> BTreeMap<String, Reads> {
-        let mut reads =
-            BTreeMap::from([("directions".to_owned(), Reads::columns(params.wanted().iter().copied()))]);
-        if let Some((a, b)) = context.input("data").table().and_then(|t| params.columns(t).ok()) {
-            reads.insert("data".to_owned(), Reads::columns([a, b]));
-        }
+        let mut reads = params.objective().reads(context);
+        reads.insert("directions".to_owned(), Reads::columns(params.wanted().iter().copied()));
         reads
     }
 
     fn infer(params: &Params, context: &InferContext) -> Result<Outputs, Complaint> {
         params.check()?;
-        let input = facts::only_input(context.input("model"))?;
-        if let Some(table) = context.input("data").table() {
-            let (data, _) = params.columns(table)?;
-            if let Some(input) = input {
-                facts::check_shape(table, &data, input)?;
-            }
-        }
+        params.objective().check(context)?;
         if let Some(table) = context.input("directions").table()
             && let Some(name) = params.wanted().iter().find(|name| table.column(name).is_none())
         {
@@ -268,26 +256,11 @@ plane:
     }
 
     fn run(params: &Params, io: &mut Io) -> Result<(), Failure> {
-        let wrong = |e: onnx_graph::error::Error| Failure::new(e.to_string());
-        let mut model = normal(&facts::read(io.input("model")?)?).map_err(wrong)?;
-        if params.batch_norm == BatchNorm::Batch {
-            normalisation::by_batch(&mut model);
-        }
-        let bound = io.input("data")?;
-        let schema = bound.facts.table().cloned().unwrap_or_default();
-        let (input, target) = params.columns(&schema).map_err(|c| Failure::new(c.message))?;
-        let samples = Samples::read(bound, (&input, &target), params.loss, &model)?;
-        let setting = Setting {
-            model: &model,
-            loss: params.loss.graph(0.0),
-            runtime: runtime(io)?,
-            providers: &io.providers,
-            threads: io.threads,
-            rows: params.batch_size.min(samples.rows()),
-        };
+        let opened = params.objective().open(io)?;
+        let (samples, setting) = (&opened.samples, opened.setting(io)?);
         let directions = read(io.input("directions")?, Some(params.wanted()))?;
         let survey = Survey::new(params, &directions, samples.rows())?;
-        let (grid, provider) = survey.grid(io, &setting, &samples)?;
+        let (grid, provider) = survey.grid(io, &setting, samples)?;
         let (build, theory) = (setting.runtime.build(), survey.theory()?);
         io.note("execution_provider", provider);
         io.note("onnxruntime", build);

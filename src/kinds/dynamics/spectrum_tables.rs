@@ -3,7 +3,8 @@
 use science::dynamics::spectrum::{Dense, Density, Found, Pair};
 use science::linalg::Mat;
 
-use super::hessian::{BatchNorm, Matrix, Params};
+use super::hessian::{Matrix, Params};
+use super::normalisation::BatchNorm;
 use crate::stage::Failure;
 use crate::table::{Frame, Tensor};
 

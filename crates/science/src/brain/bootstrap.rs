@@ -2,11 +2,12 @@
 //! computed again from them alone.
 
 use rand_xoshiro::Xoshiro256PlusPlus;
-use rand_xoshiro::rand_core::{Rng, SeedableRng};
+use rand_xoshiro::rand_core::SeedableRng;
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 use crate::linalg::Mat;
+use crate::random::{below, shuffle};
 
 use super::compare::{Measure, among, check_variances, compare_with_variances};
 use super::{conditions, pairs, stats, tests};
@@ -35,8 +36,7 @@ pub enum Factor {
 pub fn draws(factor: Factor, subjects: usize, stimuli: usize, count: usize, seed: u64) -> Vec<Draw> {
     let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
     let mut sample = |size: usize, drawn: bool| -> Vec<usize> {
-        // The upper half of a 128-bit product is uniform below `size`, up to size ÷ 2⁶⁴.
-        let one = |i| if drawn { ((u128::from(random.next_u64()) * size as u128) >> 64) as usize } else { i };
+        let one = |i| if drawn { below(&mut random, size) } else { i };
         let mut all: Vec<usize> = (0..size).map(one).collect();
         all.sort_unstable();
         all
@@ -55,10 +55,7 @@ pub fn permutation(count: usize, seed: u64, number: u64) -> Vec<usize> {
     // One jump is 2¹²⁸ draws: the streams of different numbers never meet.
     (0..number).for_each(|_| random.jump());
     let mut order: Vec<usize> = (0..count).collect();
-    for last in (1..count).rev() {
-        let other = ((u128::from(random.next_u64()) * (last as u128 + 1)) >> 64) as usize;
-        order.swap(last, other);
-    }
+    shuffle(&mut order, &mut random);
     order
 }
 

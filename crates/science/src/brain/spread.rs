@@ -1,10 +1,11 @@
 //! How far a score that compares RDMs would go in another experiment, with other subjects and other stimuli.
 
 use rand_xoshiro::Xoshiro256PlusPlus;
-use rand_xoshiro::rand_core::{Rng, SeedableRng};
+use rand_xoshiro::rand_core::SeedableRng;
 
 use super::bootstrap::Draw;
 use super::{pairs, stats};
+use crate::random::below;
 
 /// The variance of a score, and how many degrees of freedom its estimate has.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,9 +31,8 @@ impl LeftOut {
             return LeftOut { stimuli, pairs: pairs(stimuli).collect() };
         }
         let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
-        let mut below = |size: usize| ((u128::from(random.next_u64()) * size as u128) >> 64) as usize;
         let pair = |_| {
-            let (first, second) = (below(stimuli), below(stimuli - 1));
+            let (first, second) = (below(&mut random, stimuli), below(&mut random, stimuli - 1));
             if second < first { (second, first) } else { (first, second + 1) }
         };
         LeftOut { stimuli, pairs: (0..count).map(pair).collect() }

@@ -4,7 +4,7 @@
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
 
-use super::order::{below, shuffle};
+use crate::random::{below, shuffle};
 
 /// Values of every ordered pair of models on every image.
 #[derive(Clone, Debug)]

@@ -1,9 +1,10 @@
 //! Pixels in the order of their relevance.
 
 use rand_xoshiro::Xoshiro256PlusPlus;
-use rand_xoshiro::rand_core::{Rng, SeedableRng};
+use rand_xoshiro::rand_core::SeedableRng;
 
 use crate::error::{Error, Result};
+use crate::random::shuffle;
 
 /// Where the channels of an image's pixels lie among its values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,18 +98,6 @@ pub fn ranking(plane: &[f32], order: Order) -> Vec<u32> {
         Order::Random(seed) => shuffle(&mut pixels, &mut Xoshiro256PlusPlus::seed_from_u64(seed)),
     }
     pixels
-}
-
-/// Fisher and Yates's shuffle.
-pub(super) fn shuffle<T>(items: &mut [T], random: &mut Xoshiro256PlusPlus) {
-    for last in (1..items.len()).rev() {
-        items.swap(last, below(random, last + 1));
-    }
-}
-
-/// A uniform whole number below `bound`; the bias is below bound / 2⁶⁴.
-pub(super) fn below(random: &mut Xoshiro256PlusPlus, bound: usize) -> usize {
-    ((u128::from(random.next_u64()) * bound as u128) >> 64) as usize
 }
 
 /// How many of `pixels` a fraction is, rounded half up.
