@@ -69,27 +69,23 @@ impl Draws {
     pub(super) fn table(&self) -> Result<Frame, Failure> {
         let (mut factor, mut number, mut side) = (Vec::new(), Vec::new(), Vec::new());
         let (mut position, mut index) = (Vec::new(), Vec::new());
+        let mut push = |name, at: usize, what, members: &[usize]| {
+            for (place, member) in members.iter().enumerate() {
+                factor.push(name);
+                number.push(at as i64);
+                side.push(what);
+                position.push(place as i64);
+                index.push(*member as i64);
+            }
+        };
         for (name, draws) in &self.kinds {
             for (at, draw) in draws.iter().enumerate() {
-                for (what, drawn) in [("subject", &draw.subjects), ("condition", &draw.stimuli)] {
-                    for (place, value) in drawn.iter().enumerate() {
-                        factor.push(*name);
-                        number.push(at as i64);
-                        side.push(what);
-                        position.push(place as i64);
-                        index.push(*value as i64);
-                    }
-                }
+                push(*name, at, "subject", &draw.subjects);
+                push(*name, at, "condition", &draw.stimuli);
             }
         }
         for (at, out) in self.left_out.stimuli().enumerate() {
-            for (place, value) in out.into_iter().enumerate() {
-                factor.push("left out");
-                number.push(at as i64);
-                side.push("condition");
-                position.push(place as i64);
-                index.push(value as i64);
-            }
+            push("left out", at, "condition", &out);
         }
         let mut frame = Frame::new();
         frame.push_strings("factor", &factor)?;

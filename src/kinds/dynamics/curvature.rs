@@ -92,13 +92,13 @@ impl Curvature {
         Ok(sum)
     }
 
-    /// The loss and its gradient [P] over each batch.
+    /// The share of all rows that each batch has, with the loss and its gradient [P] over it.
     ///
     /// # Errors
     /// If the graph fails, or what `take` says.
     pub fn each_gradient(
         &mut self,
-        take: &mut dyn FnMut(f64, Vec<f64>) -> Result<(), Failure>,
+        take: &mut dyn FnMut(f64, f64, Vec<f64>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         let mut wanted = outputs("gradient", &self.parameters);
         wanted.push("loss".to_owned());
@@ -108,7 +108,7 @@ impl Curvature {
             if !loss.is_finite() || flat.iter().any(|g| !g.is_finite()) {
                 return Err(Failure::new("the loss or its gradient is no number at these weights"));
             }
-            take(loss, flat)?;
+            take(batch.share, loss, flat)?;
         }
         Ok(())
     }

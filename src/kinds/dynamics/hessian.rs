@@ -327,13 +327,10 @@ impl Analysis<'_, '_> {
 
     /// Loss and length of the gradient over all rows.
     fn slope(&self) -> Result<(f64, f64), Failure> {
-        let batches = self.samples.batches(self.params.batch_size)?;
-        let shares: Vec<f64> = batches.iter().map(|b| b.share).collect();
-        let mut gradients: Curvature = self.setting.gradients(batches)?;
-        let (mut total, mut sum, mut index) = (0.0, vec![0.0; gradients.size()], 0);
-        gradients.each_gradient(&mut |loss, gradient| {
-            let share = shares.get(index).copied().unwrap_or(0.0);
-            index += 1;
+        let mut gradients: Curvature =
+            self.setting.gradients(self.samples.batches(self.params.batch_size)?)?;
+        let (mut total, mut sum) = (0.0, vec![0.0; gradients.size()]);
+        gradients.each_gradient(&mut |share, loss, gradient| {
             total += share * loss;
             sum.iter_mut().zip(&gradient).for_each(|(s, g)| *s += share * g);
             Ok(())
@@ -348,7 +345,7 @@ impl Analysis<'_, '_> {
         let mut noise = Noise::new(parameters, directions.ncols());
         let (mut waiting, mut done) = (Vec::with_capacity(GRADIENTS), 0usize);
         let total = self.samples.rows() as u64;
-        gradients.each_gradient(&mut |_, gradient| {
+        gradients.each_gradient(&mut |_, _, gradient| {
             waiting.push(gradient);
             done += 1;
             if waiting.len() == GRADIENTS {

@@ -61,7 +61,8 @@ impl Params {
 
 const TRAJECTORY: [&str; 5] = ["step", "loss", "step_squared", "position", "momentum"];
 
-fn needs(port: &str, table: &TableFacts, columns: &[&str], hint: &str) -> Result<(), Complaint> {
+/// Refuses a table at `port` that lacks one of `columns`.
+pub(super) fn needs(port: &str, table: &TableFacts, columns: &[&str], hint: &str) -> Result<(), Complaint> {
     match columns.iter().find(|name| table.column(name).is_none()) {
         Some(name) => {
             Err(Complaint::port(port, format!("the table at `{port}` has no column `{name}`")).hint(hint))

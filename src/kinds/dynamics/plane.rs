@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::normalisation::BatchNorm;
 use super::objective::Objective;
+use super::phase::needs;
 use super::plane_tables::Survey;
 use super::regression::Sampler;
 use crate::kinds::artefacts::put_table;
@@ -17,6 +18,9 @@ use crate::table::read;
 
 /// Points of a side at most: their square is the number of passes over the data.
 const MOST_POINTS: usize = 501;
+
+/// Columns of the table of directions; the last one is for theory alone.
+const DIRECTIONS: [&str; 4] = ["mode", "eigenvalue", "vector", "noise"];
 
 /// The loss over the plane of two eigendirections.
 pub struct Plane;
@@ -104,11 +108,7 @@ impl Params {
 
     /// Columns of the table of directions.
     fn wanted(&self) -> &'static [&'static str] {
-        if self.sgd.is_some() {
-            &["mode", "eigenvalue", "vector", "noise"]
-        } else {
-            &["mode", "eigenvalue", "vector"]
-        }
+        if self.sgd.is_some() { &DIRECTIONS } else { &DIRECTIONS[..3] }
     }
 
     /// Half-widths, if they are given.
@@ -241,16 +241,9 @@ plane:
     fn infer(params: &Params, context: &InferContext) -> Result<Outputs, Complaint> {
         params.check()?;
         params.objective().check(context)?;
-        if let Some(table) = context.input("directions").table()
-            && let Some(name) = params.wanted().iter().find(|name| table.column(name).is_none())
-        {
-            let hint = if *name == "noise" {
-                "use `noise: true` in `dynamics.hessian`"
-            } else {
-                "bind `pairs` of `dynamics.hessian`"
-            };
-            let message = format!("the table at `directions` has no column `{name}`");
-            return Err(Complaint::port("directions", message).hint(hint));
+        if let Some(table) = context.input("directions").table() {
+            needs("directions", table, &DIRECTIONS[..3], "bind `pairs` of `dynamics.hessian`")?;
+            needs("directions", table, params.wanted(), "use `noise: true` in `dynamics.hessian`")?;
         }
         Ok(Outputs::new())
     }

@@ -106,6 +106,8 @@ impl<'a> Survey<'a> {
             ))
             .hint("bind `pairs` of a `dynamics.hessian` of this model at the port `directions`"));
         }
+        // Weights at which the loss is no number are told before the plane is gone over.
+        let (base, slopes) = self.slopes(setting, samples)?;
         let places = self.places(self.reach);
         let (mut losses, mut decayed) = (Vec::with_capacity(places.len()), Vec::with_capacity(places.len()));
         for (done, [a, b]) in places.iter().enumerate() {
@@ -115,7 +117,6 @@ impl<'a> Survey<'a> {
             decayed.push(loss + 0.5 * self.params.weight_decay * square);
             io.progress.advance("points", done as u64 + 1, Some(places.len() as u64));
         }
-        let (base, slopes) = self.slopes(setting, samples)?;
         let bent = |[a, b]: &[f64; 2]| {
             base + slopes[0] * a
                 + slopes[1] * b
@@ -133,12 +134,9 @@ impl<'a> Survey<'a> {
 
     /// The loss at the model's weights, and its slopes along both directions.
     fn slopes(&self, setting: &Setting, samples: &Samples) -> Result<(f64, [f64; 2]), Failure> {
-        let batches = samples.batches(self.params.batch_size)?;
-        let shares: Vec<f64> = batches.iter().map(|b| b.share).collect();
-        let mut shares = shares.into_iter();
         let (mut base, mut slopes) = (0.0, [0.0; 2]);
-        setting.gradients(batches)?.each_gradient(&mut |loss, gradient| {
-            let share = shares.next().unwrap_or(0.0);
+        let mut gradients = setting.gradients(samples.batches(self.params.batch_size)?)?;
+        gradients.each_gradient(&mut |share, loss, gradient| {
             base += share * loss;
             for (slope, vector) in slopes.iter_mut().zip(&self.vectors) {
                 *slope += share * gradient.iter().zip(vector).map(|(g, v)| g * v).sum::<f64>();
